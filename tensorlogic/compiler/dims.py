@@ -39,13 +39,18 @@ class Kind(Enum):
 _serial = itertools.count(1)
 
 
+def serial_mark() -> int:
+    """A number above those of all variables made so far and below those of all made later."""
+    return next(_serial)
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Variable:
-    """A variable, the same only as itself. `definition` says how it is shown where it has no name of its own."""
+    """A variable, the same only as itself. `definition` is `(p, q)` where it stands for the exact quotient `p / q`."""
 
     name: str
     kind: Kind
-    definition: Polynomial | None = None
+    definition: tuple[Polynomial, Polynomial] | None = None
     serial: int = field(default_factory=lambda: next(_serial))
 
     @property
@@ -58,6 +63,9 @@ class Variable:
         """True where run time may be asked whether this variable equals something."""
         return self.kind in (Kind.UNKNOWN, Kind.UNKNOWN_INTEGER)
 
+
+HOLE = Variable("?", Kind.UNKNOWN)
+"""Stands for `?` in declared types: each occurrence becomes a fresh unknown when a value takes the type."""
 
 Monomial = tuple[tuple[Variable, int], ...]
 """Variables with their powers, ordered by serial; `()` is the constant's."""
@@ -274,8 +282,8 @@ def solve(equation: Polynomial, variable: Variable) -> tuple[Polynomial, Polynom
 
 def show(p: Polynomial) -> str:
     """The polynomial as a user would write it: `N*K`, `2*N + 1`, `L/2`."""
-    while any(variable.definition is not None for variable in p.variables()):
-        p = p.substitute({v: v.definition for v in p.variables() if v.definition is not None})
+    while shown := {v: q for v in p.variables() if v.definition and (q := quotient(*v.definition)) is not None}:
+        p = p.substitute(shown)
     if not p.terms:
         return "0"
     pieces: list[str] = []

@@ -109,8 +109,7 @@ class Facts:
             if parts is None or parts[1] not in (dims.ONE, -dims.ONE):
                 continue
             kind = Kind.UNKNOWN if p.unknown else Kind.RIGID if variable.lower == 1 else Kind.INTEGER
-            shown = dims.quotient(p, q)
-            part = Variable(f"({p})/({q})" if shown is None else "", kind, shown)
+            part = Variable(f"{_factor(p)}/{_factor(q)}", kind, (p, q))
             return self.with_equation(p, q * Polynomial.of(part))
         return self
 
@@ -123,6 +122,10 @@ class Facts:
             # What replaces the variable inherits its least value.
             bounds += (value - variable.lower,)
         return Facts(replaced, tuple(b for b in dict.fromkeys(bounds) if b.constant is None))
+
+
+def _factor(p: Polynomial) -> str:
+    return f"({p})" if len(p.terms) > 1 else str(p)
 
 
 def _by_preference(p: Polynomial) -> list[Variable]:

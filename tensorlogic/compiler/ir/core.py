@@ -6,14 +6,14 @@ regions inside it. All of it is frozen: a pass makes a new function.
 
 Structural operations (everything else is an entry of the op table, under its name there):
 
-    constant {value, name?}                 a host constant
+    constant {value, called?}               a host constant, with the name of its `const`
     call {callee} (arguments...)            a function of the program; callee is its symbol
     call_value (f, arguments...)            a value of function type
     extern {module, function} (...)         a Python function
     lambda {} [region]                      a function value; the region's arguments are its parameters
     function {callee}                       a named function as a value
     tuple, list (items...)                  item {index} (tuple or list)
-    struct {definition, names} (fields...)  field {name} (struct)
+    struct {definition, names} (fields...)  field {field} (struct)
     dim {axis} (tensor)                     a size as a host int
     retype (value)                          the same value under another type (narrowed, widened, declared)
     demand {kind, message...} (ints...)     a check that only run time can make; no result

@@ -7,10 +7,16 @@ so that a node can be a key. Names that take part in errors carry spans of their
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar, dataclass_transform
 
 from tensorlogic.compiler.source import Span
 
-_node = dataclass(frozen=True, slots=True, eq=False)
+_Class = TypeVar("_Class")
+
+
+@dataclass_transform(eq_default=False, frozen_default=True)
+def _node(cls: type[_Class]) -> type[_Class]:
+    return dataclass(frozen=True, slots=True, eq=False)(cls)
 
 
 @_node

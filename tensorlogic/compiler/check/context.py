@@ -1,0 +1,429 @@
+"""What is known while one body is checked: names, facts, where sizes are found, and the IR built so far.
+
+A `Context` serves one function's body, one script or one lambda. `require_*` are the only places where a demand on
+dims is decided: it is proved, or checked at run time where a variable allows that, or refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import lcm
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from tensorlogic.compiler.diagnostics.model import Diagnostic, error
+from tensorlogic.compiler.dims import HOLE, Kind, Polynomial, Variable
+from tensorlogic.compiler.facts import Facts
+from tensorlogic.compiler.ir.builder import Builder
+from tensorlogic.compiler.ir.core import Value
+from tensorlogic.compiler.source import Span
+from tensorlogic.compiler.types import (
+    ERROR,
+    BoolType,
+    ErrorType,
+    FloatType,
+    IntType,
+    ListType,
+    NoneType,
+    OptionalType,
+    PackVariable,
+    RangeType,
+    Shape,
+    StringType,
+    StructType,
+    TensorType,
+    TupleType,
+    Type,
+)
+
+if TYPE_CHECKING:
+    from tensorlogic.compiler.check.program import World
+    from tensorlogic.compiler.names import FileModule
+
+
+class Failure(Exception):
+    """Ends the checking of a statement. Without a diagnostic the cause was told before."""
+
+    def __init__(self, diagnostic: Diagnostic | None = None) -> None:
+        self.diagnostic = diagnostic
+        super().__init__(diagnostic.message if diagnostic else "told before")
+
+
+def fail(
+    code: str,
+    message: str,
+    span: Span,
+    label: str = "",
+    *,
+    others: list[tuple[Span, str]] | None = None,
+    notes: list[str] | None = None,
+    helps: list[str] | None = None,
+) -> NoReturn:
+    """Refuse: the labelled spans are told as one error."""
+    raise Failure(error(code, message, span, label, others=others or (), notes=notes or (), helps=helps or ()))
+
+
+Path = tuple[str, ...]
+"""A variable and the fields taken of it: what narrowing is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """`difference >= 0`."""
+
+    difference: Polynomial
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    left: Polynomial
+    right: Polynomial
+
+
+@dataclass(frozen=True, slots=True)
+class Divisible:
+    value: Polynomial
+    divisor: Polynomial
+
+
+@dataclass(frozen=True, slots=True)
+class NotNone:
+    path: Path
+    value: Value
+
+
+Assumption = Bound | Equation | Divisible | NotNone
+
+
+@dataclass(frozen=True, slots=True)
+class Implications:
+    """What follows from a host `bool` being true, and from its being false."""
+
+    when_true: tuple[Assumption, ...] = ()
+    when_false: tuple[Assumption, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a name stands for now. `declared` is the type written at its `let`, which may hold `?`."""
+
+    value: Value
+    span: Span
+    role: str = "let"
+    declared: Type | None = None
+
+
+@dataclass(slots=True)
+class Loop:
+    """The innermost loop's carried names with the types they keep, for `break` and `continue`."""
+
+    carried: tuple[str, ...]
+    types: tuple[Type, ...]
+
+
+@dataclass
+class Context:
+    """One body being checked."""
+
+    world: World
+    module: FileModule
+    builder: Builder
+    names_in_signature: dict[str, Polynomial] = field(default_factory=dict)
+    result: Type | None = None
+    is_script: bool = False
+    frames: list[dict[str, Binding]] = field(default_factory=lambda: [{}])
+    facts: Facts = field(default_factory=Facts)
+    witnesses: dict[Variable, Callable[[Span], Value]] = field(default_factory=dict)
+    implications: dict[Value, Implications] = field(default_factory=dict)
+    narrowed: dict[Path, Value] = field(default_factory=dict)
+    loops: list[Loop] = field(default_factory=list)
+    function_name: str = ""
+
+    # --- scopes
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """A block: its names, facts and narrowings end with it."""
+        facts, narrowed = self.facts, dict(self.narrowed)
+        self.frames.append({})
+        try:
+            yield
+        finally:
+            self.frames.pop()
+            self.facts, self.narrowed = facts, narrowed
+
+    def lookup(self, name: str) -> Binding | None:
+        for frame in reversed(self.frames):
+            if name in frame:
+                return frame[name]
+        return None
+
+    def declare(self, name: str, binding: Binding) -> None:
+        self.frames[-1][name] = binding
+
+    def rebind(self, name: str, value: Value) -> None:
+        """Give a visible name another value; what was known of its fields is forgotten."""
+        for frame in reversed(self.frames):
+            if name in frame:
+                old = frame[name]
+                frame[name] = Binding(value, old.span, old.role, old.declared)
+                break
+        self.narrowed = {path: v for path, v in self.narrowed.items() if path[0] != name}
+
+    def assume(self, assumptions: tuple[Assumption, ...], span: Span) -> None:
+        """Take what a condition implies as known, to the end of the block."""
+        for assumption in assumptions:
+            match assumption:
+                case Bound(difference):
+                    self.facts = self.facts.with_bound(difference)
+                case Equation(left, right):
+                    self.facts = self.facts.with_equation(left, right)
+                case Divisible(value, divisor):
+                    self.facts = self.facts.with_divisibility(value, divisor)
+                case NotNone(path, optional):
+                    if isinstance(optional.type, OptionalType):
+                        self.narrowed[path] = self.retype(optional, optional.type.item, span)
+
+    # --- values
+
+    def constant(self, value: int | float | bool | str | None, span: Span) -> Value:
+        return self.builder.add("constant", (), constant_type(value), span, value=value)
+
+    def add(self, name: str, operands: tuple[Value, ...], type: Type, span: Span, **attributes: Any) -> Value:
+        """Append an operation with one result, each `?` of whose type becomes an unknown of its own."""
+        result = self.instantiate(type)
+        self.builder.add_statement(name, operands, span, results=(result,), **attributes)
+        return result
+
+    def retype(self, value: Value, type: Type, span: Span) -> Value:
+        """The same value under another type; unknown sizes in it become fresh."""
+        return self.add("retype", (value,), type, span)
+
+    def instantiate(self, type: Type) -> Value:
+        """A value of a declared type: each `?` is an unknown of its own that is found from the value at run time."""
+        made: list[Value] = []
+        value = Value(self._freshen(type, lambda span: made[0]))
+        made.append(value)
+        return value
+
+    def _freshen(self, type: Type, find: Callable[[Span], Value]) -> Type:
+        match type:
+            case TensorType(element, shape) if HOLE in {d.variable for d in shape.dims}:
+                from_right = -len(shape.dims)
+                sizes = tuple(
+                    self.unknown_size(find, from_right + i) if d.variable is HOLE else d
+                    for i, d in enumerate(shape.dims)
+                )
+                return TensorType(element, Shape(shape.pack, sizes))
+            case StructType(definition, elements, sizes) if HOLE in {d.variable for d in sizes}:
+                sizes = tuple(
+                    self._unknown_parameter(find, definition.dims[i].name) if d.variable is HOLE else d
+                    for i, d in enumerate(sizes)
+                )
+                return StructType(definition, elements, sizes)
+            case IntType(None):
+                variable = Variable("?", Kind.UNKNOWN_INTEGER)
+                self.witnesses[variable] = find
+                return IntType(Polynomial.of(variable))
+            case TupleType(items):
+                return TupleType(tuple(self._freshen(item, self._item_of(find, i)) for i, item in enumerate(items)))
+        return type
+
+    def _item_of(self, find: Callable[[Span], Value], index: int) -> Callable[[Span], Value]:
+        def item(span: Span) -> Value:
+            whole = find(span)
+            assert isinstance(whole.type, TupleType)
+            return self.builder.add("item", (whole,), whole.type.items[index], span, index=index)
+
+        return item
+
+    def unknown_size(self, find: Callable[[Span], Value], axis: int) -> Polynomial:
+        """A fresh unknown for a size of a tensor that `find` gives where the size is needed as a number."""
+        variable = Variable("?", Kind.UNKNOWN)
+        size = Polynomial.of(variable)
+        self.witnesses[variable] = lambda span: self.builder.add("dim", (find(span),), IntType(size), span, axis=axis)
+        return size
+
+    def _unknown_parameter(self, find: Callable[[Span], Value], name: str) -> Polynomial:
+        variable = Variable("?", Kind.UNKNOWN)
+        size = Polynomial.of(variable)
+        self.witnesses[variable] = lambda span: self.builder.add("field", (find(span),), IntType(size), span, field=name)
+        return size
+
+    def unknown_integer(self, find: Callable[[Span], Value]) -> Polynomial:
+        """A fresh unknown for a host `int` that only run time knows."""
+        variable = Variable("?", Kind.UNKNOWN_INTEGER)
+        self.witnesses[variable] = find
+        return Polynomial.of(variable)
+
+    def number(self, p: Polynomial, span: Span) -> Value:
+        """The polynomial's value at run time, as a host `int`: made of sizes and ints that are at hand."""
+        p = p if all(v in self.witnesses for v in p.variables()) else self.facts.normal(p)
+        if p.constant is not None:
+            return self.constant(p.constant, span)
+        divisor = lcm(*(c.denominator for c in p.terms.values()))
+        result: Value | None = None
+        for monomial, coefficient in (p * divisor).terms.items():
+            term: Value | None = None
+            for variable, power in monomial:
+                for _ in range(power):
+                    term = self._join("multiply", term, self.witness(variable, span), span)
+            size = abs(int(coefficient))
+            if term is None or size != 1:
+                term = self._join("multiply", term, self.constant(size, span), span)
+            result = self._join("add" if coefficient > 0 else "subtract", result, term, span)
+        assert result is not None
+        if divisor != 1:
+            result = self.builder.add("host.floor_divide", (result, self.constant(divisor, span)), IntType(p), span)
+        return result
+
+    def _join(self, operator: str, left: Value | None, right: Value, span: Span) -> Value:
+        if left is None and operator != "subtract":
+            return right
+        left = left if left is not None else self.constant(0, span)
+        assert isinstance(left.type, IntType)
+        assert isinstance(right.type, IntType)
+        assert left.type.value is not None
+        assert right.type.value is not None
+        a, b = left.type.value, right.type.value
+        value = {"add": a + b, "subtract": a - b, "multiply": a * b}[operator]
+        return self.builder.add(f"host.{operator}", (left, right), IntType(value), span)
+
+    def witness(self, variable: Variable, span: Span) -> Value:
+        """The run-time value of a variable. Every variable in the type of a visible value has one."""
+        find = self.witnesses.get(variable)
+        if find is not None:
+            return find(span)
+        if variable.definition is not None:
+            parts = tuple(self.number(part, span) for part in variable.definition)
+            return self.builder.add("host.floor_divide", parts, IntType(Polynomial.of(variable)), span)
+        fail(
+            "TL1010",
+            f"`{variable.name}` is not known as a number here",
+            span,
+            notes=["it is found from a function's argument only, which exists when it is called"],
+        )
+
+    # --- demands
+
+    def require_equal(
+        self, p: Polynomial, q: Polynomial, span: Span, message: str, refuse: Callable[[], NoReturn]
+    ) -> None:
+        """Demand `p == q`. `message` tells it at run time: `{0}` and `{1}` become the two numbers."""
+        if self.facts.equal(p, q):
+            return
+        difference = self.facts.normal(p) - self.facts.normal(q)
+        if not difference.unknown:
+            refuse()
+        self._demand("equal", (p, q), span, "TL5001", message)
+        self.facts = self.facts.with_equation(p, q)
+
+    def require_nonnegative(
+        self,
+        p: Polynomial,
+        q: Polynomial,
+        span: Span,
+        message: str,
+        refuse: Callable[[], NoReturn],
+        code: str = "TL5003",
+    ) -> None:
+        """Demand `p >= q`. It may be left to run time where an `int` or an unknown size takes part."""
+        if self.facts.nonnegative(p - q):
+            return
+        difference = self.facts.normal(p - q)
+        only_rigid = all(variable.kind is Kind.RIGID for variable in difference.variables())
+        if only_rigid or self.facts.nonnegative(q - p - 1):
+            refuse()
+        self._demand("at_least", (p, q), span, code, message)
+        self.facts = self.facts.with_bound(p - q)
+
+    def require_divisible(
+        self, p: Polynomial, q: Polynomial, span: Span, message: str, refuse: Callable[[], NoReturn]
+    ) -> Polynomial:
+        """Demand that `p / q` is exact, and give it."""
+        exact = self.facts.divided(p, q)
+        if exact is None:
+            if not self.facts.normal(p).unknown and not self.facts.normal(q).unknown:
+                refuse()
+            self._demand("divisible", (p, q), span, "TL5001", message)
+            self.facts = self.facts.with_divisibility(p, q)
+            exact = self.facts.divided(p, q)
+            if exact is None:
+                refuse()
+        return exact
+
+    def _demand(self, kind: str, numbers: tuple[Polynomial, ...], span: Span, code: str, message: str) -> None:
+        operands = tuple(self.number(n, span) for n in numbers)
+        self.builder.add_statement("demand", operands, span, kind=kind, code=code, message=message)
+
+    # --- reports
+
+    def report(self, failure: Failure) -> None:
+        if failure.diagnostic is not None:
+            self.world.diagnostics.append(failure.diagnostic)
+
+    def error_value(self, span: Span) -> Value:
+        """Stands for a value that could not be checked."""
+        return self.builder.add("retype", (), ERROR, span)
+
+
+def constant_type(value: int | float | bool | str | None) -> Type:
+    """The type of a host constant, which carries the constant."""
+    match value:
+        case bool():
+            return BoolType(value)
+        case int():
+            return IntType(Polynomial.of(value))
+        case float():
+            return FloatType(value, value, known=True)
+        case str():
+            return StringType(value)
+        case None:
+            return NoneType()
+
+
+def widen(t: Type) -> Type:
+    """The type without what is known of the value: ints, constants and lengths are forgotten, shapes are kept."""
+    match t:
+        case IntType():
+            return IntType()
+        case FloatType():
+            return FloatType()
+        case BoolType():
+            return BoolType()
+        case StringType():
+            return StringType()
+        case ListType(item, items):
+            return ListType(widen(item), None)
+        case TupleType(items):
+            return TupleType(tuple(widen(i) for i in items))
+        case OptionalType(item):
+            return OptionalType(widen(item))
+    return t
+
+
+def check_operands(*values: Value) -> None:
+    """End the statement silently where an operand is wrong already."""
+    if any(isinstance(value.type, ErrorType) for value in values):
+        raise Failure
+
+
+__all__ = [
+    "Assumption",
+    "Binding",
+    "Bound",
+    "Context",
+    "Divisible",
+    "Equation",
+    "Failure",
+    "Implications",
+    "Loop",
+    "NotNone",
+    "PackVariable",
+    "RangeType",
+    "check_operands",
+    "constant_type",
+    "fail",
+    "widen",
+]

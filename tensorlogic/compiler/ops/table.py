@@ -1,0 +1,47 @@
+"""The op table: one entry an op, under the name that the IR uses.
+
+An op's signature stands in `prelude.tl`, under the same name; overloads on host numbers are entries `host.name`. An
+entry says the rest: the shape rule where the signature cannot say it, the MLX lowering, the Core ML lowering, and what
+the passes must know. The tests hold a NumPy reference for each entry, and fail for one that lacks a part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from tensorlogic.compiler.ops.lowering import Lowering
+from tensorlogic.compiler.ops.rule import Rule
+
+NO_COREML = "none"
+"""The word that an op has no Core ML lowering."""
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """`rule` is None where the signature says the result's type.
+
+    `parameters` names the operands of operators, which no prelude declares; empty for the others.
+    `packed` are the parameters that take packed weights without expanding them.
+    `effect` marks what may be neither removed nor merged; `fold` computes the op on host constants.
+    """
+
+    name: str
+    mlx: Lowering
+    rule: Rule | None = None
+    parameters: tuple[str, ...] = ()
+    packed: frozenset[str] = frozenset()
+    effect: bool = False
+    fold: Callable[..., Any] | None = None
+    coreml: str = NO_COREML
+
+
+def gather(groups: Iterable[Iterable[Op]]) -> dict[str, Op]:
+    """The table made of its groups."""
+    table: dict[str, Op] = {}
+    for group in groups:
+        for op in group:
+            assert op.name not in table, f"op {op.name} is declared twice"
+            table[op.name] = op
+    return table
