@@ -28,6 +28,7 @@ def show_line(line: str, ranges: Sequence[tuple[int, int]], room: int) -> ShownL
     Ranges may reach past the line's end, as those of a newline or of the end of the file do. Every range gets at least
     one column. With less room than the ends of the ranges need, the text is cut at `room` and so are the columns.
     """
+    line, ranges = _without_far_text(line, ranges, room)
     cells, cell_of_character = cells_of(line)
     end_is_marked = any(max(end - 1, start) >= len(line) for start, end in ranges)
     cells.append(Cell("", 1 if end_is_marked else 0))
@@ -43,6 +44,24 @@ def show_line(line: str, ranges: Sequence[tuple[int, int]], room: int) -> ShownL
         start = min(column_of[first], room - 1)
         columns.append((start, max(start + 1, min(column_of[final] + cells[final].width, room))))
     return ShownLine(_cut(text, column_of, room).rstrip(), tuple(columns))
+
+
+def _without_far_text(line: str, ranges: Sequence[tuple[int, int]], room: int) -> tuple[str, Sequence[tuple[int, int]]]:
+    """The line without what is too far from every range's ends to be shown, so that an enormous line costs little."""
+    reach = 2 * room + 1
+    if len(line) <= 2 * reach:
+        return line, ranges
+    ends = {position for start, end in ranges for position in (start, max(end - 1, start)) if position < len(line)}
+    borders = sorted(ends or {0})
+    gaps = [(0, borders[0] - reach), *((a + reach, b - reach) for a, b in zip(borders, borders[1:], strict=False))]
+    gaps.append((borders[-1] + reach, len(line) - reach))
+    gaps = [(first, last) for first, last in gaps if first < last]
+    pieces = [line[last:first] for (_, last), (first, _) in zip([(0, 0), *gaps], [*gaps, (len(line), 0)], strict=True)]
+
+    def moved(position: int) -> int:
+        return position - sum(last - first for first, last in gaps if last <= position)
+
+    return "".join(pieces), [(moved(start), moved(end - 1) + 1) for start, end in ranges]
 
 
 def _kept(cells: list[Cell], marked: list[tuple[int, int]], room: int) -> list[bool]:
