@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tensorlogic.compiler.diagnostics.glyphs import Cell, cells_of
 
@@ -53,7 +54,7 @@ def _without_far_text(line: str, ranges: Sequence[tuple[int, int]], room: int) -
         return line, ranges
     ends = {position for start, end in ranges for position in (start, max(end - 1, start)) if position < len(line)}
     borders = sorted(ends or {0})
-    gaps = [(0, borders[0] - reach), *((a + reach, b - reach) for a, b in zip(borders, borders[1:], strict=False))]
+    gaps = [(0, borders[0] - reach), *((a + reach, b - reach) for a, b in pairwise(borders))]
     gaps.append((borders[-1] + reach, len(line) - reach))
     gaps = [(first, last) for first, last in gaps if first < last]
     pieces = [line[last:first] for (_, last), (first, _) in zip([(0, 0), *gaps], [*gaps, (len(line), 0)], strict=True)]

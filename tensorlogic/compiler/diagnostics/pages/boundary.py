@@ -35,9 +35,9 @@ tlc run model.tl -- 3""",
     ),
     "TL5004": Page(
         "a value would become infinite in float16",
-        "A finite number from outside, an argument or a host value that met a tensor, is larger than 65504, the largest "
-        "number of float16, and would silently become `inf`. Scale it, or declare the tensor as float32 or bfloat16, "
-        "whose range is larger.",
+        "A finite number from outside, an argument or a host value that met a tensor, is larger than 65504, the "
+        "largest number of float16, and would silently become `inf`. Scale it, or declare the tensor as float32 or "
+        "bfloat16, whose range is larger.",
         """\
 # model.tl: fn same(x: float16[N]) -> float16[N] { return x }
 python -c "import model; model.same([70000.0])\"""",

@@ -55,7 +55,7 @@ fn scaled(x: float16[N]) -> float16[N] {
     "TL1006": Page(
         "imports form a cycle",
         "The files import each other in a circle, which the error prints. Move what both sides need into a third file "
-        "that imports neither, or put the declarations into one file, where functions may call each other in any order.",
+        "that imports neither, or put all of it into one file, where functions may call each other in any order.",
         'import "example.tl" as itself',
     ),
     "TL1007": Page(

@@ -7,8 +7,8 @@ from tensorlogic.compiler.diagnostics.pages import Page
 PAGES = {
     "TL3001": Page(
         "the inner dims of `@` differ",
-        "`a @ b` multiplies the rows of `a` with the columns of `b`: the last dim of `a` must equal the second last dim "
-        "of `b`. The error shows both. Weights in PyTorch's order `[out, in]` are used as `x @ w.T`. Two names are "
+        "`a @ b` multiplies the rows of `a` with the columns of `b`: the last dim of `a` must equal the second last "
+        "dim of `b`. The error shows both. Weights in PyTorch's order `[out, in]` are used as `x @ w.T`. Two names are "
         "equal only if the signature says so: use one name for both, or a `where` clause.",
         """\
 fn layer(x: float16[N, D_in], w: float16[D_out, D_in]) -> float16[N, D_out] {
@@ -95,9 +95,9 @@ print(first_three(ones([2])))""",
     ),
     "TL3011": Page(
         "a loop changes the shape of a variable",
-        "A variable that is rebound in a loop keeps its shape from one iteration to the next; the error shows it before "
-        "and after. Collect the parts and `concat` them once, compute the final shape first and fill it, or declare the "
-        "dim as unknown: `let y: float16[?, D] = x`.",
+        "A variable that is rebound in a loop keeps its shape from one iteration to the next; the error shows it "
+        "before and after. Collect the parts and `concat` them once, compute the final shape first and fill it, or "
+        "declare the dim as unknown: `let y: float16[?, D] = x`.",
         """\
 fn grow(x: float16[N], n: int) -> float16[N] {
     let y = x
@@ -109,8 +109,8 @@ fn grow(x: float16[N], n: int) -> float16[N] {
     ),
     "TL3012": Page(
         "a division of dims may leave a remainder",
-        "A dim such as `N/2` must be provably a whole number. State it at the function: `where N % 2 == 0`. Or take the "
-        "quotient as the variable: a parameter of shape `[2*H]` gives the half as `H`.",
+        "A dim such as `N/2` must be provably a whole number. State it at the function: `where N % 2 == 0`. Or take "
+        "the quotient as the variable: a parameter of shape `[2*H]` gives the half as `H`.",
         """\
 fn pairs(x: float16[N], y: float16[N/2]) -> float16[N] {
     return x
@@ -127,15 +127,15 @@ fn add(a: float16[...A], b: float16[...B]) -> float16[...A] {
     ),
     "TL3014": Page(
         "a pattern of `einsum` or `rearrange` is wrong",
-        "The pattern must be readable while compiling, name each dim of every operand, and use in its result only names "
-        "that occur before the arrow; `rearrange` uses each name exactly once on both sides, and needs the sizes that "
-        'a group leaves open, as in `rearrange(x, "n (h k) -> h n k", h: 4)`.',
+        "The pattern must be readable while compiling, name each dim of every operand, and use in its result only "
+        "names that occur before the arrow; `rearrange` uses each name exactly once on both sides, and needs the sizes "
+        'that a group leaves open, as in `rearrange(x, "n (h k) -> h n k", h: 4)`.',
         'print(einsum("i j, j k -> i l", ones([2, 3]), ones([3, 4])))',
     ),
     "TL3015": Page(
         "sizes of `concat`, `stack` or `split` do not fit",
-        "`concat` needs equal dims except along its axis, `stack` needs equal shapes, and the parts of `split` must add "
-        "up to the size of its axis.",
+        "`concat` needs equal dims except along its axis, `stack` needs equal shapes, and the parts of `split` must "
+        "add up to the size of its axis.",
         "print(concat([ones([2, 3]), ones([2, 4])], axis: 0))",
     ),
     "TL3016": Page(
@@ -152,8 +152,8 @@ fn tail(x: float16[N]) -> float16[N-1] {
     "TL3017": Page(
         "a tensor of unknown rank is used in a function",
         "`model.get_tensor(...)` has a shape that only the file knows, and inside a function nothing can be computed "
-        'with a tensor whose number of dims is unknown. Say what it is: `let w: float16[?, ?] = model.get_tensor("w")`, '
-        "or `float16[D, D]` with dims that are known here; the shape is then checked when the tensor is read.",
+        "with a tensor whose number of dims is unknown. Say what it is: `let w: float16[?, ?] = "
+        'model.get_tensor("w")`, or `float16[D, D]` with dims known here; the shape is checked when the tensor is read.',
         """\
 fn doubled(model: Model) -> float16[?S] {
     let w = model.get_tensor("w")
