@@ -49,13 +49,19 @@ class Names(Protocol):
 
 @dataclass(frozen=True)
 class Call:
-    """An op to lower: its operands' texts and types by parameter, its result's type, and the `.tl` place."""
+    """An op to lower: its operands' texts and types by parameter, its result's type, and the `.tl` place.
+
+    `packed` are the operands that may be packed weights when the code runs; `checked` asks for indices to be reported
+    instead of clamped.
+    """
 
     operands: Mapping[str, Text]
     types: Mapping[str, Type]
     result: Type
     where: str
     names: Names
+    packed: frozenset[str] = frozenset()
+    checked: bool = False
 
     def __getitem__(self, name: str) -> Text:
         return self.operands[name]
