@@ -153,7 +153,7 @@ fn tail(x: float16[N]) -> float16[N-1] {
         "a tensor of unknown rank is used in a function",
         "`model.get_tensor(...)` has a shape that only the file knows, and inside a function nothing can be computed "
         "with a tensor whose number of dims is unknown. Say what it is: `let w: float16[?, ?] = "
-        'model.get_tensor("w")`, or `float16[D, D]` with dims known here; the shape is checked when the tensor is read.',
+        'model.get_tensor("w")`, or `float16[D, D]` with dims known here; the shape is checked when it is read.',
         """\
 fn doubled(model: Model) -> float16[?S] {
     let w = model.get_tensor("w")
