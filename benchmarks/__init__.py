@@ -1,0 +1,1 @@
+"""Compiled TensorLogic measured against the same computations written by hand in MLX."""
