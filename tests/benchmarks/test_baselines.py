@@ -16,7 +16,10 @@ from benchmarks import baselines
 from tests.models import MINILM, model_path
 
 REFERENCE = Path(__file__).parent.parent / "data" / "minilm" / "reference.json"
-CASES: list[dict[str, Any]] = json.loads(REFERENCE.read_text(encoding="utf-8"))["cases"]
+# The long texts take seconds each and prove nothing more here: the compiled encoder is tested on them.
+CASES: list[dict[str, Any]] = [
+    case for case in json.loads(REFERENCE.read_text(encoding="utf-8"))["cases"] if len(case["ids"]) <= 32
+]
 
 Array = npt.NDArray[np.float64]
 
