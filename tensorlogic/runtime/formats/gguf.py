@@ -1,0 +1,309 @@
+"""The header of a GGUF file: its metadata, and where each tensor lies.
+
+Takes an open file, gives its header. The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Every
+count and length is checked against the bytes that are left before it is used, so that no header makes this loop or
+allocate for longer than the file is large. Versions 2 and 3, little-endian, are read; others are refused by name.
+Vocabularies are kept as bytes and decoded when they are asked for.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from tensorlogic.runtime.formats.header import (
+    MAX_NAME_BYTES,
+    MAX_RANK,
+    MAX_TENSORS,
+    AffineLayout,
+    FileHeader,
+    MetadataValue,
+    Storage,
+    TensorInfo,
+    check_regions,
+    check_shape,
+    damaged,
+    shown,
+    unsupported,
+)
+
+MAX_KEYS = 65_536
+MAX_STRINGS = 4_000_000
+"""In all arrays of a file. The largest vocabularies with their merges have under a million."""
+
+_FLOAT, _INT = "float16", "int32"
+_READABLE = {
+    0: Storage("F32", _FLOAT, 1, 4),
+    1: Storage("F16", _FLOAT, 1, 2),
+    2: Storage("Q4_0", _FLOAT, 32, 18, AffineLayout(4, 32)),
+    3: Storage("Q4_1", _FLOAT, 32, 20, AffineLayout(4, 32)),
+    8: Storage("Q8_0", _FLOAT, 32, 34, AffineLayout(8, 32)),
+    24: Storage("I8", _INT, 1, 1),
+    25: Storage("I16", _INT, 1, 2),
+    26: Storage("I32", _INT, 1, 4),
+    27: Storage("I64", _INT, 1, 8),
+    28: Storage("F64", _FLOAT, 1, 8),
+    30: Storage("BF16", _FLOAT, 1, 2),
+}
+_NAMED_ONLY = {
+    6: ("Q5_0", 32, 22),
+    7: ("Q5_1", 32, 24),
+    9: ("Q8_1", 32, 36),
+    10: ("Q2_K", 256, 84),
+    11: ("Q3_K", 256, 110),
+    12: ("Q4_K", 256, 144),
+    13: ("Q5_K", 256, 176),
+    14: ("Q6_K", 256, 210),
+    15: ("Q8_K", 256, 292),
+    16: ("IQ2_XXS", 256, 66),
+    17: ("IQ2_XS", 256, 74),
+    18: ("IQ3_XXS", 256, 98),
+    19: ("IQ1_S", 256, 50),
+    20: ("IQ4_NL", 32, 18),
+    21: ("IQ3_S", 256, 110),
+    22: ("IQ2_S", 256, 82),
+    23: ("IQ4_XS", 256, 136),
+    29: ("IQ1_M", 256, 56),
+    34: ("TQ1_0", 256, 54),
+    35: ("TQ2_0", 256, 66),
+    39: ("MXFP4", 32, 17),
+    40: ("NVFP4", 64, 36),
+}
+STORAGES = _READABLE | {
+    number: Storage(name, _FLOAT, size, nbytes, readable=False) for number, (name, size, nbytes) in _NAMED_ONLY.items()
+}
+
+_SCALARS = {
+    0: struct.Struct("<B"),
+    1: struct.Struct("<b"),
+    2: struct.Struct("<H"),
+    3: struct.Struct("<h"),
+    4: struct.Struct("<I"),
+    5: struct.Struct("<i"),
+    6: struct.Struct("<f"),
+    7: struct.Struct("<?"),
+    10: struct.Struct("<Q"),
+    11: struct.Struct("<q"),
+    12: struct.Struct("<d"),
+}
+_UINT32, _STRING, _ARRAY = 4, 8, 9
+_U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
+
+
+def read_gguf(file: io.FileIO, path: Path) -> FileHeader:
+    """Read and check the whole header. Raises `ModelFileError` for anything the format does not allow."""
+    with closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as data:
+        cursor = _Cursor(data, path)
+        _check_version(cursor)
+        tensor_count = cursor.count(24, MAX_TENSORS, "tensors")
+        key_count = cursor.count(13, MAX_KEYS, "metadata keys")
+        metadata = _read_metadata(cursor, key_count)
+        alignment = _alignment(path, metadata)
+        tensors = _read_tensors(cursor, tensor_count, alignment)
+        check_regions(path, tensors.values(), cursor.place + -cursor.place % alignment, len(data))
+    parts = metadata.get("split.count", 0)
+    if parts not in (0, 1):
+        unsupported(path, f"it is one of the {parts} parts of a split model, which this version cannot join yet")
+    return FileHeader("gguf", path, tensors, metadata)
+
+
+def _check_version(cursor: _Cursor) -> None:
+    cursor.take(4, "its magic number")
+    version = cursor.number(_U32, "its version")
+    if version in (2, 3):
+        return
+    if version & 0xFFFF == 0:
+        unsupported(cursor.path, "it is a big-endian GGUF file, and only little-endian ones are read")
+    unsupported(cursor.path, f"it is a GGUF file of version {version}, and only versions 2 and 3 are read")
+
+
+def _read_metadata(cursor: _Cursor, count: int) -> Metadata:
+    values: dict[str, MetadataValue | _Raw] = {}
+    for _ in range(count):
+        key = cursor.name("a metadata key")
+        if key in values:
+            damaged(cursor.path, f"the metadata key `{shown(key)}` occurs twice")
+        values[key] = cursor.value(key)
+    return Metadata(cursor.path, values)
+
+
+def _alignment(path: Path, metadata: Mapping[str, MetadataValue]) -> int:
+    alignment = metadata.get("general.alignment", 32)
+    # `type`, since True is an int.
+    if type(alignment) is not int or not 0 < alignment < 2**32 or alignment & (alignment - 1):
+        damaged(path, f"its `general.alignment` is {shown(str(alignment))}, which is no power of two below 2**32")
+    return alignment
+
+
+def _read_tensors(cursor: _Cursor, count: int, alignment: int) -> dict[str, TensorInfo]:
+    path = cursor.path
+    # What an entry says of its offset is counted from the end of all entries, which is known only after the last.
+    entries = [_read_entry(cursor) for _ in range(count)]
+    start = cursor.place + -cursor.place % alignment
+    tensors: dict[str, TensorInfo] = {}
+    for name, shape, number, offset in entries:
+        label = f"tensor `{shown(name)}`"
+        if name in tensors:
+            damaged(path, f"{label} occurs twice")
+        storage = STORAGES.get(number)
+        if storage is None:
+            unsupported(path, f"{label} has the type {number}, which this version does not know")
+        check_shape(path, name, shape)
+        nbytes = storage.nbytes(shape)
+        if nbytes is None:
+            damaged(path, f"{label} has rows of {shape[-1]}, which is no multiple of {storage.name}'s blocks")
+        if offset % alignment:
+            damaged(path, f"{label} begins at offset {offset}, which is not aligned to {alignment}")
+        tensors[name] = TensorInfo(
+            name, storage.name, shape, storage.dtype, start + offset, nbytes, path, storage.layout, storage.readable
+        )
+    return tensors
+
+
+def _read_entry(cursor: _Cursor) -> tuple[str, tuple[int, ...], int, int]:
+    name = cursor.name("a tensor's name")
+    rank = cursor.number(_U32, f"the rank of `{shown(name)}`")
+    if rank > MAX_RANK:
+        damaged(cursor.path, f"tensor `{shown(name)}` has {rank} dims; at most {MAX_RANK} are possible")
+    # The file lists the fastest dim first.
+    shape = tuple(cursor.number(_U64, f"the shape of `{shown(name)}`") for _ in range(rank))[::-1]
+    number = cursor.number(_U32, f"the type of `{shown(name)}`")
+    return name, shape, number, cursor.number(_U64, f"the offset of `{shown(name)}`")
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """A string or an array as the file has it: `count` elements of type `kind`; a string is an array of one."""
+
+    kind: int
+    count: int
+    data: bytes
+    is_array: bool
+
+
+class Metadata(Mapping[str, MetadataValue]):
+    """The metadata of one file. Strings and arrays are decoded when they are first asked for."""
+
+    def __init__(self, path: Path, values: dict[str, MetadataValue | _Raw]) -> None:
+        self._path = path
+        self._values = values
+
+    def __getitem__(self, key: str) -> MetadataValue:
+        value = self._values[key]
+        if isinstance(value, _Raw):
+            value = self._values[key] = self._decode(key, value)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def _decode(self, key: str, packed: _Raw) -> MetadataValue:
+        if packed.kind != _STRING:
+            code = _SCALARS[packed.kind].format[-1:]
+            return cast("tuple[MetadataValue, ...]", struct.unpack(f"<{packed.count}{code}", packed.data))
+        strings: list[str] = []
+        place = 0
+        try:
+            for _ in range(packed.count):
+                end = place + 8 + _U64.unpack_from(packed.data, place)[0]
+                strings.append(packed.data[place + 8 : end].decode())
+                place = end
+        except UnicodeDecodeError:
+            damaged(self._path, f"string {len(strings)} of the metadata key `{shown(key)}` is no valid UTF-8")
+        return tuple(strings) if packed.is_array else strings[0]
+
+
+class _Cursor:
+    """Reads a header from left to right, and never past its end."""
+
+    def __init__(self, data: mmap.mmap, path: Path) -> None:
+        self.data = data
+        self.path = path
+        self.size = len(data)
+        self.place = 0
+        self.strings = 0
+
+    def take(self, count: int, what: str) -> int:
+        """Step over `count` bytes; gives where they begin."""
+        begin = self.place
+        if count > self.size - begin:
+            damaged(self.path, f"it ends at byte {self.size}, before the end of {what}")
+        self.place = begin + count
+        return begin
+
+    def number(self, form: struct.Struct, what: str) -> int:
+        value = form.unpack_from(self.data, self.take(form.size, what))[0]
+        assert isinstance(value, int)
+        return value
+
+    def count(self, least_bytes: int, most: int, what: str) -> int:
+        """A number of things that have at least `least_bytes` bytes each."""
+        count = self.number(_U64, f"the number of {what}")
+        if count * least_bytes > self.size - self.place:
+            damaged(self.path, f"it is said to hold {count} {what}, but only {self.size - self.place} bytes follow")
+        if count > most:
+            unsupported(self.path, f"it holds {count} {what}; at most {most} are read")
+        return count
+
+    def name(self, what: str) -> str:
+        length = self.number(_U64, what)
+        if length > MAX_NAME_BYTES:
+            damaged(self.path, f"{what} at byte {self.place} has {length} bytes; at most {MAX_NAME_BYTES} are possible")
+        begin = self.take(length, what)
+        try:
+            return self.data[begin : self.place].decode()
+        except UnicodeDecodeError:
+            damaged(self.path, f"{what} at byte {begin} is no valid UTF-8")
+
+    def value(self, key: str) -> MetadataValue | _Raw:
+        what = f"the value of `{shown(key)}`"
+        kind = self.number(_U32, what)
+        if kind == _STRING:
+            return self._strings(1, what, is_array=False)
+        if kind == _ARRAY:
+            return self._array(what)
+        form = self._scalar(kind, what)
+        return cast("int | float | bool", form.unpack_from(self.data, self.take(form.size, what))[0])
+
+    def _array(self, what: str) -> _Raw:
+        kind = self.number(_U32, what)
+        count = self.number(_U64, what)
+        if kind == _ARRAY:
+            unsupported(self.path, f"{what} is an array of arrays, which is not read")
+        if kind == _STRING:
+            return self._strings(count, what, is_array=True)
+        begin = self.take(count * self._scalar(kind, what).size, what)
+        return _Raw(kind, count, self.data[begin : self.place], True)
+
+    def _scalar(self, kind: int, what: str) -> struct.Struct:
+        form = _SCALARS.get(kind)
+        if form is None:
+            damaged(self.path, f"{what} has the type {kind}, which the format does not know")
+        return form
+
+    def _strings(self, count: int, what: str, *, is_array: bool) -> _Raw:
+        self.strings += count
+        if count * 8 > self.size - self.place:
+            damaged(
+                self.path, f"{what} is said to hold {count} strings, but only {self.size - self.place} bytes follow"
+            )
+        if self.strings > MAX_STRINGS:
+            unsupported(self.path, f"its metadata holds more than {MAX_STRINGS} strings")
+        begin = place = self.place
+        # The one loop whose length decides how fast a model opens: a vocabulary and its merges are 100,000 strings.
+        data, last, length_at = self.data, self.size - 8, _U64.unpack_from
+        for _ in range(count):
+            if place > last:
+                damaged(self.path, f"it ends at byte {self.size}, before the end of {what}")
+            place += 8 + length_at(data, place)[0]
+        self.take(place - begin, what)
+        return _Raw(_STRING, count, data[begin : self.place], is_array)

@@ -1,0 +1,131 @@
+"""What the header of a model file says: names, shapes, storage types and places, checked before anything uses them.
+
+Both parsers end here. They hand over what they read, and get back a table of tensors in which every size fits the
+file, no two tensors share a byte and no name occurs twice. Nothing in this module imports NumPy or MLX, so that the
+compiler can read headers while it checks a program.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from tensorlogic.runtime.errors import ModelFileError
+
+MAX_RANK = 8
+"""More dims than any model has; MLX's own readers abort above it."""
+MAX_DIM = 2**31 - 1
+"""MLX keeps a size in 32 bits."""
+MAX_TENSORS = 100_000
+"""Bounds the memory of a header, about 1 kB for each tensor."""
+MAX_NAME_BYTES = 65_535
+
+MetadataValue = str | int | float | bool | tuple["MetadataValue", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AffineLayout:
+    """MLX's packed layout: `bits` for each element, and a scale and a bias for each `group_size` elements of a row."""
+
+    bits: int
+    group_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How a file keeps elements: blocks of `block_size` elements in `block_bytes` bytes.
+
+    `dtype` is the element type that a program sees by default. `layout` is the packed form in memory of a quantized
+    type, and `readable` is false for a type whose elements this version cannot read: files that hold some still open.
+    """
+
+    name: str
+    dtype: str
+    block_size: int
+    block_bytes: int
+    layout: AffineLayout | None = None
+    readable: bool = True
+
+    def nbytes(self, shape: tuple[int, ...]) -> int | None:
+        """The bytes of a tensor of this shape, or None where its rows are not whole blocks."""
+        count = math.prod(shape)
+        row = shape[-1] if shape else 1
+        if row % self.block_size:
+            return None
+        return count // self.block_size * self.block_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """One tensor of a file: `nbytes` bytes from `offset` (counted from the file's start) in `file`.
+
+    `shape` is row-major in PyTorch's order, `storage` names the file's type (`F16`, `Q4_1`), and `dtype` is the
+    element type that a program sees by default. `layout` is the packed form in memory, None for dense elements.
+    `scales` and `biases` are set for a weight that MLX quantized, which a file keeps as three tensors.
+    """
+
+    name: str
+    storage: str
+    shape: tuple[int, ...]
+    dtype: str
+    offset: int
+    nbytes: int
+    file: Path
+    layout: AffineLayout | None = None
+    readable: bool = True
+    scales: TensorInfo | None = None
+    biases: TensorInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileHeader:
+    """The header of one model: `format` is `safetensors` or `gguf`, `path` is what was opened."""
+
+    format: str
+    path: Path
+    tensors: Mapping[str, TensorInfo]
+    metadata: Mapping[str, MetadataValue]
+
+
+def shown(text: str) -> str:
+    """Text from a file as a message may show it: on one line, printable and short."""
+    printable = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[:100])
+    return printable if len(text) <= 100 else f"{printable}..."
+
+
+def damaged(path: Path, what: str) -> NoReturn:
+    """Refuse a file whose header contradicts itself or its size."""
+    raise ModelFileError("TL4003", f"`{path}` is damaged: {what}")
+
+
+def unsupported(path: Path, what: str, *helps: str) -> NoReturn:
+    """Refuse a file, or a part of one, that may well be sound, by the name of what cannot be read."""
+    raise ModelFileError("TL4004", f"`{path}`: {what}", helps=helps)
+
+
+def check_shape(path: Path, name: str, shape: tuple[int, ...]) -> None:
+    if len(shape) > MAX_RANK:
+        damaged(path, f"tensor `{shown(name)}` has {len(shape)} dims; at most {MAX_RANK} are possible")
+    for size in shape:
+        if not 0 <= size <= MAX_DIM:
+            damaged(path, f"tensor `{shown(name)}` has a dim of {size}; at most {MAX_DIM} is possible")
+
+
+def check_regions(path: Path, tensors: Iterable[TensorInfo], start: int, end: int) -> list[TensorInfo]:
+    """Hold every tensor between `start` and `end`, and apart from the others. Returns them in the file's order."""
+    ordered = sorted(tensors, key=lambda info: (info.offset, info.nbytes))
+    place, previous = start, ""
+    for info in ordered:
+        if info.offset < start or info.offset + info.nbytes > end:
+            damaged(
+                path,
+                f"tensor `{shown(info.name)}` lies at bytes {info.offset} to {info.offset + info.nbytes}, "
+                f"but the data ends at byte {end}",
+            )
+        if info.offset < place:
+            damaged(path, f"tensors `{shown(previous)}` and `{shown(info.name)}` overlap")
+        place, previous = info.offset + info.nbytes, info.name
+    return ordered

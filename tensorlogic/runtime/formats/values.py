@@ -1,0 +1,171 @@
+"""The elements of dense tensors, read from a file and converted to the element type that was asked for.
+
+Takes an open file and a checked `TensorInfo`, gives a NumPy array. The bytes are read in pieces of a few megabytes and
+converted while they are in the processor's cache. They are read, not mapped: a file that somebody shortens meanwhile
+gives an error, where a mapping would end the process. A finite value that would become infinite and an integer that
+`int32` cannot hold are refused; values that become 0 are counted.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tensorlogic.runtime.errors import ModelFileError
+from tensorlogic.runtime.formats.header import TensorInfo, shown
+
+Array = npt.NDArray[Any]
+
+PIECE_BYTES = 1 << 22
+
+STORED = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "<u2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "|i1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+    "U8": "|u1",
+    "BOOL": "|u1",
+}
+"""How NumPy reads each storage type; BF16 as its bits."""
+
+_KEPT = {"float16": np.float16, "bfloat16": np.uint16, "float32": np.float32, "int32": np.int32, "bool": np.bool_}
+"""How NumPy holds each element type; bfloat16 as its bits."""
+
+ROUNDS_TO_INFINITY = {
+    "float16": (2 - 2.0**-11) * 2.0**15,
+    "bfloat16": (2 - 2.0**-8) * 2.0**127,
+    "float32": (2 - 2.0**-24) * 2.0**127,
+}
+"""From this magnitude on, a finite number becomes infinite in the type: half a step above the largest finite one."""
+
+
+def read_pieces(file: io.FileIO, info: TensorInfo, unit: int) -> Iterator[tuple[int, bytes]]:
+    """The bytes of a tensor in order, in pieces of whole units of `unit` bytes, each with its place in the tensor."""
+    step = max(PIECE_BYTES // unit, 1) * unit
+    for place in range(0, info.nbytes, step):
+        wanted = min(step, info.nbytes - place)
+        piece = os.pread(file.fileno(), wanted, info.offset + place)
+        if len(piece) != wanted:
+            raise ModelFileError(
+                "TL4008", f"`{info.file}` became shorter after it was opened: tensor `{shown(info.name)}` is cut off"
+            )
+        yield place, piece
+
+
+def read_dense(file: io.FileIO, info: TensorInfo, dtype: str) -> tuple[Array, int]:
+    """A tensor's elements as `dtype`, bfloat16 as its bits, and how many nonzero ones became 0.
+
+    Raises `ModelFileError` for finite values that become infinite (TL4006), for integers outside int32 (TL4007) and
+    for a file that became shorter (TL4008).
+    """
+    stored = np.dtype(STORED[info.storage])
+    values: Array = np.empty(info.shape, _KEPT[dtype])
+    flat = values.reshape(-1)
+    underflows = 0
+    for place, piece in read_pieces(file, info, stored.itemsize):
+        source = np.frombuffer(piece, stored)
+        target = flat[place // stored.itemsize :][: source.size]
+        if dtype == "int32":
+            _convert_integers(info, source, target)
+        elif dtype == "bool":
+            np.not_equal(source, 0, out=target)
+        elif _same_type(info.storage, dtype):
+            target[:] = source
+        else:
+            underflows += _convert_floats(file, info, dtype, source, target)
+    return values, underflows
+
+
+def _same_type(storage: str, dtype: str) -> bool:
+    return (storage, dtype) in (("F16", "float16"), ("BF16", "bfloat16"), ("F32", "float32"))
+
+
+def _convert_integers(info: TensorInfo, source: Array, target: Array) -> None:
+    low, high = int(source.min()), int(source.max())
+    if low < -(2**31) or high >= 2**31:
+        raise ModelFileError(
+            "TL4007",
+            f"tensor `{shown(info.name)}` of `{info.file}` holds {high if high >= 2**31 else low}, "
+            f"which `int32` cannot hold",
+        )
+    target[:] = source
+
+
+def _convert_floats(file: io.FileIO, info: TensorInfo, dtype: str, source: Array, target: Array) -> int:
+    """Convert one piece; gives how many values became 0."""
+    wide = widen_bfloat16(source) if info.storage == "BF16" else source
+    limit = ROUNDS_TO_INFINITY[dtype]
+    # Written so that NaN, too, takes the careful way.
+    if not (wide.min() > -limit and wide.max() < limit) and _overflows(wide, limit)[0]:
+        _refuse_overflow(file, info, dtype)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        target[:] = round_to_bfloat16(_narrow_to_odd(wide)) if dtype == "bfloat16" else wide
+    magnitude_bits = target.view(np.uint32) & 0x7FFFFFFF if dtype == "float32" else target.view(np.uint16) & 0x7FFF
+    return int(np.count_nonzero(wide)) - int(np.count_nonzero(magnitude_bits))
+
+
+def _overflows(wide: Array, limit: float) -> tuple[int, float]:
+    """How many finite values become infinite, and the largest magnitude among them."""
+    magnitudes = np.abs(wide[np.isfinite(wide)])
+    beyond = magnitudes[magnitudes >= limit]
+    return beyond.size, float(beyond.max(initial=0.0))
+
+
+def _refuse_overflow(file: io.FileIO, info: TensorInfo, dtype: str) -> None:
+    """Count over the whole tensor, so that the message tells all of it, and refuse."""
+    stored = np.dtype(STORED[info.storage])
+    count, largest = 0, 0.0
+    for _, piece in read_pieces(file, info, stored.itemsize):
+        source = np.frombuffer(piece, stored)
+        wide = widen_bfloat16(source) if info.storage == "BF16" else source
+        more, magnitude = _overflows(wide, ROUNDS_TO_INFINITY[dtype])
+        count, largest = count + more, max(largest, magnitude)
+    refuse_overflow(info, dtype, count, largest)
+
+
+def refuse_overflow(info: TensorInfo, dtype: str, count: int, largest: float) -> None:
+    """Raise the error for `count` finite values of a tensor that become infinite in `dtype`."""
+    values = "value" if count == 1 else "values"
+    wider = "bfloat16" if dtype == "float16" and largest < ROUNDS_TO_INFINITY["bfloat16"] else "float32"
+    helps = [f"load the model with `dtype: {wider}`"] if largest < ROUNDS_TO_INFINITY[wider] else []
+    raise ModelFileError(
+        "TL4006",
+        f"tensor `{shown(info.name)}` of `{info.file}` has {count} finite {values} that would become `inf` "
+        f"in {dtype}; the largest magnitude is {largest:.6g}",
+        helps=helps,
+    )
+
+
+def _narrow_to_odd(values: Array) -> Array:
+    """float32 values from which a second rounding gives what one rounding of the float64 values would have given.
+
+    An inexact value takes the one of its two float32 neighbours whose last bit is set, so that it is never a tie.
+    """
+    near = values.astype(np.float32)
+    bits = near.view(np.uint32)
+    too_large = np.abs(near) > np.abs(values)
+    return np.where(near == values, bits, (bits - too_large) | 1).astype(np.uint32).view(np.float32)
+
+
+def widen_bfloat16(bits: Array) -> Array:
+    """float32 values of bfloat16 bits: exact."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def round_to_bfloat16(values: Array) -> Array:
+    """bfloat16 bits nearest to float32 values, ties to even; a NaN stays one."""
+    bits = values.view(np.uint32)
+    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
+    return np.where(np.isnan(values), (bits >> 16) | 0x40, rounded).astype(np.uint16)

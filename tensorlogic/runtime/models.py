@@ -1,0 +1,266 @@
+"""`load_model`: a model file as a program sees it. (`save_model`, offered here too, is in `saving`.)
+
+Opening reads the header alone. A tensor's bytes are read, checked and converted when it is asked for; as long as the
+program holds the result, asking again gives the same object, and the model itself holds none, so that memory is the
+program's to release. Floats become the type that `load_model` was given, integers `int32`, and quantized weights stay
+packed. The file is held open: a model goes on reading the file it opened when another is put in its place.
+"""
+
+from __future__ import annotations
+
+import builtins
+import difflib
+import io
+import os
+import re
+import weakref
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, NoReturn, get_args
+
+import mlx.core as mx
+import numpy as np
+
+from tensorlogic.runtime.errors import ModelFileError
+from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, open_model
+from tensorlogic.runtime.formats.blocks import Affine, read_affine
+from tensorlogic.runtime.formats.header import shown, unsupported
+from tensorlogic.runtime.formats.triples import is_triple
+from tensorlogic.runtime.formats.values import (
+    ROUNDS_TO_INFINITY,
+    Array,
+    read_dense,
+    refuse_overflow,
+    widen_bfloat16,
+)
+from tensorlogic.runtime.packed import Packed, Tensor, dense
+from tensorlogic.runtime.saving import save_model
+
+__all__ = ["Model", "ModelMetadata", "load_model", "save_model"]
+
+FloatType = Literal["float16", "bfloat16", "float32", "native"]
+
+_FLOATS = {"float16": mx.float16, "bfloat16": mx.bfloat16, "float32": mx.float32}
+_OWN_FLOAT = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMetadata:
+    """What kind of model a file holds. `quantization` is the storage type of most quantized elements."""
+
+    format: str
+    quantization: str | None
+    architecture: str | None
+
+
+class Model:
+    """An open model file. Made by `load_model`."""
+
+    def __init__(self, header: FileHeader, files: OpenFiles, dtype: FloatType, dequantize: bool) -> None:
+        self.header = header
+        self.underflows: Counter[str] = Counter()
+        """How many nonzero values became 0, by tensor, of those read so far."""
+        self._files = files
+        self._dtype = dtype
+        self._dequantize = dequantize
+        self._alive: weakref.WeakValueDictionary[str, Tensor] = weakref.WeakValueDictionary()
+        weakref.finalize(self, _close, tuple(files.values()))
+
+    def __repr__(self) -> str:
+        return f"Model({str(self.header.path)!r}, {len(self.header.tensors)} tensors)"
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """The tensors' names, in the order in which the header lists them."""
+        return tuple(self.header.tensors)
+
+    @property
+    def metadata(self) -> ModelMetadata:
+        header = self.header
+        # What `save_model` kept of a GGUF file, and what Hugging Face calls it in `config.json`.
+        names = (header.metadata.get(key) for key in ("general.architecture", "model_type"))
+        architecture = next((name for name in names if isinstance(name, str)), None)
+        return ModelMetadata(header.format, _quantization(header.tensors.values()), architecture)
+
+    def has(self, name: str) -> bool:
+        return name in self.header.tensors
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor, from the header."""
+        return self._info(name).shape
+
+    def get_tensor(self, name: str) -> Tensor:
+        """The tensor's elements: packed where the file quantized them, unless the model was loaded to expand them.
+
+        Raises `ModelFileError` for a name that is not there (TL4005), a storage type that cannot be read (TL4004),
+        values that the element type cannot hold (TL4006, TL4007) and a file that became shorter (TL4008).
+        """
+        info = self._info(name)
+        tensor = self._alive.get(name)
+        if tensor is None:
+            tensor = self._alive[name] = self._read(info)
+        return tensor
+
+    def int(self, key: str) -> builtins.int:
+        """A whole number of the metadata. Text is read as one, since safetensors keeps nothing but text."""
+        value = self._metadata(key)
+        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,20}", value):
+            return int(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        self._refuse_type(key, value, "an int")
+
+    def float(self, key: str) -> builtins.float:
+        """A number of the metadata; a whole one, too, since writers of JSON drop the fraction."""
+        value = self._metadata(key)
+        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,20}(\.[0-9]{1,40})?(e[-+]?[0-9]{1,3})?", value):
+            return float(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
+        self._refuse_type(key, value, "a float")
+
+    def string(self, key: str) -> str:
+        """A text of the metadata."""
+        value = self._metadata(key)
+        if isinstance(value, str):
+            return value
+        self._refuse_type(key, value, "a string")
+
+    def ints(self, key: str) -> tuple[builtins.int, ...]:
+        """A list of whole numbers of the metadata."""
+        value = self._metadata(key)
+        if isinstance(value, str) and re.fullmatch(r"\[(-?[0-9]{1,20}(, -?[0-9]{1,20})*+)?\]", value):
+            return tuple(int(item) for item in re.findall(r"-?[0-9]+", value))
+        if isinstance(value, tuple) and all(type(item) is int for item in value):
+            return tuple(item for item in value if isinstance(item, int))
+        self._refuse_type(key, value, "a list of ints")
+
+    def _info(self, name: str) -> TensorInfo:
+        info = self.header.tensors.get(name)
+        if info is None:
+            message = f"`{self.header.path}` holds no tensor `{shown(name)}`"
+            raise ModelFileError("TL4005", message, helps=_nearest(name, self.header.tensors))
+        return info
+
+    def _metadata(self, key: str) -> MetadataValue:
+        value = self.header.metadata.get(key)
+        if value is None:
+            message = f"the metadata of `{self.header.path}` has no key `{shown(key)}`"
+            raise ModelFileError("TL4010", message, helps=_nearest(key, self.header.metadata))
+        return value
+
+    def _refuse_type(self, key: str, value: MetadataValue, wanted: str) -> NoReturn:
+        found = (
+            f"a list of {len(value)}" if isinstance(value, tuple) else f"{type(value).__name__} {shown(repr(value))}"
+        )
+        message = f"the metadata key `{shown(key)}` of `{self.header.path}` is {found}, and not {wanted}"
+        raise ModelFileError("TL4011", message)
+
+    def _read(self, info: TensorInfo) -> Tensor:
+        label = f"tensor `{shown(info.name)}`"
+        if not info.readable:
+            unsupported(info.file, f"{label} is stored as {info.storage}, which is not supported yet")
+        if is_triple(self.header.tensors, info.name):
+            unsupported(
+                info.file,
+                f"{label} was packed by MLX, and nothing says with how many bits and in which groups",
+                "load its folder, whose `config.json` says it under `quantization`",
+            )
+        if info.layout is not None:
+            return self._read_packed(info)
+        dtype = self._element_type(info, info.storage)
+        values, underflows = read_dense(self._files[info.file], info, dtype)
+        if underflows:
+            self.underflows[info.name] = underflows
+        return _to_mlx(values, is_bfloat16=dtype == "bfloat16")
+
+    def _read_packed(self, info: TensorInfo) -> Tensor:
+        assert info.layout is not None, "only quantized tensors have a layout"
+        dtype = self._element_type(info, "F16" if info.scales is None else info.scales.storage)
+        if 0 in info.shape:
+            return mx.zeros(info.shape, _FLOATS[dtype])
+        affine = read_affine(self._files[info.file], info)
+        # MLX packs matrices; a vector becomes one of a single row, and is expanded, for nothing multiplies by it.
+        rows = info.shape[:-1] or (1,)
+        scales, biases = (
+            _to_mlx(part.reshape(*rows, -1), is_bfloat16=affine.is_bfloat16) for part in (affine.scales, affine.biases)
+        )
+        words = _to_mlx(affine.words.reshape(*rows, -1))
+        shape = (*rows, info.shape[-1])
+        bits, group_size = info.layout.bits, info.layout.group_size
+        packed = Packed(words, scales, biases, bits, group_size, shape, _FLOATS[dtype])
+        _check_range(info, affine, packed, dtype)
+        if self._dequantize or len(info.shape) == 1:
+            return dense(packed).reshape(info.shape)
+        return packed
+
+    def _element_type(self, info: TensorInfo, storage: str) -> str:
+        if info.dtype != "float16":
+            return info.dtype
+        if self._dtype != "native":
+            return self._dtype
+        if storage not in _OWN_FLOAT:
+            unsupported(
+                info.file,
+                f"tensor `{shown(info.name)}` is stored as {storage}, and the language has no such element type",
+                "load the model with `dtype: float32`",
+            )
+        return _OWN_FLOAT[storage]
+
+
+def load_model(path: str | os.PathLike[str], *, dtype: FloatType = "float16", dequantize: bool = False) -> Model:
+    """Open a model file, or a folder of safetensors files.
+
+    Floats become `dtype`; `native` keeps each tensor's own type. With `dequantize`, quantized tensors are expanded
+    when they are used. Raises `ModelFileError` (TL4001 to TL4004) for a file that cannot be read as a model.
+    """
+    if dtype not in get_args(FloatType):
+        choices = ", ".join(get_args(FloatType))
+        raise ModelFileError("TL4013", f"`load_model` has no `dtype: {shown(str(dtype))}`", helps=[f"use {choices}"])
+    header, files = open_model(path)
+    return Model(header, files, dtype, dequantize)
+
+
+def _close(files: tuple[io.FileIO, ...]) -> None:
+    for file in files:
+        file.close()
+
+
+def _quantization(tensors: Iterable[TensorInfo]) -> str | None:
+    elements: Counter[str] = Counter()
+    for info in tensors:
+        if info.layout is not None or not info.readable:
+            elements[info.storage] += int(np.prod(info.shape, dtype=object))
+    return elements.most_common(1)[0][0] if elements else None
+
+
+def _nearest(name: str, names: Iterable[str]) -> list[str]:
+    near = difflib.get_close_matches(name[:200], list(names), n=3)
+    return [f"did you mean {' or '.join(f'`{shown(other)}`' for other in near)}?"] if near else []
+
+
+def _to_mlx(values: Array, *, is_bfloat16: bool = False) -> mx.array:
+    array = mx.array(values)
+    return array.view(mx.bfloat16) if is_bfloat16 else array
+
+
+def _check_range(info: TensorInfo, affine: Affine, packed: Packed, dtype: str) -> None:
+    """Refuse a packed tensor with elements that become infinite in its element type.
+
+    Elements lie between those of the lowest and the highest bits, so that the groups' two ends decide for nearly every
+    tensor; the rare one whose ends are beyond is expanded and counted.
+    """
+    limit = ROUNDS_TO_INFINITY[dtype]
+    scales, biases = (
+        widen_bfloat16(part) if affine.is_bfloat16 else part.astype(np.float32)
+        for part in (affine.scales, affine.biases)
+    )
+    with np.errstate(over="ignore"):
+        ends = scales * (2**packed.bits - 1) + biases
+    if max(np.abs(ends).max(), np.abs(biases).max()) < limit:
+        return
+    magnitudes = np.abs(np.asarray(dense(packed, mx.float32)))
+    beyond = magnitudes[magnitudes >= limit]
+    if beyond.size:
+        refuse_overflow(info, dtype, beyond.size, float(beyond.max()))

@@ -1,0 +1,99 @@
+"""Weights that stay packed: quantized tensors in MLX's affine layout, and the three operations that take them.
+
+A `Packed` stands wherever a float tensor does: its element type is `dtype`, its shape the unpacked one. `matmul` and
+`embedding` use the packed bits as they are; `dense` expands them, for everything else. All three take a dense array,
+too, and are lazy: they build graph nodes and evaluate nothing.
+
+An element is `scale * bits + bias`. That is computed in float32 and rounded once, because in float16 the product
+would lose what the sum needs: an 8-bit block's bias is 128 times its scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mlx.core as mx
+
+from tensorlogic.runtime import device
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
+class Packed:
+    """A quantized tensor of logical `shape` and element type `dtype`.
+
+    `weight` holds uint32 words, `bits` for each element, the row's first element in the lowest bits of its first word.
+    `scales` and `biases` have one float for each `group_size` elements of a row. All have the leading dims of `shape`.
+    """
+
+    weight: mx.array
+    scales: mx.array
+    biases: mx.array
+    bits: int
+    group_size: int
+    shape: tuple[int, ...]
+    dtype: mx.Dtype
+
+    def __post_init__(self) -> None:
+        *rows, width = self.shape
+        assert self.weight.shape == (*rows, width * self.bits // 32), "the words hold the elements of the shape"
+        assert self.scales.shape == self.biases.shape == (*rows, width // self.group_size), "one scale for each group"
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return self.weight.size * 32 // self.bits
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that it takes in memory."""
+        return self.weight.nbytes + self.scales.nbytes + self.biases.nbytes
+
+
+Tensor = mx.array | Packed
+
+
+def dense(w: Tensor, dtype: mx.Dtype | None = None) -> mx.array:
+    """The elements of `w` as an ordinary array of `dtype`, which is `w`'s own where it is not given."""
+    if isinstance(w, Packed):
+        return _expand(w, w.weight, w.scales, w.biases, dtype or w.dtype)
+    return w if dtype is None else w.astype(dtype)
+
+
+def matmul(x: mx.array, w: Tensor, *, transpose: bool) -> mx.array:
+    """`x @ w`, or `x @ w.T` where `transpose` is set, in `x`'s type.
+
+    On a CPU a half-precision `x` meets a packed `w` in float32: MLX accumulates half precision there in half
+    precision, 35 times more slowly.
+    """
+    if isinstance(w, Packed):
+        wide = x if device.carried(x.dtype) == x.dtype else x.astype(mx.float32)
+        product = mx.quantized_matmul(
+            wide, w.weight, w.scales, w.biases, transpose=transpose, group_size=w.group_size, bits=w.bits
+        )
+    else:
+        product = x @ (mx.swapaxes(w, -1, -2) if transpose else w)
+    return product if product.dtype == x.dtype else product.astype(x.dtype)
+
+
+def embedding(ids: mx.array, w: Tensor, dtype: mx.Dtype | None = None) -> mx.array:
+    """The rows of `w` (N of them) that `ids` name, of shape `ids.shape + w.shape[1:]`.
+
+    Ids are clamped to 0...N-1, since MLX reads foreign memory for others. The result has the type `dtype`: where it is
+    not given, `w`'s own for a dense `w`, and the type in which the device carries `w`'s for a packed one.
+    """
+    count = w.shape[0]
+    assert count > 0, "a table of embeddings has rows"
+    rows = mx.clip(ids, 0, count - 1)
+    if not isinstance(w, Packed):
+        return dense(mx.take(w, rows, axis=0), dtype)
+    words, scales, biases = (mx.take(part, rows, axis=0) for part in (w.weight, w.scales, w.biases))
+    return _expand(w, words, scales, biases, dtype or device.carried(w.dtype))
+
+
+def _expand(layout: Packed, words: mx.array, scales: mx.array, biases: mx.array, dtype: mx.Dtype) -> mx.array:
+    scales, biases = scales.astype(mx.float32), biases.astype(mx.float32)
+    wide = mx.dequantize(words, scales, biases, group_size=layout.group_size, bits=layout.bits)
+    return wide if dtype == mx.float32 else wide.astype(dtype)
