@@ -97,7 +97,7 @@ def cache_folder() -> Path:
     """Where models lie: the folder named by the environment, else the user's cache."""
     named = os.environ.get("TENSORLOGIC_MODELS")
     if named:
-        return Path(named).expanduser()
+        return Path(named)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "tensorlogic" / "models"
 
@@ -196,8 +196,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         try:
             fetched = fetch(model, folder)
-        except (FetchError, OSError) as fault:
+        except FetchError as fault:
             print(f"error: {fault}", file=sys.stderr)
+            return 1
+        except OSError as fault:
+            print(f"error: cannot write the models' folder {folder}: {fault}", file=sys.stderr)
+            print("  help: TENSORLOGIC_MODELS names another folder", file=sys.stderr)
             return 1
         print(f"{model.name}: {'fetched into' if fetched else 'is in'} {folder}")
     return 0
