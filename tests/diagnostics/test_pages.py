@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+import tensorlogic
 from tensorlogic.compiler.diagnostics.pages import Page, all_pages, page
 
 FIRST_CODES = [
@@ -45,3 +47,14 @@ def test_an_unknown_code_has_no_page() -> None:
 def test_titles_tell_codes_apart() -> None:
     titles = [found.title for found in all_pages().values()]
     assert len(set(titles)) == len(titles)
+
+
+def test_every_code_that_is_reported_has_a_page() -> None:
+    package = Path(tensorlogic.__file__).parent
+    reported = {
+        code
+        for path in package.rglob("*.py")
+        for code in re.findall(r"\"(TL[1-39]\d{3})\"", path.read_text(encoding="utf-8"))
+    }
+    assert reported <= all_pages().keys()
+    assert "TL9001" in reported
