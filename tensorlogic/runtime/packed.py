@@ -68,11 +68,18 @@ def matmul(x: mx.array, w: Tensor, *, transpose: bool) -> mx.array:
     On a CPU a half-precision `x` meets a packed `w` in float32: MLX accumulates half precision there in half
     precision, 35 times more slowly.
     """
+    if isinstance(w, Packed) and x.size == 0:
+        # MLX's kernel for the CPU divides by the number of rows.
+        w = mx.broadcast_to(mx.zeros((), x.dtype), w.shape)
     if isinstance(w, Packed):
         wide = x if device.carried(x.dtype) == x.dtype else x.astype(mx.float32)
+        # MLX does not broadcast a left side of lower rank than a stack of matrices, and gives a wrong shape for it.
+        lifted = wide.reshape(*[1] * (w.ndim - x.ndim), *x.shape) if x.ndim < w.ndim > 2 else wide
         product = mx.quantized_matmul(
-            wide, w.weight, w.scales, w.biases, transpose=transpose, group_size=w.group_size, bits=w.bits
+            lifted, w.weight, w.scales, w.biases, transpose=transpose, group_size=w.group_size, bits=w.bits
         )
+        if x.ndim == 1 and w.ndim > 2:
+            product = product.squeeze(-2)
     else:
         product = x @ (mx.swapaxes(w, -1, -2) if transpose else w)
     return product if product.dtype == x.dtype else product.astype(x.dtype)
@@ -89,11 +96,18 @@ def embedding(ids: mx.array, w: Tensor, dtype: mx.Dtype | None = None) -> mx.arr
     rows = mx.clip(ids, 0, count - 1)
     if not isinstance(w, Packed):
         return dense(mx.take(w, rows, axis=0), dtype)
+    kept = dtype or device.carried(w.dtype)
+    if ids.size == 0:
+        return mx.zeros((*ids.shape, *w.shape[1:]), kept)
     words, scales, biases = (mx.take(part, rows, axis=0) for part in (w.weight, w.scales, w.biases))
-    return _expand(w, words, scales, biases, dtype or device.carried(w.dtype))
+    return _expand(w, words, scales, biases, kept)
 
 
 def _expand(layout: Packed, words: mx.array, scales: mx.array, biases: mx.array, dtype: mx.Dtype) -> mx.array:
+    shape = (*words.shape[:-1], layout.shape[-1])
+    # `mx.dequantize` takes no vectors: one row of a table becomes a matrix, and a vector again.
+    rows = words.shape[:-1] or (1,)
+    words, scales, biases = (part.reshape(*rows, part.shape[-1]) for part in (words, scales, biases))
     scales, biases = scales.astype(mx.float32), biases.astype(mx.float32)
     wide = mx.dequantize(words, scales, biases, group_size=layout.group_size, bits=layout.bits)
-    return wide if dtype == mx.float32 else wide.astype(dtype)
+    return wide.reshape(*shape).astype(dtype)

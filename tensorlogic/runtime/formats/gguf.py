@@ -74,6 +74,7 @@ _NAMED_ONLY = {
     35: ("TQ2_0", 256, 66),
     39: ("MXFP4", 32, 17),
     40: ("NVFP4", 64, 36),
+    41: ("Q1_0", 128, 18),
 }
 STORAGES = _READABLE | {
     number: Storage(name, _FLOAT, size, nbytes, readable=False) for number, (name, size, nbytes) in _NAMED_ONLY.items()
@@ -157,7 +158,7 @@ def _read_tensors(cursor: _Cursor, count: int, alignment: int) -> dict[str, Tens
         check_shape(path, name, shape)
         nbytes = storage.nbytes(shape)
         if nbytes is None:
-            damaged(path, f"{label} has rows of {shape[-1]}, which is no multiple of {storage.name}'s blocks")
+            damaged(path, f"{label} of shape {list(shape)} has rows that are no whole blocks of {storage.name}")
         if offset % alignment:
             damaged(path, f"{label} begins at offset {offset}, which is not aligned to {alignment}")
         tensors[name] = TensorInfo(

@@ -92,8 +92,10 @@ class FileHeader:
 
 def shown(text: str) -> str:
     """Text from a file as a message may show it: on one line, printable and short."""
-    printable = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[:100])
-    return printable if len(text) <= 100 else f"{printable}..."
+    start = text[:100]
+    if not start.isprintable():
+        start = "".join(char if char.isprintable() else repr(char)[1:-1] for char in start)
+    return start if len(text) <= 100 else f"{start}..."
 
 
 def damaged(path: Path, what: str) -> NoReturn:

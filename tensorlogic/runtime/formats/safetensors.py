@@ -64,8 +64,8 @@ STORAGES = {
 }
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
-_STRING = re.compile(rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"', re.DOTALL)
-_NUMBERS = re.compile(rb"\[[ \t\r\n0-9,]*+\]")
+_STRING = re.compile(rb'[ \t\r\n]*+"([^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+)"', re.DOTALL)
+_NUMBERS = re.compile(rb"[ \t\r\n]*+\[([ \t\r\n0-9,]*+)\]")
 _NUMBER = re.compile(rb"[ \t\r\n]*+(?:0|[1-9][0-9]{0,19})[ \t\r\n]*+")
 
 
@@ -99,7 +99,9 @@ def _read_members(scanner: _Scanner, path: Path, start: int) -> tuple[dict[str, 
     metadata: dict[str, MetadataValue] = {}
     for name in scanner.members():
         if name == "__metadata__":
-            metadata.update({key: scanner.string() for key in scanner.members()})
+            # MLX writes null where there is none.
+            if not scanner.accept(b"null"):
+                metadata.update({key: scanner.string() for key in scanner.members()})
             continue
         if len(tensors) == MAX_TENSORS:
             unsupported(path, f"it holds more than {MAX_TENSORS} tensors")
@@ -166,7 +168,7 @@ class _Scanner:
     def members(self) -> Iterator[str]:
         """The keys of an object. The caller takes each key's value before it asks for the next key."""
         self._take(b"{")
-        if self._accept(b"}"):
+        if self.accept(b"}"):
             return
         seen = set()
         while True:
@@ -176,31 +178,30 @@ class _Scanner:
             seen.add(key)
             self._take(b":")
             yield key
-            if self._accept(b"}"):
+            if self.accept(b"}"):
                 return
             self._take(b",")
 
     def string(self) -> str:
-        self._skip_space()
         match = _STRING.match(self.text, self.place)
         if match is None:
             self._fail("a string")
         try:
-            text = json.loads(match[0].decode())
-            # A lone surrogate, which JSON can write, is no text: it cannot be printed or saved again.
-            text.encode()
+            text = match[1].decode()
+            if "\\" in text:
+                text = str(json.loads(f'"{text}"'))
+                # A lone surrogate, which an escape can write, is no text: it cannot be printed or saved again.
+                text.encode()
         except ValueError:
             self._fail("a string of valid UTF-8")
         self.place = match.end()
-        assert isinstance(text, str)
         return text
 
     def integers(self, what: str, most: int) -> tuple[int, ...]:
-        self._skip_space()
         match = _NUMBERS.match(self.text, self.place)
         if match is None:
             self._fail(f"a list of whole numbers for {what}")
-        inside = match[0][1:-1]
+        inside = match[1]
         if inside.count(b",") >= most:
             damaged(self.path, f"{what} has more than {most} numbers")
         parts = inside.split(b",") if inside.strip() else []
@@ -220,17 +221,21 @@ class _Scanner:
         assert match is not None, "the pattern matches nothing, too"
         self.place = match.end()
 
-    def _accept(self, char: bytes) -> bool:
-        self._skip_space()
-        found = self.text.startswith(char, self.place)
-        self.place += len(char) if found else 0
-        return found
+    def accept(self, word: bytes) -> bool:
+        """Take `word` if it is next."""
+        if not self.text.startswith(word, self.place):
+            self._skip_space()
+            if not self.text.startswith(word, self.place):
+                return False
+        self.place += len(word)
+        return True
 
     def _take(self, char: bytes) -> None:
-        if not self._accept(char):
+        if not self.accept(char):
             self._fail(f"`{char.decode()}`")
 
     def _fail(self, expected: str) -> NoReturn:
+        self._skip_space()
         found = self.text[self.place : self.place + 12].decode(errors="replace")
         what = f"`{shown(found)}`" if found else "its end"
         damaged(self.path, f"its header has {what} at byte {8 + self.place}, where {expected} should be")

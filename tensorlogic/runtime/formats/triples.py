@@ -41,8 +41,11 @@ def configured_layouts(
         own = quantization.get(name.removesuffix(".weight"))
         chosen = own if isinstance(own, dict) else quantization
         bits, group_size = chosen.get("bits"), chosen.get("group_size")
+        # JSON has 4.0, which equals 4, and lists, which equal nothing.
+        if type(bits) is not int or type(group_size) is not int:
+            damaged(path, f"it gives `{shown(name)}` no whole numbers of bits and of elements in a group")
         if bits not in AFFINE_BITS or group_size not in AFFINE_GROUPS:
-            damaged(path, f"it gives `{shown(name)}` no bits and group size that MLX packs")
+            damaged(path, f"it gives `{shown(name)}` {bits} bits in groups of {group_size}, which MLX does not pack")
         layouts[name] = AffineLayout(bits, group_size)
     return layouts
 

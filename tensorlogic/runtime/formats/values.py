@@ -44,11 +44,14 @@ _KEPT = {"float16": np.float16, "bfloat16": np.uint16, "float32": np.float32, "i
 """How NumPy holds each element type; bfloat16 as its bits."""
 
 ROUNDS_TO_INFINITY = {
-    "float16": (2 - 2.0**-11) * 2.0**15,
-    "bfloat16": (2 - 2.0**-8) * 2.0**127,
-    "float32": (2 - 2.0**-24) * 2.0**127,
+    "float16": np.float64((2 - 2.0**-11) * 2.0**15),
+    "bfloat16": np.float64((2 - 2.0**-8) * 2.0**127),
+    "float32": np.float64((2 - 2.0**-24) * 2.0**127),
 }
-"""From this magnitude on, a finite number becomes infinite in the type: half a step above the largest finite one."""
+"""From this magnitude on, a finite number becomes infinite in the type: half a step above the largest finite one.
+
+As float64, and so every comparison with it: a Python number would take the other side's type, and become infinite.
+"""
 
 
 def read_pieces(file: io.FileIO, info: TensorInfo, unit: int) -> Iterator[tuple[int, bytes]]:

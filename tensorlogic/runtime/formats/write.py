@@ -58,9 +58,9 @@ def write_safetensors(path: Path, parts: Sequence[Part], metadata: Mapping[str, 
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[BinaryIO]:
     """A new file that takes `path`'s place when the block ends well, and is removed when it does not."""
-    target = Path(os.path.realpath(path))
-    temporary = target.parent / f".tensorlogic-{secrets.token_hex(8)}.tmp"
     try:
+        target = Path(os.path.realpath(path))
+        temporary = target.parent / f".tensorlogic-{secrets.token_hex(8)}.tmp"
         mode = _mode_of(path, target)
         try:
             with open(temporary, "xb") as file:

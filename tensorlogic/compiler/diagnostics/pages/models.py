@@ -1,0 +1,119 @@
+"""Pages on model files (TL4)."""
+
+from __future__ import annotations
+
+from tensorlogic.compiler.diagnostics.pages import Page
+
+PAGES = {
+    "TL4001": Page(
+        "a model file cannot be opened",
+        "The file is not there, is a pipe or a device, or may not be read. Relative paths are resolved from the "
+        "working directory, not from the folder of the `.tl` file. Check the path and the file's permissions.",
+        """\
+# model.tl: let m = load_model("missing.safetensors")
+tlc run model.tl""",
+    ),
+    "TL4002": Page(
+        "a file is in no known model format",
+        "A model is a safetensors or a GGUF file, which its first bytes tell, or a folder that holds "
+        "`model.safetensors` or `model.safetensors.index.json`. PyTorch's own files are not read, since opening one "
+        "can run any code; save their tensors with `safetensors.torch.save_file`.",
+        """\
+# model.tl: let m = load_model("notes.txt")
+tlc run model.tl""",
+    ),
+    "TL4003": Page(
+        "a model file is damaged",
+        "The header of the file contradicts itself, its format or the file's size: a count, length or offset points "
+        "past the end, two tensors share bytes, a name occurs twice, or a shape does not make the tensor's bytes. Most "
+        "often the download was cut short; fetch the file again and compare its checksum.",
+        """\
+# model.tl: let m = load_model("cut.gguf")
+head -c 1000 whole.gguf > cut.gguf
+tlc run model.tl""",
+    ),
+    "TL4004": Page(
+        "a part of a model format is not supported",
+        "The file may well be sound, but uses something that this version cannot read or write: the message names the "
+        "storage type or the feature. A file that holds such tensors still opens, and only their use is an error. Use "
+        "another conversion of the model, such as one in Q4_0, Q4_1, Q8_0 or F16.",
+        """\
+# model.tl: let w = load_model("model-Q6_K.gguf").get_tensor("output.weight")
+tlc run model.tl""",
+    ),
+    "TL4005": Page(
+        "a model holds no tensor of that name",
+        "The message offers the nearest names that are there. `model.tensors` lists all of them, and "
+        "`model.has(name)` asks for one.",
+        """\
+# model.tl: let w = load_model("model.safetensors").get_tensor("layer.0.wieght")
+tlc run model.tl""",
+    ),
+    "TL4006": Page(
+        "a value of a model file would become infinite",
+        "Weights are float16 unless the program says otherwise, and a finite number of 65520 or more would silently "
+        "become `inf` there. The message tells how many such values the tensor has and the largest. Load the model "
+        "with `dtype: bfloat16` or `dtype: float32`, whose range is larger.",
+        """\
+# model.tl: let w = load_model("large.safetensors").get_tensor("w")
+tlc run model.tl""",
+    ),
+    "TL4007": Page(
+        "an integer of a model file does not fit",
+        "Integers of every size become `int32`, and this tensor holds one outside of -2147483648 to 2147483647. "
+        "Store ids and masks in a smaller range, or split the value into two tensors.",
+        """\
+# model.tl: let ids = load_model("model.safetensors").get_tensor("hashes")
+tlc run model.tl""",
+    ),
+    "TL4008": Page(
+        "a model file changed while it was open",
+        "The file became shorter after it was opened, so that a tensor's bytes are gone. Tensors are read when they "
+        "are first used. To replace a model while programs use it, write the new file beside it and rename it, as "
+        "`save_model` does; programs then go on reading the file they opened.",
+        """\
+# model.tl: let m = load_model("model.gguf")
+#           let line = read_line("now cut the file short: ")
+#           print(m.get_tensor("w"))
+tlc run model.tl""",
+    ),
+    "TL4009": Page(
+        "a quantized tensor has scales that are no numbers",
+        "Each block of a quantized tensor has a scale, and in this tensor some are infinite or NaN, so that its "
+        "elements mean nothing. The file is damaged, or its conversion went wrong; convert the model again.",
+        """\
+# model.tl: let w = load_model("broken.gguf").get_tensor("blk.0.attn_q.weight")
+tlc run model.tl""",
+    ),
+    "TL4010": Page(
+        "a model's metadata has no such key",
+        "The message offers the nearest keys that are there. The keys of a GGUF file begin with its architecture, as "
+        "in `llama.block_count`; those of a folder are the ones of its `config.json`, with nested ones joined by dots.",
+        """\
+# model.tl: print(load_model("model.gguf").int("lama.block_count"))
+tlc run model.tl""",
+    ),
+    "TL4011": Page(
+        "a model's metadata has another type",
+        "The key is there, but its value is not what the program asks for: `model.int`, `model.float`, `model.string` "
+        "and `model.ints` each read one type. The message shows the value.",
+        """\
+# model.tl: print(load_model("model.gguf").int("general.name"))
+tlc run model.tl""",
+    ),
+    "TL4012": Page(
+        "a model cannot be saved",
+        "The target cannot be written, its name does not end in `.safetensors`, two tensors would have one name, or a "
+        "value is of a type that the format does not keep. A file that was there before is left as it was.",
+        """\
+# model.tl: save_model(load_model("model.gguf"), "no/such/folder/model.safetensors")
+tlc run model.tl""",
+    ),
+    "TL4013": Page(
+        "a model cannot be loaded as that type",
+        "`dtype:` of `load_model` is `float16`, which it is without one, `bfloat16`, `float32`, or `native`, which "
+        "keeps the type of each tensor in the file.",
+        """\
+python -c "from tensorlogic.runtime.models import load_model; load_model('model.gguf', dtype='float8')\"""",
+    ),
+}

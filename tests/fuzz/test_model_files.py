@@ -1,0 +1,82 @@
+"""Mutated model files: each loads or is refused. No signal, no hang, no memory without bound."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from tensorlogic.runtime.models import load_model, save_model
+from tests.runtime.model_files import Array, random_blocks, write_gguf
+
+ROOT = Path(__file__).parents[2]
+MUTATIONS = 2000
+
+
+def gguf_file(folder: Path) -> Path:
+    tensors: dict[str, Array | tuple[str, Array]] = {
+        "token_embd.weight": ("Q8_0", random_blocks("Q8_0", (8,), 64, seed=1)),
+        "blk.0.attn_q.weight": ("Q4_0", random_blocks("Q4_0", (4,), 64, seed=2)),
+        "blk.0.ffn_up.weight": ("Q4_1", random_blocks("Q4_1", (4,), 32, seed=3)),
+    }
+    tensors |= {"norm": np.ones(16, np.float32), "half": np.ones((2, 3), np.float16)}
+    metadata: dict[str, str | int | float | list[Any]] = {
+        "general.alignment": 32,
+        "general.name": "a small model",
+        "tokenizer.ggml.tokens": [f"token{i}" for i in range(50)],
+        "tokenizer.ggml.scores": [0.5] * 20,
+        "llama.block_count": 1,
+        "llama.eps": 1e-5,
+    }
+    return write_gguf(folder / "sound.gguf", tensors, metadata)
+
+
+def safetensors_file(folder: Path) -> Path:
+    random = np.random.default_rng(1)
+    tensors: dict[str, Array] = {
+        "encoder.weight": random.normal(size=(6, 8)).astype(np.float32),
+        "encoder.bias": random.normal(size=6).astype(np.float16),
+        "ids": np.arange(10),
+        "mask": np.array([True, False, True]),
+        "wide": random.normal(size=3),
+    }
+    path = folder / "dense.safetensors"
+    save_file(tensors, path, metadata={"format": "pt"})
+    return path
+
+
+def packed_file(folder: Path) -> Path:
+    path = folder / "packed.safetensors"
+    save_model(load_model(gguf_file(folder)), path)
+    return path
+
+
+BUILDERS = pytest.mark.parametrize("build", [gguf_file, safetensors_file, packed_file])
+
+
+def fuzz(file: Path, folder: Path, first: int, count: int) -> None:
+    command = [sys.executable, "-m", "tests.fuzz.mutate_model_files", str(file), str(folder), str(first), str(count)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"ended with {done.returncode}: {done.stderr}"
+    counts = re.fullmatch(r"(\d+) loaded, (\d+) refused\n", done.stdout)
+    assert counts is not None
+    # Mutations that are all refused, or all loaded, would test nothing.
+    assert min(int(counts[1]), int(counts[2])) > count / 100
+
+
+@BUILDERS
+def test_mutated_headers(build: Callable[[Path], Path], tmp_path: Path) -> None:
+    fuzz(build(tmp_path), tmp_path, 0, MUTATIONS)
+
+
+@pytest.mark.fuzz
+@BUILDERS
+def test_many_more_mutated_headers(build: Callable[[Path], Path], tmp_path: Path) -> None:
+    fuzz(build(tmp_path), tmp_path, MUTATIONS, 200_000)
