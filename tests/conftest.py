@@ -1,0 +1,27 @@
+"""Settings for all tests: how many examples Hypothesis tries.
+
+The profile `ci`, the default, tries the same modest number of examples each time. `HYPOTHESIS_PROFILE=deep` tries many
+new ones, for a machine that has the time.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "ci",
+    derandomize=True,
+    deadline=None,
+    max_examples=60,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "deep",
+    deadline=None,
+    max_examples=5000,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
