@@ -34,13 +34,17 @@ from tensorlogic.compiler.syntax.tokens import (
 
 @dataclass(slots=True)
 class Layout:
-    """The tokens as the parser takes them."""
+    """The tokens as the parser takes them.
+
+    `open` are the brackets not closed yet, `suspects` the braces closed by a `}` that is indented less than their line.
+    """
 
     source: Source
     tokens: list[Token] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     told: set[int] = field(default_factory=set)
     open: list[Token] = field(default_factory=list)
+    suspects: list[Token] = field(default_factory=list)
 
     def span(self, token: Token) -> Span:
         return Span(self.source, token.start, token.end)
@@ -79,6 +83,9 @@ def lay_out(source: Source, scanned: list[Token], *, prelude: bool) -> Layout:
             _close_down_to(layout, 0, token)
             _end_statement(layout, "\n", previous.end, previous.end)
             append(token)
+        elif kind == "INVALID":
+            append(token)
+            _close_swallowed(layout, token)
         elif prelude and token.value == "builtin" and scanned[index + 1].kind == "FN":
             append(token._replace(kind="BUILTIN"))
         else:
@@ -133,11 +140,16 @@ def _braces_that_hold(layout: Layout, declaration: Token) -> int:
     column = source.column_of(declaration.start)
     kept = 0
     for bracket in layout.open:
-        line = source.line_text(source.line_of(bracket.start))
-        if bracket.kind != "LBRACE" or len(line) - len(line.lstrip()) + 1 >= column:
+        if bracket.kind != "LBRACE" or _indentation(source, bracket) + 1 >= column:
             break
         kept += 1
     return kept
+
+
+def _indentation(source: Source, token: Token) -> int:
+    """How far the line that holds a token is indented."""
+    line = source.line_text(source.line_of(token.start))
+    return len(line) - len(line.lstrip())
 
 
 def _end_statement(layout: Layout, value: str, start: int, end: int) -> None:
@@ -153,6 +165,8 @@ def _close(layout: Layout, token: Token) -> None:
         held -= 1
     if held and layout.open[held - 1].kind == opener:
         _close_down_to(layout, held, token)
+        if token.kind == "RBRACE" and _indentation(layout.source, token) < _indentation(layout.source, layout.open[-1]):
+            layout.suspects.append(layout.open[-1])
         _put_closer(layout, token)
         return
     shown = SPELLING[token.kind]
@@ -186,13 +200,15 @@ def _close_down_to(layout: Layout, kept: int, token: Token) -> None:
     layout.told.update(bracket.start for bracket in missing)
     if untold:
         first, *others = untold
-        found = "the file ends" if token.kind == "END" else f"`{_spelling(token)}` stands"
-        message = f"`{SPELLING[first.kind]}` is never closed"
+        found = "the file ends" if token.kind == "END" else f"`{token.value}` stands"
         notes = [f"{found} where `{SPELLING[CLOSER_OF[first.kind]]}` was still missing"]
-        places = [(layout.span(bracket), "this one neither") for bracket in others[:3]]
-        place = layout.tokens[-1].end
+        places = [(layout.span(bracket), "nor is this one") for bracket in others[:3]]
+        inner = [suspect for suspect in layout.suspects if suspect.start > first.start]
+        if inner:
+            places.append((layout.span(inner[0]), "perhaps it is this one: the `}` that closes it is indented less"))
         if token.kind != "END":
-            places.append((Span(layout.source, token.start, token.end), "found before it was closed"))
+            places.append((layout.span(token), "found before it was closed"))
+        message = f"`{SPELLING[first.kind]}` is never closed"
         layout.diagnostics.append(
             error("TL0102", message, layout.span(first), "opened here", others=places, notes=notes)
         )
@@ -201,8 +217,14 @@ def _close_down_to(layout: Layout, kept: int, token: Token) -> None:
         _put_closer(layout, Token(CLOSER_OF[bracket.kind], None, place, place))
 
 
-def _spelling(token: Token) -> str:
-    return str(token.value)
+def _close_swallowed(layout: Layout, unreadable: Token) -> None:
+    """Puts in the closing brackets that an unclosed string has in it: they were meant to stand behind it."""
+    text = layout.source.text[unreadable.start : unreadable.end]
+    swallowed = sum(text.count(closer) for closer in ")]") - sum(text.count(opener) for opener in "([")
+    kept = max(len(layout.open) - swallowed, _innermost_brace(layout))
+    if swallowed > 0:
+        layout.told.update(bracket.start for bracket in layout.open[kept:])
+        _close_down_to(layout, kept, unreadable)
 
 
 def _skip_deep(layout: Layout, scanned: list[Token], start: int) -> int:

@@ -11,7 +11,7 @@ from tensorlogic.compiler.syntax.tokens import Token
 
 
 class Signature(NamedTuple):
-    """A function up to its body. `last` is what the signature ends with."""
+    """A function up to its body. `last` is what it ends with; `is_told` where an error in it is told already."""
 
     keyword: Token
     name: nodes.Identifier
@@ -20,6 +20,7 @@ class Signature(NamedTuple):
     result: nodes.TypeExpression | None
     where: tuple[nodes.Fact, ...]
     last: Token | nodes.Node
+    is_told: bool
 
 
 class DeclarationRules(Rules):
@@ -74,7 +75,7 @@ class DeclarationRules(Rules):
     def p_function_without_body(self, p: Symbols) -> nodes.FunctionDeclaration:
         """declaration : signature"""
         signature: Signature = p[1]
-        if not self.prelude:
+        if not self.prelude and not signature.is_told:
             helps = ["a function of a Python module is declared with `extern`"]
             self.report("TL0107", f"`{signature.name.name}` has no body", signature.name.span, helps=helps)
         return self._function(signature, signature.keyword, None)
@@ -120,7 +121,8 @@ class DeclarationRules(Rules):
         where: tuple[nodes.Fact, ...] = p[8]
         last = where[-1] if where else result if result is not None else p[6]
         parameters = tuple(type_parameters.content) if type_parameters is not None else ()
-        return Signature(p[1], p[2], parameters, tuple(p[5]), result, where, last)
+        is_told = p[6].value is None or isinstance(result, nodes.ErrorType)
+        return Signature(p[1], p[2], parameters, tuple(p[5]), result, where, last, is_told)
 
     def p_type_parameter(self, p: Symbols) -> nodes.TypeParameter:
         """type_parameter : identifier COLON identifier"""
