@@ -1,0 +1,284 @@
+"""Functions that make tensors.
+
+A shape is a list of host ints, each at least 0 (TL3018); the element type is `dtype`, a constant. A constant value that
+the element type cannot hold is refused (TL2007). Random numbers are drawn in float32 from `key` alone and then rounded:
+equal calls are equal, whatever the device and the precision in which it carries values.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NoReturn
+
+from tensorlogic.compiler.dims import ZERO, Polynomial
+from tensorlogic.compiler.ops.broadcast import name_of
+from tensorlogic.compiler.ops.lowering import Call, Text
+from tensorlogic.compiler.ops.rule import Application, Argument
+from tensorlogic.compiler.ops.table import Op
+from tensorlogic.compiler.types import (
+    FLOAT32,
+    UINT32,
+    BoolType,
+    Element,
+    ElementType,
+    ElementVariable,
+    FloatType,
+    IntType,
+    Shape,
+    TensorType,
+    Type,
+)
+
+# --- sizes
+
+
+def new_shape(app: Application, name: str = "shape") -> Shape:
+    """The shape that a list of ints says, each of them at least 0."""
+    sizes = app.sizes(name)
+    for size in sizes:
+        require_size(app, size, app[name])
+    return Shape(None, sizes)
+
+
+def require_size(app: Application, size: Polynomial, argument: Argument) -> None:
+    """Demand that a number can be a size."""
+
+    def refuse() -> NoReturn:
+        constant = size.constant is not None
+        app.demands.fail(
+            "TL3018",
+            f"a size of `{app.op}` is {size}" + ("" if constant else ", which may be negative"),
+            argument.span,
+            helps=[] if constant else [f"add `where {size} >= 0`"],
+        )
+
+    message = f"a size in {name_of(argument)} is {{0}}: it must be at least {{1}}"
+    app.demands.require_nonnegative(size, ZERO, argument.span, message, refuse)
+
+
+# --- values
+
+
+def _new_element(app: Application, *kinds: str) -> Element:
+    """The element type that `dtype` names, which is one of these kinds; a type parameter must be `float`."""
+    element = app.dtype("dtype")
+    if element.kind not in kinds:
+        may_be = f"`{element}`, which may be any element type" if element.kind == "any" else f"{element}"
+        app.demands.fail(
+            "TL2001",
+            f"`{app.op}` makes tensors of {' or '.join(_KINDS[kind] for kind in kinds)}, not of {may_be}",
+            app["dtype"].span,
+        )
+    return element
+
+
+_KINDS = {"float": "floats", "integer": "integers", "bool": "bools"}
+
+
+def require_representable(app: Application, argument: Argument, element: Element) -> None:
+    """Refuse a constant that would become infinite or 0 in a float type, or wrap around in an integer type."""
+    type = argument.type
+    value = type.constant if isinstance(type, IntType | FloatType) else None
+    if value is None or isinstance(element, ElementVariable):
+        return
+    change = _loss(value, element)
+    if change is None:
+        return
+    fits = element.kind == "float" and element != FLOAT32 and _loss(value, FLOAT32) is None
+    app.demands.fail(
+        "TL2007",
+        f"{value:g} {change} {element}",
+        argument.span,
+        helps=["make it in float32: `dtype: float32`"] if fits else [],
+    )
+
+
+def _loss(value: float, element: ElementType) -> str | None:
+    """What would happen to a number in an element type; None where it fits."""
+    if element.kind == "integer":
+        low, high = (0, 2**32 - 1) if element == UINT32 else (-(2**31), 2**31 - 1)
+        return None if low <= value <= high else "does not fit"
+    if value == 0 or not math.isfinite(value):
+        return None
+    if abs(value) > element.largest:
+        return "would become inf in"
+    return "would become 0 in" if abs(value) < element.smallest else None
+
+
+# --- rules
+
+
+def _filled(app: Application) -> Type:
+    return TensorType(app.dtype("dtype"), new_shape(app))
+
+
+def _full(app: Application) -> Type:
+    value = app["value"]
+    match value.type:
+        case BoolType():
+            element = _new_element(app, "bool")
+        case IntType():
+            element = _new_element(app, "float", "integer")
+        case _:
+            element = _new_element(app, "float")
+    require_representable(app, value, element)
+    return TensorType(element, new_shape(app))
+
+
+def _eye(app: Application) -> Type:
+    size = _number(app, "n")
+    require_size(app, size, app["n"])
+    return TensorType(app.dtype("dtype"), Shape(None, (size, size)))
+
+
+def _number(app: Application, name: str) -> Polynomial:
+    type = app[name].type
+    assert isinstance(type, IntType)
+    assert type.value is not None
+    return type.value
+
+
+def _arange(app: Application) -> Type:
+    element = _new_element(app, "integer", "float")
+    if "start" in app.arguments:
+        start, stop, step = _number(app, "start"), _number(app, "stop"), app.constant_int("step")
+    else:
+        start, stop, step = ZERO, _number(app, "stop"), 1
+    if start.constant is not None and stop.constant is not None and step:
+        count = len(range(start.constant, stop.constant, step))
+        if count:
+            for value in (start.constant, start.constant + (count - 1) * step):
+                _require_item(app, value, element)
+        return TensorType(element, Shape(None, (Polynomial.of(count),)))
+    return TensorType(element, Shape(None, (_count(app, start, stop, step),)))
+
+
+def _require_item(app: Application, value: int, element: Element) -> None:
+    change = None if isinstance(element, ElementVariable) else _loss(value, element)
+    if change is not None:
+        app.demands.fail("TL2007", f"{value} {change} {element}", app["stop"].span)
+
+
+def _count(app: Application, start: Polynomial, stop: Polynomial, step: int) -> Polynomial:
+    """How many numbers there are from `start` to `stop`, where that is not a constant: an exact division."""
+    if step == 0:
+        app.demands.fail("TL3012", "the `step` of `arange` is 0", app["step"].span)
+    span = app["stop"].span
+    length = stop - start if step > 0 else start - stop
+
+    def refuse() -> NoReturn:
+        app.demands.fail(
+            "TL3018",
+            f"`arange` would have {length} items, which may be negative",
+            span,
+            helps=[f"add `where {length} >= 0`"],
+        )
+
+    def refuse_division() -> NoReturn:
+        app.demands.fail(
+            "TL3012",
+            f"cannot prove that `{length}` is divisible by the step {abs(step)}",
+            span,
+            helps=[f"add `where {length} % {abs(step)} == 0`"],
+        )
+
+    message = "`arange` would have {0} items: they are at least {1}"
+    app.demands.require_nonnegative(length, ZERO, span, message, refuse)
+    if abs(step) == 1:
+        return length
+    message = "`arange` goes over {0} numbers in steps of {1}, which leaves a remainder"
+    return app.demands.require_divisible(length, Polynomial.of(abs(step)), span, message, refuse_division)
+
+
+def _linspace(app: Application) -> Type:
+    element = _new_element(app, "float")
+    for name in ("start", "stop"):
+        require_representable(app, app[name], element)
+    count = _number(app, "count")
+    require_size(app, count, app["count"])
+    return TensorType(element, Shape(None, (count,)))
+
+
+def _random(app: Application) -> Type:
+    element = _new_element(app, "float")
+    for name in ("low", "high"):
+        if name in app.arguments:
+            require_representable(app, app[name], element)
+    return TensorType(element, new_shape(app))
+
+
+# --- lowerings
+
+
+def _dtype(call: Call) -> str:
+    """The carried dtype of the result; a type parameter's is what `dtype` is at run time."""
+    assert isinstance(call.result, TensorType)
+    element = call.result.element
+    return call["dtype"].code if isinstance(element, ElementVariable) else call.names.dtype(element)
+
+
+def _rounded(call: Call, made: str) -> Text:
+    """What MLX made in float32, in the result's type."""
+    assert isinstance(call.result, TensorType)
+    return Text(made if call.result.element == FLOAT32 else f"{made}.astype({_dtype(call)})")
+
+
+def _filling(function: str) -> Op:
+    def lowered(call: Call) -> Text:
+        return Text(f"mx.{function}({call['shape']}, {_dtype(call)})")
+
+    return Op(function, lowered, rule=_filled)
+
+
+def _lower_full(call: Call) -> Text:
+    return Text(f"mx.full({call['shape']}, {call['value']}, {_dtype(call)})")
+
+
+def _lower_eye(call: Call) -> Text:
+    return Text(f"mx.eye({call['n']}, dtype={_dtype(call)})")
+
+
+def _lower_arange(call: Call) -> Text:
+    """Counted in integers: MLX adds up in the result's type, where float16 would stop at 2048."""
+    parts = [call[name].code for name in ("start", "stop", "step") if name in call.operands]
+    if call.operands.get("step") is not None and call.constant_int("step") == 1:
+        parts.pop()
+    assert isinstance(call.result, TensorType)
+    if call.result.element.kind == "integer":
+        return Text(f"mx.arange({', '.join(parts)}, dtype={_dtype(call)})")
+    return Text(f"mx.arange({', '.join(parts)}, dtype=mx.int32).astype({_dtype(call)})")
+
+
+def _lower_linspace(call: Call) -> Text:
+    return _rounded(call, f"mx.linspace({call['start']}, {call['stop']}, {call['count']})")
+
+
+def _key(call: Call) -> str:
+    """MLX's key of an int; any int of the language will do, MLX wants one of 64 bits without a sign."""
+    constant = call.constant_int("key")
+    if constant is not None and 0 <= constant < 2**64:
+        return f"mx.random.key({call['key']})"
+    return f"mx.random.key({call['key']:atom} % 2**64)"
+
+
+def _lower_normal(call: Call) -> Text:
+    return _rounded(call, f"mx.random.normal({call['shape']}, key={_key(call)})")
+
+
+def _lower_uniform(call: Call) -> Text:
+    return _rounded(call, f"mx.random.uniform({call['low']}, {call['high']}, {call['shape']}, key={_key(call)})")
+
+
+OPS: tuple[Op, ...] = (
+    _filling("zeros"),
+    _filling("ones"),
+    Op("full", _lower_full, rule=_full, coreml="fill"),
+    Op("arange", _lower_arange, rule=_arange),
+    Op("linspace", _lower_linspace, rule=_linspace),
+    Op("eye", _lower_eye, rule=_eye),
+    Op("tril", "mx.tril({x}, {k})"),
+    Op("triu", "mx.triu({x}, {k})"),
+    Op("like", "mx.full_like({x}, {value})"),
+    Op("random_normal", _lower_normal, rule=_random),
+    Op("random_uniform", _lower_uniform, rule=_random),
+)

@@ -1,0 +1,196 @@
+"""Reductions over axes.
+
+`axis` is a constant: one axis, a tuple of them, or none for all dims, a pack included; `keepdims` keeps each reduced
+axis as a dim of size 1. Sums of floats are accumulated in float32; sums of bools and int32 are int32. Demands of the
+rules: nothing is the largest of no items, so `max`, `min`, `argmax` and `argmin` need at least one along what they
+reduce; `mean` of integers is refused (TL2012).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from tensorlogic.compiler.dims import ONE, Polynomial
+from tensorlogic.compiler.ops.broadcast import name_of, postfix_text
+from tensorlogic.compiler.ops.lowering import Call, Text
+from tensorlogic.compiler.ops.operators import refuse_element, refuse_fractions
+from tensorlogic.compiler.ops.rule import Application, Rule
+from tensorlogic.compiler.ops.table import Op
+from tensorlogic.compiler.types import (
+    BOOL,
+    FLOAT32,
+    INT32,
+    BoolType,
+    Element,
+    NoneType,
+    Shape,
+    TensorType,
+    Type,
+)
+
+# --- shapes
+
+
+def reduced(app: Application, shape: Shape) -> tuple[Shape, tuple[Polynomial, ...]]:
+    """The shape without the axes that `axis` names (of size 1 with `keepdims`), and the sizes of these."""
+    keepdims = app.constant_bool("keepdims")
+    if not app.given("axis"):
+        if keepdims and shape.pack is not None:
+            app.demands.fail(
+                "TL3008",
+                f"`keepdims` without an axis in a shape that begins with `{shape.pack}`: its dims cannot be named",
+                app["keepdims"].span,
+                notes=[f"the shape of {name_of(app['x'])} is {shape}"],
+            )
+        return Shape(None, (ONE,) * len(shape.dims) if keepdims else ()), shape.dims
+    axes = app.axes("axis", shape)
+    if not axes:
+        app.demands.fail("TL3008", f"`{app.op}` is given no axis", app["axis"].span, helps=["leave `axis` out for all"])
+    count = len(shape.dims)
+    kept = [
+        ONE if i - count in axes else size for i, size in enumerate(shape.dims) if keepdims or i - count not in axes
+    ]
+    return Shape(shape.pack, tuple(kept)), tuple(shape.dims[axis] for axis in axes)
+
+
+def require_items(app: Application, sizes: tuple[Polynomial, ...]) -> None:
+    """Demand at least one item along each of these dims of `x`."""
+    for size in sizes:
+
+        def refuse(size: Polynomial = size) -> NoReturn:
+            app.demands.fail(
+                "TL3016",
+                f"`{app.op}` of no items has no value: `{size}` may be 0",
+                app.span,
+                others=[(app["x"].span, str(app["x"].type))],
+                helps=[f"add `where {size} >= 1`"] if size.variables() else [],
+            )
+
+        message = f"`{app.op}` of {name_of(app['x'])} along a dim of {{0}} items: it needs at least {{1}}"
+        app.demands.require_nonnegative(size, ONE, app.span, message, refuse)
+
+
+# --- rules
+
+
+def _count_element(app: Application, element: Element) -> Element:
+    """The element type of sums and products: bools are counted in int32."""
+    if element.kind == "any":
+        refuse_element(app, element, [])
+    return INT32 if element == BOOL else element
+
+
+def _sum(app: Application) -> Type:
+    x = app.tensor("x")
+    return TensorType(_count_element(app, x.element), reduced(app, x.shape)[0])
+
+
+def _cumsum(app: Application) -> Type:
+    x = app.tensor("x")
+    app.axis("axis", x.shape)
+    return TensorType(_count_element(app, x.element), x.shape)
+
+
+def _of_floats(app: Application) -> Type:
+    x = app.tensor("x")
+    if x.element.kind != "float":
+        text = postfix_text(app["x"].span)
+        refuse_fractions(app, x.element, [f"`{app.op}({text}.to(float32))` computes it in float32"])
+    return TensorType(x.element, reduced(app, x.shape)[0])
+
+
+def _extreme(app: Application) -> Type:
+    x = app.tensor("x")
+    shape, sizes = reduced(app, x.shape)
+    require_items(app, sizes)
+    return TensorType(x.element, shape)
+
+
+def _position(app: Application) -> Type:
+    x = app.tensor("x")
+    shape, sizes = reduced(app, x.shape)
+    require_items(app, sizes)
+    return TensorType(INT32, shape)
+
+
+def _logical(app: Application) -> Type:
+    return TensorType(BOOL, reduced(app, app.tensor("x").shape)[0])
+
+
+# --- lowerings
+
+
+def _arguments(call: Call) -> str:
+    """The operands as arguments of MLX's function, whose defaults are left out."""
+    arguments = [call["x"].code]
+    if "axis" in call.types and not isinstance(call.types["axis"], NoneType):
+        arguments.append(f"axis={call['axis']}")
+    if call.types.get("keepdims") == BoolType(True):
+        arguments.append("keepdims=True")
+    if "ddof" in call.types and call.constant_int("ddof") != 0:
+        arguments.append(f"ddof={call['ddof']}")
+    return ", ".join(arguments)
+
+
+def _accumulating(name: str) -> Callable[[Call], Text]:
+    """MLX's own function where it accumulates as the language promises, else the runtime's."""
+
+    def lowered(call: Call) -> Text:
+        element = call.tensor("x").element
+        exact = element == FLOAT32 or element.kind in ("integer", "bool")
+        return Text(f"{f'mx.{name}' if exact else call.names.runtime(name)}({_arguments(call)})")
+
+    return lowered
+
+
+def _lower_logsumexp(call: Call) -> Text:
+    exact = call.tensor("x").element == FLOAT32 and surely_has_items(call.tensor("x").shape)
+    return Text(f"{'mx.logsumexp' if exact else call.names.runtime('logsumexp')}({_arguments(call)})")
+
+
+def _plain(name: str) -> Callable[[Call], Text]:
+    return lambda call: Text(f"mx.{name}({_arguments(call)})")
+
+
+def _positional(name: str) -> Callable[[Call], Text]:
+    def lowered(call: Call) -> Text:
+        if surely_has_items(call.tensor("x").shape):
+            return Text(f"mx.{name}({_arguments(call)}).astype(mx.int32)")
+        return Text(f"{call.names.runtime(name)}({_arguments(call)})")
+
+    return lowered
+
+
+def surely_has_items(shape: Shape) -> bool:
+    """Whether no size is 0, as the sizes tell by themselves."""
+    return shape.pack is None and all(surely_positive(size) for size in shape.dims)
+
+
+def surely_positive(size: Polynomial) -> bool:
+    """Whether a number is at least 1, as its variables tell by themselves."""
+    if any(coefficient < 0 for coefficient in size.terms.values()):
+        return size.constant is not None and size.constant > 0
+    least = size.substitute({v: Polynomial.of(v.lower) for v in size.variables() if v.lower is not None})
+    return least.constant is not None and least.constant > 0
+
+
+def _op(name: str, mlx: Callable[[Call], Text], rule: Rule, coreml: str | None = None) -> Op:
+    return Op(name, mlx, rule=rule, coreml=coreml or f"reduce_{name}")
+
+
+OPS: tuple[Op, ...] = (
+    _op("sum", _accumulating("sum"), _sum),
+    _op("mean", _accumulating("mean"), _of_floats),
+    _op("prod", _accumulating("prod"), _sum),
+    _op("max", _plain("max"), _extreme),
+    _op("min", _plain("min"), _extreme),
+    _op("var", _accumulating("var"), _of_floats, "none"),
+    _op("std", _accumulating("std"), _of_floats, "none"),
+    _op("argmax", _positional("argmax"), _position, "reduce_argmax"),
+    _op("argmin", _positional("argmin"), _position, "reduce_argmin"),
+    _op("all", _plain("all"), _logical, "none"),
+    _op("any", _plain("any"), _logical, "none"),
+    _op("logsumexp", _lower_logsumexp, _of_floats, "reduce_log_sum_exp"),
+    _op("cumsum", _accumulating("cumsum"), _cumsum, "cumsum"),
+)
