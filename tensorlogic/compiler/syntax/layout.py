@@ -6,7 +6,8 @@ Takes the lexer's tokens, which know nothing of lines. Promises the parser's tok
   structure"), for `;`, before a `}` and before the END. There are no two in a row, none first in the file or in braces.
 - Brackets are balanced. What is missing is put in and what closes nothing is left out, each with a diagnostic, so that
   the parser's recovery can step over whole brackets. `told` holds the offsets of brackets whose error is told.
-- `main` and, in the prelude, `builtin` are keywords where they stand for more than a name.
+- `main` and, in the prelude, `builtin` are keywords where they stand for more than a name; the prelude's `fn where`
+  declares a name.
 
 A keyword that can only begin a statement or a declaration, first on its line, ends whatever stands open before it: the
 brackets of expressions, and braces too where a declaration is indented no deeper than the line that opened them.
@@ -88,6 +89,8 @@ def lay_out(source: Source, scanned: list[Token], *, prelude: bool) -> Layout:
             _close_swallowed(layout, token)
         elif prelude and token.value == "builtin" and scanned[index + 1].kind == "FN":
             append(token._replace(kind="BUILTIN"))
+        elif prelude and kind == "WHERE" and previous.kind == "FN":
+            append(token._replace(kind="NAME"))
         else:
             append(token)
         previous = token
