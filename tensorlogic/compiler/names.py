@@ -22,8 +22,11 @@ from tensorlogic.compiler.syntax import nodes
 STANDARD_LIBRARY = Path(__file__).resolve().parent.parent / "stdlib"
 PRELUDE = STANDARD_LIBRARY / "prelude.tl"
 
-Parse = Callable[[Path, str], tuple[Source, nodes.Module, list[Diagnostic]]]
-"""Reads and parses a file, shown under a name; raises OSError or UnicodeDecodeError where it cannot be read."""
+Parse = Callable[[Path, str, str], tuple[Source, nodes.Module, list[Diagnostic]]]
+"""Reads and parses a file, which diagnostics call by one name and emitted code by another.
+
+Raises OSError or UnicodeDecodeError where it cannot be read.
+"""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -206,9 +209,9 @@ class _Loader:
                 return None
             return found
         self.modules[path] = None
-        shown = _display_name(path, module)
+        shown = _display_name(path, module, module.source.name)
         try:
-            source, tree, problems = self.parse(path, shown)
+            source, tree, problems = self.parse(path, shown, _display_name(path, module, module.source.place))
         except (OSError, UnicodeDecodeError) as problem:
             reason = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8 text"
             self._report("TL1005", f"cannot read `{_shown(node)}`: {reason}", node.target_span)
@@ -276,11 +279,11 @@ def _shown(node: nodes.ImportDeclaration) -> str:
     return node.module if node.module is not None else str(node.path)
 
 
-def _display_name(path: Path, importer: FileModule) -> str:
-    """How diagnostics call an imported file: beside its importer as that one was called, else as it is."""
+def _display_name(path: Path, importer: FileModule, called: str) -> str:
+    """How an imported file is called: beside its importer as that one is called, else as it is."""
     if importer.path is not None and path.is_relative_to(importer.path.parent.resolve()):
         relative = path.relative_to(importer.path.parent.resolve())
-        return (Path(importer.source.name).parent / relative).as_posix()
+        return (Path(called).parent / relative).as_posix()
     return path.relative_to(STANDARD_LIBRARY).as_posix() if path.is_relative_to(STANDARD_LIBRARY) else str(path)
 
 

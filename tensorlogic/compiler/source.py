@@ -13,10 +13,14 @@ from functools import cached_property
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One file's text. Two sources are the same only when they are the same object."""
+    """One file's text. Two sources are the same only when they are the same object.
+
+    `name` is what diagnostics print; `place` what emitted code says, which does not depend on where the project lies.
+    """
 
     name: str
     text: str = field(repr=False)
+    place: str = ""
 
     @cached_property
     def line_starts(self) -> list[int]:

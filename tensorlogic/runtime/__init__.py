@@ -1,1 +1,62 @@
-"""What emitted modules import: entry checks, models, packed weights, printing. It imports nothing of the compiler."""
+"""What emitted modules import: entry checks, models, packed weights, printing. It imports nothing of the compiler.
+
+Names are found when they are first used, so that reading the headers of model files needs neither MLX nor NumPy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_WHERE = {
+    "binding": ("Field", "bind"),
+    "boundary": (
+        "array",
+        "boolean",
+        "element",
+        "fits",
+        "instance",
+        "integer",
+        "items",
+        "number",
+        "ranked",
+        "refuse",
+        "set_fields",
+        "string",
+    ),
+    "carrying": ("carry", "tensor"),
+    "device": ("carried",),
+    "errors": ("BoundaryError", "ModelFileError", "TensorLogicError"),
+    "models": ("Model", "load_model"),
+    "packed": ("Packed", "dense", "embedding", "matmul"),
+    "saving": ("save_model",),
+    "script": ("run_main",),
+    "show": ("print_values",),
+    "text.tokenizer": ("Tokenizer", "load_tokenizer"),
+    "values": ("debug", "dynamic", "item", "numbers", "read_line", "select"),
+}
+_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
+_HELPERS = ("functions", "functions_host", "functions_neural")
+"""Modules all of whose public functions emitted code may call."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "shown":
+        # `show` is a module of this package too.
+        found = import_module(f"{__name__}.show").show
+    elif name in _MODULE_OF:
+        found = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    elif name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    else:
+        found = _helper(name)
+    globals()[name] = found
+    return found
+
+
+def _helper(name: str) -> Any:
+    for module in _HELPERS:
+        found = getattr(import_module(f"{__name__}.{module}"), name, None)
+        if found is not None:
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

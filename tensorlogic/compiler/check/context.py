@@ -6,7 +6,7 @@ dims is decided: it is proved, or checked at run time where a variable allows th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import lcm
@@ -21,6 +21,7 @@ from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
     ERROR,
     BoolType,
+    ElementVariable,
     ErrorType,
     FloatType,
     IntType,
@@ -38,8 +39,9 @@ from tensorlogic.compiler.types import (
 )
 
 if TYPE_CHECKING:
-    from tensorlogic.compiler.check.program import World
-    from tensorlogic.compiler.names import FileModule
+    from tensorlogic.compiler.check.world import World
+    from tensorlogic.compiler.names import FileModule, FunctionSymbol
+    from tensorlogic.compiler.syntax import nodes
 
 
 class Failure(Exception):
@@ -56,12 +58,12 @@ def fail(
     span: Span,
     label: str = "",
     *,
-    others: list[tuple[Span, str]] | None = None,
-    notes: list[str] | None = None,
-    helps: list[str] | None = None,
+    others: Iterable[tuple[Span, str]] = (),
+    notes: Iterable[str] = (),
+    helps: Iterable[str] = (),
 ) -> NoReturn:
     """Refuse: the labelled spans are told as one error."""
-    raise Failure(error(code, message, span, label, others=others or (), notes=notes or (), helps=helps or ()))
+    raise Failure(error(code, message, span, label, others=others, notes=notes, helps=helps))
 
 
 Path = tuple[str, ...]
@@ -114,6 +116,27 @@ class Binding:
     declared: Type | None = None
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class LambdaType(Type):
+    """The type of `|x| e` before anything says what it takes: its text and the names it sees."""
+
+    node: nodes.Lambda
+    frame: dict[str, Binding]
+
+    def __str__(self) -> str:
+        return f"fn({', '.join(p.name for p in self.node.parameters)})"
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSymbolType(Type):
+    """The type of a declared function's name as a value."""
+
+    symbol: FunctionSymbol
+
+    def __str__(self) -> str:
+        return f"fn {self.symbol.name}"
+
+
 @dataclass(slots=True)
 class Loop:
     """The innermost loop's carried names with the types they keep, for `break` and `continue`."""
@@ -131,11 +154,15 @@ class Context:
     builder: Builder
     names_in_signature: dict[str, Polynomial] = field(default_factory=dict)
     result: Type | None = None
+    result_span: Span | None = None
+    elements: dict[str, ElementVariable] = field(default_factory=dict)
+    packs: dict[str, PackVariable] = field(default_factory=dict)
     is_script: bool = False
     frames: list[dict[str, Binding]] = field(default_factory=lambda: [{}])
     facts: Facts = field(default_factory=Facts)
     witnesses: dict[Variable, Callable[[Span], Value]] = field(default_factory=dict)
     implications: dict[Value, Implications] = field(default_factory=dict)
+    remainders: dict[Polynomial, tuple[Polynomial, Polynomial]] = field(default_factory=dict)
     narrowed: dict[Path, Value] = field(default_factory=dict)
     loops: list[Loop] = field(default_factory=list)
     function_name: str = ""
@@ -196,6 +223,12 @@ class Context:
         self.builder.add_statement(name, operands, span, results=(result,), **attributes)
         return result
 
+    def name_constant(self, made: Value, name: str, value: object, span: Span) -> Value:
+        """The constant as a reference to the program's `const` of a name."""
+        result = Value(made.type)
+        self.builder.add_statement("constant", (), span, results=(result,), value=value, called=name)
+        return result
+
     def retype(self, value: Value, type: Type, span: Span) -> Value:
         """The same value under another type; unknown sizes in it become fresh."""
         return self.add("retype", (value,), type, span)
@@ -248,7 +281,9 @@ class Context:
     def _unknown_parameter(self, find: Callable[[Span], Value], name: str) -> Polynomial:
         variable = Variable("?", Kind.UNKNOWN)
         size = Polynomial.of(variable)
-        self.witnesses[variable] = lambda span: self.builder.add("field", (find(span),), IntType(size), span, field=name)
+        self.witnesses[variable] = lambda span: self.builder.add(
+            "field", (find(span),), IntType(size), span, field=name
+        )
         return size
 
     def unknown_integer(self, find: Callable[[Span], Value]) -> Polynomial:
@@ -306,6 +341,22 @@ class Context:
         )
 
     # --- demands
+
+    def fail(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        label: str = "",
+        *,
+        others: Iterable[tuple[Span, str]] = (),
+        notes: Iterable[str] = (),
+        helps: Iterable[str] = (),
+    ) -> NoReturn:
+        fail(code, message, span, label, others=others, notes=notes, helps=helps)
+
+    def provably_equal(self, p: Polynomial, q: Polynomial) -> bool:
+        return self.facts.equal(p, q)
 
     def require_equal(
         self, p: Polynomial, q: Polynomial, span: Span, message: str, refuse: Callable[[], NoReturn]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tensorlogic.compiler import dims
-from tensorlogic.compiler.check.context import Assumption, Bound, Divisible, Equation, fail
+from tensorlogic.compiler.check.context import Assumption, Bound, Divisible, Equation, Failure, fail
 from tensorlogic.compiler.dims import HOLE, Kind, Polynomial, Variable
 from tensorlogic.compiler.facts import Facts
 from tensorlogic.compiler.names import ConstantSymbol, FileModule, FunctionSymbol, StructSymbol
@@ -52,6 +52,7 @@ HOST_TYPES: dict[str, Type] = {
     "string": STRING,
     "dtype": ElementTypeType(),
     "device": DeviceType(),
+    "axes": OpaqueType("axes"),
     "Model": OpaqueType("Model"),
     "Tokenizer": OpaqueType("Tokenizer"),
     "KVCache": OpaqueType("KVCache"),
@@ -102,6 +103,7 @@ class Signature:
     result: Type
     names: dict[str, Polynomial]
     elements: dict[str, ElementVariable]
+    packs: dict[str, PackVariable]
     variables: tuple[Variable, ...]
     where: tuple[tuple[Assumption, Span], ...]
     facts: Facts
@@ -109,11 +111,8 @@ class Signature:
     op: str | None = None
 
     @property
-    def generic_over_functions(self) -> bool:
+    def takes_functions(self) -> bool:
         return any(isinstance(p.type, FunctionType) for p in self.parameters)
-
-
-Resolve = Callable[[FileModule, nodes.Node], object]
 
 
 @dataclass
@@ -130,6 +129,7 @@ class TypeReader:
     names: dict[str, Polynomial] = field(default_factory=dict)
     elements: dict[str, ElementVariable] = field(default_factory=dict)
     packs: dict[str, PackVariable] = field(default_factory=dict)
+    outer: Callable[[str], Polynomial | None] = lambda name: None
     declares: bool = False
     facts: Facts = field(default_factory=Facts)
     declared: dict[str, Span] = field(default_factory=dict)
@@ -148,8 +148,6 @@ class TypeReader:
                 return OptionalType(self.read(item))
             case nodes.FunctionType(parameters=parameters, result=result):
                 return FunctionType(tuple(self.read(p) for p in parameters), self.read(result))
-        from tensorlogic.compiler.check.context import Failure
-
         raise Failure
 
     def _named(self, node: nodes.NamedType) -> Type:
@@ -168,7 +166,7 @@ class TypeReader:
         if name in HOST_TYPES:
             if node.dims is not None:
                 helps = {"int": ["`int32[...]` is a tensor of integers"], "float": ["`float16[...]` is a tensor"]}
-                fail("TL1013", f"`{name}` takes no shape", node.span, helps=helps.get(name))
+                fail("TL1013", f"`{name}` takes no shape", node.span, helps=helps.get(name, []))
             return HOST_TYPES[name]
         symbol = self.module.scope.get(name)
         if isinstance(symbol, StructSymbol):
@@ -275,8 +273,9 @@ class TypeReader:
         return exact if rational is None else rational
 
     def _dim_name(self, name: str, span: Span) -> Polynomial:
-        if name in self.names:
-            return self.names[name]
+        visible = self.names.get(name) or self.outer(name)
+        if visible is not None:
+            return visible
         symbol = self.module.scope.get(name)
         if isinstance(symbol, ConstantSymbol):
             value = self.constant(symbol)
@@ -358,6 +357,7 @@ def read_signature(reader: TypeReader, node: nodes.FunctionDeclaration, symbol: 
         result=result,
         names=dict(reader.names),
         elements=dict(reader.elements),
+        packs=dict(reader.packs),
         variables=variables,
         where=where,
         facts=reader.facts,

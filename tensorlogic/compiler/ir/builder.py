@@ -6,11 +6,22 @@ let the checker try something and take it back.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tensorlogic.compiler.ir.core import TERMINATORS, Operation, Region, Value
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import Type
+
+
+def ends(operations: Sequence[Operation]) -> bool:
+    """Whether nothing can follow: a terminator stands last, or an `if` that ends on both sides."""
+    if not operations:
+        return False
+    last = operations[-1]
+    if last.name == "if":
+        return all(ends(region.operations) and region.operations[-1].name != "yield" for region in last.regions)
+    return last.name in TERMINATORS
 
 
 class Builder:
@@ -64,9 +75,14 @@ class Builder:
         return len(self._open)
 
     @property
+    def last(self) -> Operation:
+        """The operation added last to the innermost region."""
+        return self._open[-1][-1]
+
+    @property
     def terminated(self) -> bool:
         """Whether the innermost region has its terminator already."""
-        return bool(self._open[-1]) and self._open[-1][-1].name in TERMINATORS
+        return ends(self._open[-1])
 
     def mark(self) -> tuple[int, int]:
         return len(self._open), len(self._open[-1])

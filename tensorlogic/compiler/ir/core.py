@@ -85,23 +85,30 @@ class Function:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Entry:
-    """What is called from outside under `name`: the checks, as a function, that end in a call of `symbol`."""
+    """What is called from outside under `name`: the checks, as a function, that end in a call of the body.
+
+    `defaults` has for each parameter its default in a tuple, or an empty tuple.
+    """
 
     name: str
     checks: Function
     signature: Any
+    defaults: tuple[tuple[Any, ...], ...]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Program:
-    """All that one entry file needs, in the order of emission."""
+    """All that one entry file needs, in the order of emission. `constructors` validate the structs' fields."""
 
     name: str
     functions: tuple[Function, ...]
     entries: tuple[Entry, ...]
     structs: tuple[StructDefinition, ...]
+    constructors: Mapping[StructDefinition, Function]
     script: Function | None
     documentation: str | None = None
+    strict: bool = False
+    standalone: bool = False
 
 
 def walk(region: Region) -> Iterator[Operation]:

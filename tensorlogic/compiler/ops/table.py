@@ -24,6 +24,7 @@ class Op:
 
     `parameters` names the operands of operators, which no prelude declares; empty for the others.
     `packed` are the parameters that take packed weights without expanding them.
+    `variadic` ops take any number of operands in place of their last parameter, `keywords` ops named ints besides.
     `effect` marks what may be neither removed nor merged; `fold` computes the op on host constants.
     """
 
@@ -34,6 +35,8 @@ class Op:
     packed: frozenset[str] = frozenset()
     effect: bool = False
     fold: Callable[..., Any] | None = None
+    variadic: bool = False
+    keywords: bool = False
     coreml: str = NO_COREML
 
 

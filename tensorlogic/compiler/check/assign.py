@@ -1,0 +1,230 @@
+"""Whether a value fits a type, outside of generic calls: at `let x: T`, `return`, fields, rebinding and loops.
+
+`coerce` gives the value as the type wants it (an int where a float is wanted, a value where an optional is), placing
+run-time checks where unknowns meet declared dims; it refuses with both types.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from tensorlogic.compiler.check.context import Context, FunctionSymbolType, LambdaType, check_operands, fail
+from tensorlogic.compiler.check.operators import adapt, as_float_range
+from tensorlogic.compiler.dims import HOLE, Polynomial
+from tensorlogic.compiler.ir.core import Value
+from tensorlogic.compiler.source import Span
+from tensorlogic.compiler.types import (
+    BoolType,
+    DeviceType,
+    ElementTypeType,
+    ErrorType,
+    FloatType,
+    FunctionType,
+    IntType,
+    ListType,
+    NoneType,
+    OpaqueType,
+    OptionalType,
+    Shape,
+    StringType,
+    StructType,
+    TensorType,
+    TupleType,
+    Type,
+)
+
+
+def fits_kind(declared: Type, actual: Type) -> bool:
+    """Whether host types agree, apart from what is known of values."""
+    match declared, actual:
+        case FloatType(), (FloatType() | IntType()):
+            return True
+        case OpaqueType("axes"), (IntType() | NoneType()):
+            return True
+        case OpaqueType("axes"), (TupleType(items)):
+            return all(isinstance(i, IntType) for i in items)
+        case OpaqueType("axes"), ListType(item, _):
+            return isinstance(item, IntType)
+        case OpaqueType(name), OpaqueType(other):
+            return name == other
+        case (
+            (IntType(), IntType())
+            | (BoolType(), BoolType())
+            | (StringType(), StringType())
+            | (NoneType(), NoneType())
+            | (ElementTypeType(), ElementTypeType())
+            | (DeviceType(), DeviceType())
+        ):
+            return True
+    return False
+
+
+def coerce(cx: Context, value: Value, declared: Type, span: Span, what: str, declared_at: Span | None = None) -> Value:
+    """The value as a type wants it. `what` names the place in messages: `y`, "the result of `f`"."""
+    check_operands(value)
+    return _Assignment(cx, span, what, declared_at, value.type, declared).coerce(value, declared)
+
+
+class _Assignment:
+    def __init__(
+        self, cx: Context, span: Span, what: str, declared_at: Span | None, actual: Type, declared: Type
+    ) -> None:
+        self.cx, self.span, self.what, self.declared_at = cx, span, what, declared_at
+        self.actual, self.declared = actual, declared
+
+    def coerce(self, value: Value, declared: Type) -> Value:
+        value = with_rank(self.cx, value, declared, self.span, self.what)
+        match declared, value.type:
+            case _, ErrorType():
+                return value
+            case TensorType(), TensorType() as actual:
+                self._tensor(declared, actual)
+                return value
+            case TensorType(element, shape), (IntType() | FloatType()) if shape == Shape(None, ()):
+                return scalar(self.cx, adapt(self.cx, value, element, self.span), declared, self.span)
+            case FloatType(), IntType():
+                return to_float(self.cx, value, self.span)
+            case IntType(p), IntType(q):
+                if p is not None and q is not None:
+                    self._dim(p, q)
+                return value
+            case StructType(), StructType() as actual if declared.definition is actual.definition:
+                self._struct(declared, actual)
+                return value
+            case OptionalType(), (NoneType() | OptionalType()) as actual:
+                if isinstance(actual, OptionalType):
+                    self._compare(declared.item, actual.item)
+                return self.cx.add("retype", (value,), declared, self.span) if actual != declared else value
+            case OptionalType(item), _:
+                inner = self.coerce(value, item)
+                return self.cx.add("retype", (inner,), declared, self.span)
+            case FunctionType(parameters, result), (LambdaType() | FunctionSymbolType()):
+                function = as_function(self.cx, value, parameters, self.span)
+                assert isinstance(function.type, FunctionType)
+                self._compare(result, function.type.result)
+                return function
+            case TupleType(wanted), TupleType(items) if len(wanted) == len(items):
+                return self._items("tuple", value, wanted, items)
+            case ListType(item, _), ListType(_, items):
+                if items is not None:
+                    return self._items("list", value, (item,) * len(items), items)
+                self._compare(item, value.type.item)
+                return value
+        self._compare(declared, value.type)
+        return value
+
+    def _items(self, kind: str, value: Value, wanted: tuple[Type, ...], items: tuple[Type, ...]) -> Value:
+        parts = tuple(self.cx.add("item", (value,), t, self.span, index=i) for i, t in enumerate(items))
+        renewed = tuple(self.coerce(p, w) for p, w in zip(parts, wanted, strict=True))
+        if renewed == parts:
+            return value
+        types = tuple(p.type for p in renewed)
+        type = TupleType(types) if kind == "tuple" else ListType(wanted[0], types)
+        return self.cx.add(kind, renewed, type, self.span)
+
+    def _compare(self, declared: Type, actual: Type) -> None:
+        """The same comparison where there is no value at hand: nothing is converted."""
+        match declared, actual:
+            case TensorType(), TensorType():
+                self._tensor(declared, actual)
+            case StructType(), StructType() if declared.definition is actual.definition:
+                self._struct(declared, actual)
+            case TupleType(a), TupleType(b) if len(a) == len(b):
+                for x, y in zip(a, b, strict=True):
+                    self._compare(x, y)
+            case ListType(a, _), ListType(b, items):
+                for t in items if items is not None else (b,):
+                    self._compare(a, t)
+            case OptionalType(a), OptionalType(b):
+                self._compare(a, b)
+            case FunctionType(a, r), FunctionType(b, s) if len(a) == len(b):
+                for x, y in zip((*a, r), (*b, s), strict=True):
+                    self._compare(x, y)
+            case FloatType(), IntType():
+                self._refuse("TL2001")
+            case _ if not fits_kind(declared, actual):
+                self._refuse("TL2001")
+
+    def _tensor(self, declared: TensorType, actual: TensorType) -> None:
+        if declared.element != actual.element:
+            self._refuse(
+                "TL2002",
+                notes=["element types are never changed without being asked to"],
+                helps=[f"`.to({declared.element})`"],
+            )
+        if declared.shape.pack is not actual.shape.pack or len(declared.shape.dims) != len(actual.shape.dims):
+            self._refuse("TL3005" if declared.shape.rank != actual.shape.rank else "TL3013")
+        for p, q in zip(declared.shape.dims, actual.shape.dims, strict=True):
+            self._dim(p, q)
+
+    def _struct(self, declared: StructType, actual: StructType) -> None:
+        if declared.elements != actual.elements:
+            self._refuse("TL2002")
+        for p, q in zip(declared.dims, actual.dims, strict=True):
+            self._dim(p, q)
+
+    def _dim(self, p: Polynomial, q: Polynomial) -> None:
+        if HOLE not in (p.variable, q.variable):
+            message = f"{self.what} has a dim {{1}} where `{p}` = {{0}} is declared"
+            self.cx.require_equal(p, q, self.span, message, lambda: self._refuse("TL3004"))
+        elif p.variable is not HOLE:
+            self._refuse("TL3004")
+
+    def _refuse(self, code: str, notes: list[str] | None = None, helps: list[str] | None = None) -> NoReturn:
+        if isinstance(self.actual, OptionalType) and not isinstance(self.declared, OptionalType):
+            code = "TL2009"
+            helps = [f"`{self.span.text}` may be none: test `if {self.span.text} != none {{ ... }}` first"]
+        others = [(self.declared_at, f"declared {self.declared}")] if self.declared_at is not None else []
+        fail(
+            code,
+            f"{self.what} is `{self.declared}`, not `{self.actual}`",
+            self.span,
+            str(self.actual),
+            others=others,
+            notes=notes or [],
+            helps=helps or [],
+        )
+
+
+def with_rank(cx: Context, value: Value, declared: Type, span: Span, what: str) -> Value:
+    """A tensor whose rank only run time knows, where a shape is declared: the rank is checked there."""
+    actual = value.type
+    if not (isinstance(declared, TensorType) and isinstance(actual, TensorType)):
+        return value
+    pack = actual.shape.pack
+    if pack is None or not pack.unknown or declared.shape.pack is pack:
+        return value
+    if declared.shape.pack is not None and declared.shape.pack.unknown:
+        return value
+    count, known = len(declared.shape.dims), len(actual.shape.dims)
+    if count <= known and declared.shape.pack is not None:
+        return value
+    keep = pack if declared.shape.pack is not None else None
+    sizes = (Polynomial.of(HOLE),) * count
+    type = TensorType(actual.element, Shape(keep, sizes))
+    return cx.add("ranked", (value,), type, span, rank=count, exactly=keep is None, what=what, declared=str(declared))
+
+
+def scalar(cx: Context, value: Value, type: TensorType, span: Span) -> Value:
+    """A host number as a scalar tensor."""
+    return cx.add("scalar", (value,), type, span)
+
+
+def to_float(cx: Context, value: Value, span: Span) -> Value:
+    """A host int as a float."""
+    return cx.add("host.float", (value,), as_float_range(cx, value.type), span)
+
+
+def as_function(cx: Context, value: Value, parameters: tuple[Type, ...], span: Span) -> Value:
+    """A lambda or a function's name as a value of function type, once it is known what it takes."""
+    from tensorlogic.compiler.check import calls
+
+    region_arguments = tuple(cx.instantiate(p) for p in parameters)
+    cx.builder.open()
+    with cx.scope():
+        result = calls.call_value(cx, value, region_arguments, span)
+        cx.builder.add_statement("yield", (result,), span)
+    region = cx.builder.close(region_arguments)
+    made = Value(FunctionType(parameters, result.type))
+    cx.builder.add_statement("lambda", (), span, results=(made,), regions=(region,))
+    return made

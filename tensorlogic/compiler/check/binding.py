@@ -1,0 +1,464 @@
+"""Binding at a call: what a signature's variables are, found from the arguments.
+
+Takes a signature and the arguments matched with its parameters. Promises a substitution under which every argument's
+type is the parameter's (proved, or checked at run time where an unknown takes part), every dimension variable is at
+least 1 and every `where` holds. Refuses with both arguments that disagree.
+
+An `int` argument binds its parameter first; then each equation that is linear in its one unbound variable is solved,
+until nothing changes (language.md, section 4.5). Only then are the remaining equations compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from tensorlogic.compiler import dims
+from tensorlogic.compiler.check import assign
+from tensorlogic.compiler.check.context import (
+    Assumption,
+    Bound,
+    Context,
+    Divisible,
+    Equation,
+    FunctionSymbolType,
+    LambdaType,
+    fail,
+)
+from tensorlogic.compiler.check.operators import adapt, refuse_promotion
+from tensorlogic.compiler.check.signatures import Signature
+from tensorlogic.compiler.dims import HOLE, Kind, Polynomial, Variable
+from tensorlogic.compiler.ir.core import Value
+from tensorlogic.compiler.source import Span
+from tensorlogic.compiler.types import (
+    Element,
+    ElementVariable,
+    ErrorType,
+    FloatType,
+    FunctionType,
+    IntType,
+    ListType,
+    NoneType,
+    OpaqueType,
+    OptionalType,
+    PackVariable,
+    Shape,
+    StructType,
+    Substitution,
+    TensorType,
+    TupleType,
+    Type,
+    substitute,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An argument matched with a parameter. A default is written nowhere: its span is the call's."""
+
+    name: str
+    value: Value
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class _Equation:
+    """A parameter's dim meets an argument's."""
+
+    declared: Polynomial
+    actual: Polynomial
+    given: Given
+
+
+@dataclass
+class Binder:
+    """The state of one binding."""
+
+    cx: Context
+    signature: Signature
+    span: Span
+    dims: dict[Variable, Polynomial] = field(default_factory=dict)
+    packs: dict[PackVariable, tuple[Shape, Given]] = field(default_factory=dict)
+    elements: dict[ElementVariable, tuple[Element, Given]] = field(default_factory=dict)
+    origins: dict[Variable, Given] = field(default_factory=dict)
+    equations: list[_Equation] = field(default_factory=list)
+
+    @property
+    def substitution(self) -> Substitution:
+        return Substitution(
+            self.dims,
+            {p: shape for p, (shape, _) in self.packs.items()},
+            {e: element for e, (element, _) in self.elements.items()},
+        )
+
+    def bind(self, givens: list[Given]) -> list[Value]:
+        """Bind all arguments; gives them as the parameters' types want them."""
+        values = [self._ranked(p.type, g) for p, g in zip(self.signature.parameters, givens, strict=True)]
+        givens = [Given(g.name, v, g.span) for g, v in zip(givens, values, strict=True)]
+        late: list[int] = []
+        for i, (parameter, given) in enumerate(zip(self.signature.parameters, givens, strict=True)):
+            if isinstance(given.value.type, LambdaType | FunctionSymbolType) or _is_number(given.value.type):
+                late.append(i)
+            if not isinstance(given.value.type, LambdaType | FunctionSymbolType):
+                self.match(parameter.type, given.value.type, given)
+        self.solve()
+        for i in late:
+            values[i] = self._late(self.signature.parameters[i].type, givens[i])
+        self.solve()
+        self.compare()
+        for i, parameter in enumerate(self.signature.parameters):
+            if i not in late:
+                values[i] = self._convert(substitute(parameter.type, self.substitution), givens[i])
+        self._derived()
+        self._where()
+        return values
+
+    # --- matching
+
+    def _ranked(self, declared: Type, given: Given) -> Value:
+        """A tensor of unknown rank where a shape is declared: its rank is checked when it runs."""
+        return assign.with_rank(self.cx, given.value, declared, given.span, f"`{given.name}`")
+
+    def match(self, declared: Type, actual: Type, given: Given) -> None:
+        """Gather what the declared type says about the actual one; structure that differs is refused."""
+        match declared, actual:
+            case _, ErrorType():
+                return
+            case TensorType(), TensorType():
+                self._element(declared.element, actual.element, given)
+                self._shape(declared, actual, given)
+                return
+            case TensorType(), (IntType() | FloatType()):
+                return
+            case IntType(p), IntType(q):
+                if p is not None and q is not None:
+                    self.equations.append(_Equation(p, q, given))
+                return
+            case StructType(), StructType() if declared.definition is actual.definition:
+                for e, f in zip(declared.elements, actual.elements, strict=True):
+                    self._element(e, f, given)
+                for p, q in zip(declared.dims, actual.dims, strict=True):
+                    self.equations.append(_Equation(p, q, given))
+                return
+            case TupleType(a), TupleType(b) if len(a) == len(b):
+                for x, y in zip(a, b, strict=True):
+                    self.match(x, y, given)
+                return
+            case ListType(item, _), ListType(other, items):
+                for t in items if items is not None else (other,):
+                    self.match(item, t, given)
+                return
+            case ListType(item, _), TupleType(items):
+                for t in items:
+                    self.match(item, t, given)
+                return
+            case OptionalType(_), NoneType():
+                return
+            case OptionalType(item), OptionalType(other):
+                self.match(item, other, given)
+                return
+            case OptionalType(item), other:
+                self.match(item, other, given)
+                return
+            case FunctionType(parameters, result), FunctionType(others, other) if len(parameters) == len(others):
+                for x, y in zip((*parameters, result), (*others, other), strict=True):
+                    self.match(x, y, given)
+                return
+        if not assign.fits_kind(declared, actual):
+            self._refuse_kind(declared, actual, given)
+
+    def _refuse_kind(self, declared: Type, actual: Type, given: Given) -> NoReturn:
+        helps = []
+        if isinstance(actual, OptionalType):
+            helps = [f"`{given.span.text}` may be none: test `if {given.span.text} != none {{ ... }}` first"]
+        fail(
+            "TL2009" if helps else "TL2001",
+            f"`{given.name}` of `{self.signature.name}` is {_a(declared)}, not {_a(actual)}",
+            given.span,
+            str(actual),
+            others=self._declaration(given),
+            helps=helps,
+        )
+
+    def _declaration(self, given: Given) -> list[tuple[Span, str]]:
+        if self.signature.op is not None:
+            return []
+        return [(p.span, f"declared {p.type}") for p in self.signature.parameters if p.name == given.name]
+
+    def _element(self, declared: Element, actual: Element, given: Given) -> None:
+        if isinstance(declared, ElementVariable) and declared in self.signature.elements.values():
+            if declared not in self.elements:
+                if declared.bound == "float" and actual.kind != "float":
+                    fail(
+                        "TL2001",
+                        f"`{given.name}` of `{self.signature.name}` is a tensor of floats, not of {actual}",
+                        given.span,
+                        str(given.value.type),
+                        helps=[f"`{given.span.text}.to(float16)`"] if actual.kind != "any" else [],
+                    )
+                self.elements[declared] = (actual, given)
+                return
+            bound, first = self.elements[declared]
+            if bound != actual:
+                labels = [(first.span, str(first.value.type)), (given.span, str(given.value.type))]
+                refuse_promotion(bound, actual, labels, self.span)
+        elif declared != actual:
+            helps = [f"`{given.span.text}.to({declared})`"]
+            fail(
+                "TL2002",
+                f"`{given.name}` of `{self.signature.name}` is {declared}, not {actual}",
+                given.span,
+                str(given.value.type),
+                notes=["element types are never changed without being asked to"],
+                helps=helps,
+            )
+
+    def _shape(self, declared: TensorType, actual: TensorType, given: Given) -> None:
+        shape, other = declared.shape, actual.shape
+        count = len(shape.dims)
+        if shape.pack is None and (other.pack is not None or len(other.dims) != count):
+            self._refuse_rank(declared, actual, given)
+        if len(other.dims) < count:
+            self._refuse_rank(declared, actual, given)
+        split = len(other.dims) - count
+        if shape.pack is not None:
+            self._pack(shape.pack, Shape(other.pack, other.dims[:split]), given)
+        for p, q in zip(shape.dims, other.dims[split:], strict=True):
+            self.equations.append(_Equation(p, q, given))
+
+    def _refuse_rank(self, declared: TensorType, actual: TensorType, given: Given) -> NoReturn:
+        wanted, found = len(declared.shape.dims), len(actual.shape.dims)
+        least = "at least " if declared.shape.pack is not None else ""
+        has = f"begins with {actual.shape.pack}" if actual.shape.pack is not None else f"has {_dims(found)}"
+        fail(
+            "TL3005",
+            f"`{given.name}` of `{self.signature.name}` has {least}{_dims(wanted)}; this {has}",
+            given.span,
+            str(actual),
+            others=self._declaration(given),
+        )
+
+    def _pack(self, pack: PackVariable, leading: Shape, given: Given) -> None:
+        if pack not in self.packs:
+            self.packs[pack] = (leading, given)
+            return
+        first, by = self.packs[pack]
+        same = first.pack is leading.pack and len(first.dims) == len(leading.dims)
+        if not same:
+            fail(
+                "TL3013",
+                f"`{pack}` of `{self.signature.name}` is {first} by `{by.name}` and {leading} by `{given.name}`",
+                self.span,
+                others=[(by.span, str(by.value.type)), (given.span, str(given.value.type))],
+            )
+        for p, q in zip(first.dims, leading.dims, strict=True):
+            self._require(p, q, by, given, str(pack))
+
+    # --- solving and comparing
+
+    def solve(self) -> None:
+        own = set(self.signature.variables)
+        changed = True
+        while changed:
+            changed = False
+            for equation in self.equations:
+                declared = equation.declared.substitute(self.dims)
+                unbound = [v for v in equation.declared.variables() if v in own and v not in self.dims]
+                if len(unbound) != 1:
+                    continue
+                parts = dims.solve(declared - equation.actual, unbound[0])
+                if parts is None:
+                    continue
+                self._solved(unbound[0], parts, equation)
+                changed = True
+
+    def _solved(self, variable: Variable, parts: tuple[Polynomial, Polynomial], equation: _Equation) -> None:
+        numerator, denominator = parts
+        given = equation.given
+
+        def refuse() -> NoReturn:
+            fail(
+                "TL3003",
+                f"`{equation.declared}` of `{self.signature.name}` cannot be {equation.actual}: "
+                f"`{numerator}` is not divisible by `{denominator}`",
+                given.span,
+                str(given.value.type),
+                others=self._declaration(given),
+            )
+
+        if denominator.constant == -1:
+            numerator, denominator = -numerator, -denominator
+        message = f"`{equation.declared}` of `{self.signature.name}`: {{0}} is not divisible by {{1}}"
+        value = self.cx.require_divisible(numerator, denominator, given.span, message, refuse)
+        self.dims[variable] = value
+        self.origins[variable] = given
+        if variable.kind is Kind.RIGID and not _rigid_alone(value):
+            self._at_least_one(variable, value, given)
+
+    def _at_least_one(self, variable: Variable, value: Polynomial, given: Given) -> None:
+        def refuse() -> NoReturn:
+            fail(
+                "TL3016",
+                f"`{variable.name}` of `{self.signature.name}` would be {value}, which may be 0",
+                given.span,
+                str(given.value.type),
+                notes=["a dimension variable is at least 1"],
+                helps=[f"add `where {value} >= 1`"] if value.variables() else [],
+            )
+
+        message = f"`{variable.name}` of `{self.signature.name}` is {{0}}: a dimension variable is at least {{1}}"
+        self.cx.require_nonnegative(value, dims.ONE, given.span, message, refuse, "TL5001")
+
+    def compare(self) -> None:
+        for equation in self.equations:
+            declared = equation.declared
+            if declared.variable is HOLE:
+                continue
+            expected = declared.substitute(self.dims)
+            if any(v in self.signature.variables and v not in self.dims for v in declared.variables()):
+                continue
+            variables = declared.variables()
+            by = next((self.origins[v] for v in variables if v in self.origins), equation.given)
+            self._require(expected, equation.actual, by, equation.given, str(declared))
+
+    def _require(self, p: Polynomial, q: Polynomial, by: Given, given: Given, name: str) -> None:
+        def refuse() -> NoReturn:
+            constant = not name or name == str(p)
+            told = (
+                f"`{given.name}` of `{self.signature.name}` has a dim {q} where {p} is declared"
+                if constant and by is given
+                else f"`{name}` of `{self.signature.name}` is {p} by `{by.name}` and {q} by `{given.name}`"
+            )
+            others = [(given.span, str(given.value.type))]
+            if by.span != given.span:
+                others.insert(0, (by.span, str(by.value.type)))
+            sizes = [d.variable for d in (self.cx.facts.normal(p), self.cx.facts.normal(q))]
+            notes = [f"`{v.name}`" for v in sizes if v is not None and v.kind is Kind.RIGID]
+            both = f"{' and '.join(notes)} are independent dims of `{self.cx.function_name}`"
+            fail("TL3003", told, self.span, others=others, notes=[both] if len(notes) == 2 else [])
+
+        message = f"`{name}` of `{self.signature.name}` is {{0}} by `{by.name}` and {{1}} by `{given.name}`"
+        self.cx.require_equal(p, q, given.span, message, refuse)
+
+    # --- converting
+
+    def _late(self, declared: Type, given: Given) -> Value:
+        """Lambdas once what they take is known, and host numbers once the element type is."""
+        if _is_number(given.value.type):
+            return self._convert(substitute(declared, self.substitution), given)
+        wanted = substitute(declared, self.substitution)
+        if isinstance(wanted, OptionalType):
+            wanted = wanted.item
+        if not isinstance(wanted, FunctionType):
+            self._refuse_kind(declared, given.value.type, given)
+        value = assign.as_function(self.cx, given.value, wanted.parameters, given.span)
+        assert isinstance(value.type, FunctionType)
+        self.match(wanted.result, value.type.result, Given(given.name, value, given.span))
+        return value
+
+    def _convert(self, wanted: Type, given: Given) -> Value:
+        value = given.value
+        if isinstance(wanted, OptionalType) and not isinstance(value.type, OptionalType | NoneType):
+            wanted = wanted.item
+        if isinstance(wanted, TensorType) and _is_number(value.type):
+            if wanted.element in self.signature.elements.values():
+                if self.signature.op is not None:
+                    return value
+                self._refuse_kind(wanted, value.type, given)
+            value = adapt(self.cx, value, wanted.element, given.span)
+            return value if self.signature.op is not None else assign.scalar(self.cx, value, wanted, given.span)
+        if isinstance(wanted, FloatType) and isinstance(value.type, IntType):
+            return assign.to_float(self.cx, value, given.span)
+        if isinstance(wanted, OpaqueType):
+            return value
+        return value
+
+    # --- facts
+
+    def _derived(self) -> None:
+        """Quotients that have a variable of their own: `N/K` where the signature says that it is exact."""
+        pending = [v for v in _definitions(self.signature) if v not in self.dims]
+        for variable in pending:
+            assert variable.definition is not None
+            numerator, denominator = (p.substitute(self.dims) for p in variable.definition)
+
+            def refuse(n: Polynomial = numerator, d: Polynomial = denominator) -> NoReturn:
+                self._refuse_where(f"{n} % {d} == 0", self.span)
+
+            message = f"`{self.signature.name}` needs {{0}} to be divisible by {{1}}"
+            self.dims[variable] = self.cx.require_divisible(numerator, denominator, self.span, message, refuse)
+
+    def _where(self) -> None:
+        for assumption, span in self.signature.where:
+            self._demand(assumption, span)
+
+    def _demand(self, assumption: Assumption, span: Span) -> None:
+        cx, name = self.cx, self.signature.name
+        text = f"`{name}` demands `{span.text}`"
+        match assumption:
+            case Bound(difference):
+                p = difference.substitute(self.dims)
+                cx.require_nonnegative(p, dims.ZERO, self.span, text, self._refusing(f"{p} >= 0", span), "TL5006")
+            case Equation(left, right):
+                p, q = left.substitute(self.dims), right.substitute(self.dims)
+                message = f"{text}: {{0}} is not {{1}}"
+                cx.require_equal(p, q, self.span, message, self._refusing(f"{p} == {q}", span))
+            case Divisible(value, divisor):
+                p, q = value.substitute(self.dims), divisor.substitute(self.dims)
+                message = f"{text}: {{0}} is not divisible by {{1}}"
+                cx.require_divisible(p, q, self.span, message, self._refusing(f"{p} % {q} == 0", span))
+
+    def _refusing(self, clause: str, declared: Span) -> Callable[[], NoReturn]:
+        return lambda: self._refuse_where(clause, declared)
+
+    def _refuse_where(self, clause: str, declared: Span) -> NoReturn:
+        variables = any(character.isalpha() for character in clause)
+        inside = self.cx.function_name
+        fail(
+            "TL3010",
+            f"cannot prove `{clause}`, which `{self.signature.name}` demands",
+            self.span,
+            others=[(declared, "demanded here")] if self.signature.op is None else [],
+            helps=[f"add `where {clause}` to `{inside}`"] if variables and inside else [],
+        )
+
+
+def _definitions(signature: Signature) -> list[Variable]:
+    """The variables that stand for quotients in the signature's types."""
+    found: dict[Variable, None] = {}
+
+    def visit(t: Type) -> Type:
+        sizes: tuple[Polynomial, ...] = ()
+        match t:
+            case TensorType(_, shape):
+                sizes = shape.dims
+            case StructType(_, _, own):
+                sizes = own
+        found.update({v: None for d in sizes for v in d.variables() if v.definition is not None})
+        return t
+
+    from tensorlogic.compiler.types import transform
+
+    for p in signature.parameters:
+        transform(p.type, visit)
+    transform(signature.result, visit)
+    return list(found)
+
+
+def _rigid_alone(p: Polynomial) -> bool:
+    variable = p.variable
+    constant = p.constant
+    return (variable is not None and variable.lower == 1) or (constant is not None and constant >= 1)
+
+
+def _is_number(t: Type) -> bool:
+    return isinstance(t, IntType | FloatType)
+
+
+def _dims(count: int) -> str:
+    return f"{count} dim{'' if count == 1 else 's'}"
+
+
+def _a(t: Type) -> str:
+    return f"`{t}`"

@@ -1,0 +1,407 @@
+"""Calls: which function is meant, which argument is which parameter, and the operation that comes of it.
+
+Binding itself is in `binding.py`; forms that no signature can say (`tensor`, `bind`, `print`) are in `special.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+
+from tensorlogic.compiler.check import expressions, special
+from tensorlogic.compiler.check.binding import Binder, Given
+from tensorlogic.compiler.check.context import (
+    Binding,
+    Context,
+    Failure,
+    FunctionSymbolType,
+    LambdaType,
+    check_operands,
+    fail,
+)
+from tensorlogic.compiler.check.methods import METHODS, call_method
+from tensorlogic.compiler.check.signatures import Parameter, Signature
+from tensorlogic.compiler.dims import Kind, Polynomial, Variable
+from tensorlogic.compiler.ir.core import Value
+from tensorlogic.compiler.names import (
+    BrokenSymbol,
+    ConstantSymbol,
+    FunctionSymbol,
+    ModuleSymbol,
+    StructSymbol,
+    Symbol,
+)
+from tensorlogic.compiler.ops.all_ops import OPS
+from tensorlogic.compiler.ops.rule import Application, Argument
+from tensorlogic.compiler.source import Span
+from tensorlogic.compiler.syntax import nodes
+from tensorlogic.compiler.types import (
+    FLOAT16,
+    ErrorType,
+    FloatType,
+    FunctionType,
+    IntType,
+    NoneType,
+    OpaqueType,
+    OptionalType,
+    StructType,
+    TensorType,
+    Type,
+    substitute,
+)
+
+
+def check_call(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
+    """A call expression."""
+    callee = node.callee
+    match callee:
+        case nodes.Name(name=name):
+            binding = cx.lookup(name)
+            if binding is not None:
+                return _call_local(cx, binding.value, node)
+            symbol = cx.world.resolve(cx.module, name)
+            if symbol is None or isinstance(symbol, FunctionSymbol):
+                form = special.FORMS.get(name)
+                if form is not None and (symbol is None or symbol.module is cx.world.graph.prelude):
+                    return form(cx, node, expected)
+            if symbol is None:
+                expressions.refuse_name(cx, name, callee.span)
+            return call_symbol(cx, symbol, _givens(cx, node), node, name)
+        case nodes.Attribute():
+            return _call_attribute(cx, callee, node)
+    return _call_local(cx, expressions.check(cx, callee), node)
+
+
+def _call_local(cx: Context, function: Value, node: nodes.Call) -> Value:
+    check_operands(function)
+    named = next((a.name for a in node.arguments if a.name is not None), None)
+    if named is not None:
+        fail("TL1012", "a function value takes no named arguments", named.span)
+    arguments = tuple(expressions.check(cx, a.value) for a in node.arguments)
+    return call_value(cx, function, arguments, node.span)
+
+
+def _call_attribute(cx: Context, callee: nodes.Attribute, node: nodes.Call) -> Value:
+    name = callee.name.name
+    module = expressions.module_of(cx, callee.value)
+    if module is not None:
+        symbol = module.scope.get(name)
+        if symbol is None:
+            near = difflib.get_close_matches(name, module.scope, 1)
+            fail(
+                "TL1008",
+                f"`{callee.value.span.text}` has no `{name}`",
+                callee.name.span,
+                helps=[f"did you mean `{n}`?" for n in near],
+            )
+        return call_symbol(cx, symbol, _givens(cx, node), node, name)
+    value = expressions.check(cx, callee.value)
+    check_operands(value)
+    if name == "to" and isinstance(value.type, TensorType):
+        name = "astype"
+    if isinstance(value.type, OpaqueType) and name in METHODS.get(value.type.name, ()):
+        return call_method(cx, value, name, node, callee)
+    if isinstance(value.type, StructType) and name in value.type.definition.fields:
+        return _call_local(cx, expressions.field(cx, value, callee), node)
+    symbol = cx.world.resolve(cx.module, name)
+    if isinstance(symbol, FunctionSymbol):
+        receiver = nodes.Argument(callee.value.span, None, callee.value)
+        givens = [(receiver, value), *_givens(cx, node)]
+        return call_symbol(cx, symbol, givens, node, name)
+    expressions.refuse_attribute(cx, value, callee)
+
+
+Written = tuple[nodes.Argument, Value]
+"""An argument as written, and its value."""
+
+
+def _givens(cx: Context, node: nodes.Call) -> list[Written]:
+    return [(a, expressions.check(cx, a.value)) for a in node.arguments]
+
+
+def call_symbol(cx: Context, symbol: Symbol, written: list[Written], node: nodes.Call, name: str) -> Value:
+    """A call of what a top-level name stands for."""
+    check_operands(*(value for _, value in written))
+    match symbol:
+        case FunctionSymbol():
+            signatures = cx.world.signatures(symbol)
+            signature = signatures[0] if len(signatures) == 1 else _overload(signatures, written)
+            return call_function(cx, signature, written, node.span)
+        case StructSymbol():
+            return make_struct(cx, symbol, written, node)
+        case BrokenSymbol():
+            raise Failure
+        case ModuleSymbol() | ConstantSymbol():
+            fail("TL2005", f"`{name}` is not a function", node.callee.span)
+
+
+def _overload(signatures: tuple[Signature, ...], written: list[Written]) -> Signature:
+    """The first declaration whose parameters are of the arguments' kinds; the first of all where none is."""
+
+    def kind_fits(declared: Type, actual: Type) -> bool:
+        if isinstance(declared, OptionalType):
+            return isinstance(actual, NoneType) or kind_fits(declared.item, actual)
+        if isinstance(declared, TensorType):
+            return isinstance(actual, TensorType) and (
+                declared.element.kind != "bool" or actual.element.kind in ("bool", "any")
+            )
+        if isinstance(declared, FloatType):
+            return isinstance(actual, FloatType | IntType)
+        return type(declared) is type(actual)
+
+    def all_fit(signature: Signature, tensors_only: bool) -> bool:
+        parameters = signature.parameters
+        by_name = {p.name: p for p in parameters}
+        position = 0
+        any_tensor = False
+        for argument, value in written:
+            if argument.name is not None:
+                parameter = by_name.get(argument.name.name)
+            else:
+                parameter = parameters[position] if position < len(parameters) else None
+                position += 1
+            if parameter is None:
+                return False
+            number = isinstance(value.type, IntType | FloatType)
+            adapts = isinstance(parameter.type, TensorType) and number and tensors_only
+            any_tensor = any_tensor or isinstance(value.type, TensorType)
+            if not kind_fits(parameter.type, value.type) and not adapts:
+                return False
+        given = {a.name.name for a, _ in written if a.name is not None} | {p.name for p in parameters[:position]}
+        if any(p.default is None and p.name not in given for p in parameters):
+            return False
+        return any_tensor or not tensors_only
+
+    for with_adaptation in (False, True):
+        for signature in signatures:
+            if all_fit(signature, with_adaptation):
+                return signature
+    return signatures[0]
+
+
+def call_function(cx: Context, signature: Signature, written: list[Written], span: Span) -> Value:
+    """A call of a declared function or an op."""
+    op = OPS.get(signature.op) if signature.op is not None else None
+    extra: list[Given] = []
+    if op is not None and (op.variadic or op.keywords):
+        written, extra = _open_arguments(signature, written, variadic=op.variadic, keywords=op.keywords)
+    givens = match_arguments(cx, signature, written, span)
+    binder = Binder(cx, signature, span)
+    operands = binder.bind(givens)
+    if op is not None:
+        element = next((e for e, _ in binder.elements.values()), None)
+        if op.rule is not None:
+            arguments = {
+                p.name: Argument(p.name, v, g.span)
+                for p, v, g in zip(signature.parameters, operands, givens, strict=True)
+            }
+            arguments.update({g.name: Argument(g.name, g.value, g.span) for g in extra})
+            type = op.rule(Application(signature.name, arguments, span, element, cx))
+        else:
+            type = substitute(signature.result, binder.substitution)
+        names = tuple(g.name for g in extra)
+        attributes = {"extra": names} if names else {}
+        result = cx.add(op.name, (*operands, *(g.value for g in extra)), type, span, **attributes)
+        return _folded(cx, op.name, result, operands)
+    cx.world.reach(signature)
+    type = _result_type(cx, signature, binder, span)
+    result = cx.instantiate(type)
+    cx.builder.add_statement("call", tuple(operands), span, results=(result,), callee=signature.symbol)
+    return result
+
+
+def _folded(cx: Context, name: str, result: Value, operands: list[Value]) -> Value:
+    """A host op on constants has a constant's type, so that what depends on it is known."""
+    fold = OPS[name].fold
+    if fold is None or not isinstance(result.type, FloatType | IntType):
+        return result
+    constants = [v.type.constant for v in operands if isinstance(v.type, FloatType | IntType)]
+    low = [v.type.low for v in operands if isinstance(v.type, FloatType)]
+    high = [v.type.high for v in operands if isinstance(v.type, FloatType)]
+    try:
+        if len(constants) == len(operands) and None not in constants:
+            number = fold(*constants)
+            if isinstance(result.type, FloatType):
+                return cx.add("retype", (result,), FloatType(number, number, known=True), result_span(cx))
+            return cx.add("retype", (result,), IntType(Polynomial.of(int(number))), result_span(cx))
+        if name == "host.sqrt" and low and low[0] >= 0:
+            return cx.add("retype", (result,), FloatType(fold(low[0]), fold(high[0])), result_span(cx))
+    except (ValueError, ArithmeticError, TypeError):
+        return result
+    return result
+
+
+def result_span(cx: Context) -> Span:
+    """Where the operation added last is written."""
+    return cx.builder.last.span
+
+
+def _result_type(cx: Context, signature: Signature, binder: Binder, span: Span) -> Type:
+    """The result's type; sizes that the function chooses are unknown."""
+    for variable in signature.variables:
+        if variable not in binder.dims and variable.kind is Kind.UNKNOWN:
+            fresh = Variable(variable.name, Kind.UNKNOWN)
+            binder.dims[variable] = Polynomial.of(fresh)
+    unbound = [e for e in signature.elements.values() if e not in binder.elements]
+    if unbound:
+        fail("TL2008", f"nothing says what `{unbound[0]}` of `{signature.name}` is", span)
+    return substitute(signature.result, binder.substitution)
+
+
+def _open_arguments(
+    signature: Signature, written: list[Written], *, variadic: bool, keywords: bool
+) -> tuple[list[Written], list[Given]]:
+    """Take apart what the signature does not name: further operands, and named sizes."""
+    names = {p.name for p in signature.parameters}
+    fixed: list[Written] = []
+    extra: list[Given] = []
+    places = len(signature.parameters) - (1 if variadic else 0)
+    for argument, value in written:
+        if argument.name is None and len(fixed) >= places and variadic:
+            extra.append(Given(str(len(extra)), value, argument.value.span))
+        elif argument.name is not None and argument.name.name not in names and keywords:
+            extra.append(Given(argument.name.name, value, argument.value.span))
+        else:
+            fixed.append((argument, value))
+    return fixed, extra
+
+
+def match_arguments(cx: Context, signature: Signature, written: list[Written], span: Span) -> list[Given]:
+    """Which argument is which parameter; defaults fill the rest."""
+    op = OPS.get(signature.op) if signature.op is not None else None
+    parameters = signature.parameters
+    found: dict[str, Given] = {}
+    position = 0
+    for argument, value in written:
+        if argument.name is None:
+            if position >= len(parameters):
+                fail(
+                    "TL2004",
+                    f"`{signature.name}` takes {_count(len(parameters))}, not {len(written)}",
+                    argument.span,
+                    "one too many",
+                )
+            parameter = parameters[position]
+            position += 1
+        else:
+            parameter = _named(signature, argument.name)
+        if parameter.name in found:
+            fail("TL2004", f"`{parameter.name}` of `{signature.name}` is given twice", argument.span)
+        found[parameter.name] = Given(parameter.name, value, argument.value.span)
+    missing = [p for p in parameters if p.name not in found and p.default is None]
+    if op is not None and op.variadic:
+        missing = [p for p in missing if p is not parameters[-1]]
+    if missing:
+        names = ", ".join(f"`{p.name}`" for p in missing)
+        fail(
+            "TL2004",
+            f"`{signature.name}` needs {names}",
+            span,
+            others=[(p.span, f"declared {p.type}") for p in missing] if signature.op is None else [],
+        )
+    for parameter in parameters:
+        if parameter.name not in found:
+            found[parameter.name] = Given(parameter.name, _default(cx, signature, parameter, span), span)
+    return [found[p.name] for p in parameters]
+
+
+def _default(cx: Context, signature: Signature, parameter: Parameter, span: Span) -> Value:
+    if parameter.default is None:
+        return cx.constant(None, span)
+    return cx.world.default(cx, signature, parameter, span)
+
+
+def _named(signature: Signature, name: nodes.Identifier) -> Parameter:
+    for parameter in signature.parameters:
+        if parameter.name == name.name:
+            return parameter
+    near = difflib.get_close_matches(name.name, [p.name for p in signature.parameters], 1)
+    fail(
+        "TL1012",
+        f"`{signature.name}` has no parameter `{name.name}`",
+        name.span,
+        helps=[f"did you mean `{n}`?" for n in near]
+        or [f"its parameters are {', '.join(p.name for p in signature.parameters)}"],
+    )
+
+
+def _count(n: int) -> str:
+    return f"{n} argument{'' if n == 1 else 's'}"
+
+
+# --- structs
+
+
+def make_struct(cx: Context, symbol: StructSymbol, written: list[Written], node: nodes.Call) -> Value:
+    """`Linear(weight: w, bias: none)`."""
+    definition = cx.world.struct(symbol)
+    signature = cx.world.constructor(definition)
+    unnamed = next((a for a, _ in written if a.name is None), None)
+    if unnamed is not None and len(definition.fields) > 1:
+        fail("TL2014", f"the fields of `{definition.name}` are given by name", unnamed.span)
+    givens = match_arguments(cx, signature, written, node.span)
+    binder = Binder(cx, signature, node.span)
+    operands = binder.bind(givens)
+    binder.elements.update({e: (FLOAT16, givens[0]) for e in definition.elements if e not in binder.elements})
+    type = substitute(signature.result, binder.substitution)
+    names = tuple(p.name for p in signature.parameters)
+    return cx.add("struct", tuple(operands), type, node.span, definition=definition, names=names)
+
+
+# --- function values
+
+
+def call_value(cx: Context, function: Value, arguments: tuple[Value, ...], span: Span) -> Value:
+    """A call of a value: a lambda is checked with these arguments, where it is called."""
+    match function.type:
+        case LambdaType(node, frame):
+            return _inline(cx, node, frame, arguments, span)
+        case FunctionSymbolType(symbol):
+            signatures = cx.world.signatures(symbol)
+            place = nodes.Name(span, symbol.name)
+            written = [(nodes.Argument(span, None, place), value) for value in arguments]
+            signature = signatures[0] if len(signatures) == 1 else _overload(signatures, written)
+            return call_function(cx, signature, written, span)
+        case FunctionType(parameters, result):
+            return _call_function_value(cx, function, parameters, result, arguments, span)
+        case ErrorType():
+            raise Failure
+    fail("TL2005", "this is not a function", span, str(function.type))
+
+
+def _inline(
+    cx: Context, node: nodes.Lambda, frame: dict[str, Binding], arguments: tuple[Value, ...], span: Span
+) -> Value:
+    if len(arguments) != len(node.parameters):
+        fail(
+            "TL2004",
+            f"this function takes {_count(len(node.parameters))}, not {len(arguments)}",
+            span,
+            others=[(node.span, "the function")],
+        )
+    bound = {p.name: Binding(v, p.span, "parameter") for p, v in zip(node.parameters, arguments, strict=True)}
+    for parameter, value in zip(node.parameters, arguments, strict=True):
+        cx.builder.name(value, parameter.name)
+    frames, narrowed = cx.frames, cx.narrowed
+    cx.frames, cx.narrowed = [frame, bound], {}
+    try:
+        return expressions.check(cx, node.body)
+    finally:
+        cx.frames, cx.narrowed = frames, narrowed
+
+
+def _call_function_value(
+    cx: Context,
+    function: Value,
+    parameters: tuple[Type, ...],
+    result: Type,
+    arguments: tuple[Value, ...],
+    span: Span,
+) -> Value:
+    from tensorlogic.compiler.check.assign import coerce
+
+    if len(parameters) != len(arguments):
+        fail("TL2004", f"this function takes {_count(len(parameters))}, not {len(arguments)}", span)
+    renewed = tuple(
+        coerce(cx, a, p, span, f"argument {i + 1}") for i, (a, p) in enumerate(zip(arguments, parameters, strict=True))
+    )
+    return cx.add("call_value", (function, *renewed), result, span)

@@ -1,0 +1,549 @@
+"""Expressions: what each form means, as a value of the IR with its type."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from tensorlogic.compiler.check import calls, indexing, operators
+from tensorlogic.compiler.check.context import (
+    Binding,
+    Context,
+    Failure,
+    FunctionSymbolType,
+    Implications,
+    LambdaType,
+    NotNone,
+    Path,
+    check_operands,
+    fail,
+    widen,
+)
+from tensorlogic.compiler.check.methods import ATTRIBUTES, METHODS
+from tensorlogic.compiler.dims import Polynomial, product
+from tensorlogic.compiler.ir.core import Value
+from tensorlogic.compiler.names import (
+    BrokenSymbol,
+    ConstantSymbol,
+    FileModule,
+    FunctionSymbol,
+    ModuleSymbol,
+    StructSymbol,
+)
+from tensorlogic.compiler.source import Span
+from tensorlogic.compiler.syntax import nodes
+from tensorlogic.compiler.types import (
+    BOOLEAN,
+    ELEMENT_TYPES,
+    ERROR,
+    INT,
+    STRING,
+    BoolType,
+    DeviceType,
+    ElementTypeType,
+    FloatType,
+    IntType,
+    ListType,
+    NoneType,
+    OpaqueType,
+    OptionalType,
+    RangeType,
+    StringType,
+    StructType,
+    TensorType,
+    TupleType,
+    Type,
+    field_type,
+)
+
+
+def check(cx: Context, node: nodes.Expression, expected: Type | None = None) -> Value:
+    """The value of an expression. `expected`, what the place would like, helps what has no type of its own."""
+    return _CHECKS[type(node)](cx, node, expected)
+
+
+# --- literals and names
+
+
+def _constant(cx: Context, node: Any, expected: Type | None) -> Value:
+    return cx.constant(node.value, node.span)
+
+
+def _none(cx: Context, node: nodes.NoneLiteral, expected: Type | None) -> Value:
+    return cx.constant(None, node.span)
+
+
+def _error(cx: Context, node: nodes.ErrorExpression, expected: Type | None) -> Value:
+    raise Failure
+
+
+def _format_string(cx: Context, node: nodes.FormatString, expected: Type | None) -> Value:
+    parts: list[Value] = []
+    for part in node.parts:
+        value = cx.constant(part, node.span) if isinstance(part, str) else check(cx, part)
+        check_operands(value)
+        if not isinstance(part, str) and isinstance(value.type, LambdaType | FunctionSymbolType):
+            fail("TL2003", "a function cannot be written into a string", part.span, str(value.type))
+        parts.append(value)
+    if all(isinstance(v.type, StringType | IntType) and v.type.constant is not None for v in parts):
+        text = "".join(str(v.type.constant) for v in parts if isinstance(v.type, StringType | IntType))
+        return cx.constant(text, node.span)
+    return cx.add("format", tuple(parts), STRING, node.span)
+
+
+def _name(cx: Context, node: nodes.Name, expected: Type | None) -> Value:
+    binding = cx.lookup(node.name)
+    if binding is not None:
+        narrowed = cx.narrowed.get((node.name,))
+        value = binding.value if narrowed is None else narrowed
+        check_operands(value)
+        return value
+    if node.name in cx.names_in_signature:
+        return cx.number(cx.names_in_signature[node.name], node.span)
+    symbol = cx.world.resolve(cx.module, node.name)
+    match symbol:
+        case ConstantSymbol():
+            return constant_value(cx, cx.world.constant(symbol), node.span, node.name)
+        case FunctionSymbol():
+            return cx.add("retype", (), FunctionSymbolType(symbol), node.span)
+        case BrokenSymbol():
+            raise Failure
+        case ModuleSymbol():
+            fail("TL2001", f"`{node.name}` is a module; take a name of it: `{node.name}.f`", node.span)
+        case StructSymbol():
+            fail("TL2001", f"`{node.name}` is a struct; make one: `{node.name}(...)`", node.span)
+    if node.name in ELEMENT_TYPES or node.name in cx.elements:
+        element = cx.elements.get(node.name) or ELEMENT_TYPES[node.name]
+        return cx.add("constant", (), ElementTypeType(element), node.span, value=element)
+    if node.name in ("gpu", "cpu"):
+        return cx.add("constant", (), DeviceType(node.name), node.span, value=node.name)
+    if node.name == "args" and cx.is_script:
+        return cx.add("arguments", (), ListType(STRING), node.span)
+    refuse_name(cx, node.name, node.span)
+
+
+def constant_value(cx: Context, value: Any, span: Span, called: str | None = None) -> Value:
+    """A `const`'s value: a host constant, or a list or tuple of them."""
+    if isinstance(value, tuple | list):
+        items = tuple(constant_value(cx, v, span) for v in value)
+        types = tuple(i.type for i in items)
+        if isinstance(value, tuple):
+            return cx.add("tuple", items, TupleType(types), span)
+        return cx.add("list", items, ListType(_join(types), types), span)
+    made = cx.constant(value, span)
+    return made if called is None else cx.name_constant(made, called, value, span)
+
+
+def refuse_name(cx: Context, name: str, span: Span) -> NoReturn:
+    """There is no such name here: say what was probably meant."""
+    if not cx.is_script and name in cx.world.script_names(cx.module):
+        place = cx.world.script_names(cx.module)[name]
+        fail(
+            "TL1004",
+            f"`{name}` is a variable of the script, which functions do not see",
+            span,
+            others=[(place, "declared here")],
+            notes=["a function sees its parameters, constants and functions"],
+            helps=[
+                f"pass it: add a parameter to `{cx.function_name}`" if cx.function_name else "pass it as a parameter",
+                f"`const {name} = ...` where the value is a number, a string or a bool",
+            ],
+        )
+    visible = [n for frame in cx.frames for n in frame] + list(cx.names_in_signature)
+    visible += list(cx.module.scope) + list(cx.world.graph.prelude.scope)
+    near = difflib.get_close_matches(name, visible, 1)
+    fail("TL1001", f"there is no `{name}`", span, helps=[f"did you mean `{n}`?" for n in near])
+
+
+# --- attributes
+
+
+def module_of(cx: Context, node: nodes.Expression) -> FileModule | None:
+    """The module that an expression names, where it names one."""
+    if isinstance(node, nodes.Name) and cx.lookup(node.name) is None:
+        symbol = cx.module.scope.get(node.name)
+        if isinstance(symbol, ModuleSymbol):
+            return symbol.module
+        if isinstance(symbol, BrokenSymbol):
+            raise Failure
+    return None
+
+
+def _attribute(cx: Context, node: nodes.Attribute, expected: Type | None) -> Value:
+    module = module_of(cx, node.value)
+    if module is not None:
+        symbol = module.scope.get(node.name.name)
+        if isinstance(symbol, ConstantSymbol):
+            return constant_value(cx, cx.world.constant(symbol), node.span)
+        if isinstance(symbol, FunctionSymbol):
+            return cx.add("retype", (), FunctionSymbolType(symbol), node.span)
+        near = difflib.get_close_matches(node.name.name, module.scope, 1)
+        fail(
+            "TL1008",
+            f"`{node.value.span.text}` has no value `{node.name.name}`",
+            node.name.span,
+            helps=[f"did you mean `{n}`?" for n in near],
+        )
+    path = path_of(node)
+    if path is not None and path in cx.narrowed:
+        return cx.narrowed[path]
+    value = check(cx, node.value)
+    check_operands(value)
+    match value.type:
+        case StructType(definition, _, _):
+            if node.name.name in definition.fields:
+                return field(cx, value, node)
+            sizes = {v.name: i for i, v in enumerate(definition.dims)}
+            if node.name.name in sizes:
+                size = value.type.dims[sizes[node.name.name]]
+                return cx.add("field", (value,), IntType(size), node.span, field=node.name.name)
+        case TensorType():
+            attribute = _TENSOR_ATTRIBUTES.get(node.name.name)
+            if attribute is not None:
+                return attribute(cx, value, value.type, node.span)
+        case OpaqueType(name):
+            type = ATTRIBUTES.get(name, {}).get(node.name.name)
+            if type is not None:
+                return cx.add("attribute", (value,), type, node.span, name_=node.name.name)
+    refuse_attribute(cx, value, node)
+
+
+def field(cx: Context, value: Value, node: nodes.Attribute) -> Value:
+    """A field of a struct, narrowed where it is known not to be none."""
+    path = path_of(node)
+    if path is not None and path in cx.narrowed:
+        return cx.narrowed[path]
+    assert isinstance(value.type, StructType)
+    return cx.add("field", (value,), field_type(value.type, node.name.name), node.span, field=node.name.name)
+
+
+def path_of(node: nodes.Expression) -> Path | None:
+    """The variable and fields that an expression is, where it is nothing else."""
+    match node:
+        case nodes.Name(name=name):
+            return (name,)
+        case nodes.Attribute(value=value, name=name):
+            base = path_of(value)
+            return None if base is None else (*base, name.name)
+    return None
+
+
+def refuse_attribute(cx: Context, value: Value, node: nodes.Attribute) -> NoReturn:
+    """There is no such field, attribute or function."""
+    name = node.name.name
+    known: list[str] = []
+    helps: list[str] = []
+    match value.type:
+        case StructType(definition, _, _):
+            known = [*definition.fields, *(v.name for v in definition.dims)]
+        case TensorType():
+            known = [*_TENSOR_ATTRIBUTES, "to"]
+        case OpaqueType(kind):
+            known = [*METHODS.get(kind, ()), *ATTRIBUTES.get(kind, {})]
+        case OptionalType(_):
+            helps = [f"`{node.value.span.text}` may be none: test `if {node.value.span.text} != none {{ ... }}` first"]
+    near = difflib.get_close_matches(name, known, 1)
+    fail(
+        "TL2009" if helps else "TL1011",
+        f"`{value.type}` has no `{name}`",
+        node.name.span,
+        others=[(node.value.span, str(value.type))],
+        helps=helps or [f"did you mean `{n}`?" for n in near],
+    )
+
+
+def _shape(cx: Context, value: Value, t: TensorType, span: Span) -> Value:
+    if t.shape.pack is not None:
+        return cx.add("shape", (value,), ListType(INT), span)
+    count = len(t.shape.dims)
+    sizes = tuple(cx.add("dim", (value,), IntType(d), span, axis=i - count) for i, d in enumerate(t.shape.dims))
+    return cx.add("list", sizes, ListType(INT, tuple(s.type for s in sizes)), span, shape_of=value)
+
+
+def _rank(cx: Context, value: Value, t: TensorType, span: Span) -> Value:
+    if t.shape.rank is not None:
+        return cx.constant(t.shape.rank, span)
+    return cx.add("rank", (value,), INT, span)
+
+
+def _size(cx: Context, value: Value, t: TensorType, span: Span) -> Value:
+    if t.shape.rank is None:
+        return cx.add("size", (value,), INT, span)
+    return cx.add("size", (value,), IntType(product(t.shape.dims)), span)
+
+
+def _dtype(cx: Context, value: Value, t: TensorType, span: Span) -> Value:
+    return cx.add("dtype", (value,), ElementTypeType(t.element), span)
+
+
+def _transposed(cx: Context, value: Value, t: TensorType, span: Span) -> Value:
+    return operators.apply_op(cx, "transpose_last", (value,), (span,), span, t.element)
+
+
+_TENSOR_ATTRIBUTES: dict[str, Callable[[Context, Value, TensorType, Span], Value]] = {
+    "shape": _shape,
+    "rank": _rank,
+    "size": _size,
+    "dtype": _dtype,
+    "T": _transposed,
+}
+
+
+# --- operators
+
+
+def _unary(cx: Context, node: nodes.Unary, expected: Type | None) -> Value:
+    return operators.unary(cx, node.operator, check(cx, node.operand), node.span, node.operand.span)
+
+
+def _binary(cx: Context, node: nodes.Binary, expected: Type | None) -> Value:
+    if node.operator in ("and", "or"):
+        return _short_circuit(cx, node)
+    left, right = check(cx, node.left), check(cx, node.right)
+    if node.operator in ("==", "!=") and isinstance(right.type, NoneType):
+        return _compare_none(cx, node, left)
+    return operators.binary(cx, node.operator, left, right, (node.left.span, node.right.span), node.operator_span)
+
+
+def _compare_none(cx: Context, node: nodes.Binary, left: Value) -> Value:
+    check_operands(left)
+    if not isinstance(left.type, OptionalType | NoneType):
+        fail(
+            "TL2003",
+            f"`{node.left.span.text}` is never none",
+            node.operator_span,
+            others=[(node.left.span, str(left.type))],
+        )
+    none = cx.constant(None, node.right.span)
+    name = "host.is_none" if node.operator == "==" else "host.is_not_none"
+    result = cx.add(name, (left, none), BOOLEAN, node.span)
+    path = path_of(node.left)
+    if path is not None and isinstance(left.type, OptionalType):
+        known = (NotNone(path, left),)
+        cx.implications[result] = Implications(known) if node.operator == "!=" else Implications((), known)
+    return result
+
+
+def _short_circuit(cx: Context, node: nodes.Binary) -> Value:
+    """`a and b`: `b` is checked, and runs, only where `a` is true; `or` where it is false."""
+    left = check(cx, node.left)
+    check_operands(left)
+    if isinstance(left.type, TensorType):
+        right = check(cx, node.right)
+        for value, place in ((left, node.left.span), (right, node.right.span)):
+            if not isinstance(value.type, TensorType) or value.type.element.kind != "bool" or value.type.shape.dims:
+                fail(
+                    "TL2003",
+                    f"`{node.operator}` takes host bools or `bool[]`",
+                    node.operator_span,
+                    others=[(place, str(value.type))],
+                    helps=["`&` and `|` combine masks"],
+                )
+        return operators.binary(
+            cx,
+            "&" if node.operator == "and" else "|",
+            left,
+            right,
+            (node.left.span, node.right.span),
+            node.operator_span,
+        )
+    _require_bool(left, node.left.span, f"`{node.operator}` takes bools")
+    known = cx.implications.get(left, Implications())
+    both = node.operator == "and"
+    cx.builder.open()
+    with cx.scope():
+        cx.assume(known.when_true if both else known.when_false, node.right.span)
+        right = check(cx, node.right)
+        check_operands(right)
+        _require_bool(right, node.right.span, f"`{node.operator}` takes bools")
+        cx.builder.add_statement("yield", (right,), node.span)
+    evaluated = cx.builder.close()
+    cx.builder.open()
+    cx.builder.add_statement("yield", (cx.constant(not both, node.span),), node.span)
+    short = cx.builder.close()
+    result = Value(BoolType())
+    regions = (evaluated, short) if both else (short, evaluated)
+    cx.builder.add_statement("if", (left,), node.span, results=(result,), regions=regions)
+    others = cx.implications.get(right, Implications())
+    if both:
+        cx.implications[result] = Implications(known.when_true + others.when_true)
+    else:
+        cx.implications[result] = Implications((), known.when_false + others.when_false)
+    return result
+
+
+def _require_bool(value: Value, span: Span, message: str) -> None:
+    if not isinstance(value.type, BoolType):
+        fail("TL2006", message, span, str(value.type))
+
+
+def condition(cx: Context, node: nodes.Expression) -> Value:
+    """A host `bool` that chooses while the graph is built; a `bool[]` is evaluated for it, with a note."""
+    value = check(cx, node)
+    check_operands(value)
+    match value.type:
+        case BoolType():
+            return value
+        case TensorType(element, shape) if element.kind == "bool" and shape.rank == 0:
+            cx.world.note_evaluation(cx, node.span)
+            return cx.add("bool", (value,), BOOLEAN, node.span)
+        case OptionalType(_):
+            fail("TL2006", "a condition is a bool", node.span, str(value.type), helps=[f"`{node.span.text} != none`"])
+    helps = ["`all(...)` or `any(...)` of a mask is a `bool[]`"] if isinstance(value.type, TensorType) else []
+    fail("TL2006", "a condition is a bool", node.span, str(value.type), helps=helps)
+
+
+def _conditional(cx: Context, node: nodes.Conditional, expected: Type | None) -> Value:
+    chosen = condition(cx, node.condition)
+    known = cx.implications.get(chosen, Implications())
+    sides: list[tuple[Value, Any]] = []
+    for branch, facts in ((node.then, known.when_true), (node.otherwise, known.when_false)):
+        cx.builder.open()
+        with cx.scope():
+            cx.assume(facts, branch.span)
+            value = check(cx, branch, expected)
+            check_operands(value)
+        sides.append((value, cx.builder.close()))
+    type = merged(cx, [v.type for v, _ in sides])
+    if type is None:
+        (a, _), (b, _) = sides
+        fail(
+            "TL2017",
+            "the branches have different types",
+            node.span,
+            others=[(node.then.span, str(a.type)), (node.otherwise.span, str(b.type))],
+        )
+    result = cx.instantiate(type)
+    regions = tuple(cx.world.with_yield(region, (value,), node.span) for value, region in sides)
+    cx.builder.add_statement("if", (chosen,), node.span, results=(result,), regions=regions)
+    return result
+
+
+def merged(cx: Context, types: list[Type]) -> Type | None:
+    """The one type of values that come by several ways; what is known of host values is kept where all agree."""
+    first = types[0]
+    if all(t == first for t in types):
+        return first
+    plain = [widen(t) for t in types]
+    if any(isinstance(t, FloatType) for t in plain) and all(isinstance(t, IntType | FloatType) for t in plain):
+        return None
+    if all(t == plain[0] for t in plain):
+        return plain[0]
+    match first:
+        case TensorType() if all(isinstance(t, TensorType) and _same_tensor(cx, first, t) for t in types):
+            return first
+        case StructType() if all(isinstance(t, StructType) and _same_struct(cx, first, t) for t in types):
+            return first
+        case TupleType(items):
+            columns = [t.items for t in types if isinstance(t, TupleType) and len(t.items) == len(items)]
+            if len(columns) == len(types):
+                joined = [merged(cx, list(column)) for column in zip(*columns, strict=True)]
+                if None not in joined:
+                    return TupleType(tuple(t for t in joined if t is not None))
+    inner = [t.item if isinstance(t, OptionalType) else t for t in types if not isinstance(t, NoneType)]
+    if inner and (len(inner) < len(types) or any(isinstance(t, OptionalType) for t in types)):
+        one = merged(cx, inner)
+        return None if one is None else OptionalType(one)
+    return None
+
+
+def _same_tensor(cx: Context, a: TensorType, b: TensorType) -> bool:
+    return (
+        a.element == b.element
+        and a.shape.pack is b.shape.pack
+        and len(a.shape.dims) == len(b.shape.dims)
+        and all(cx.facts.equal(p, q) for p, q in zip(a.shape.dims, b.shape.dims, strict=True))
+    )
+
+
+def _same_struct(cx: Context, a: StructType, b: StructType) -> bool:
+    return (
+        a.definition is b.definition
+        and a.elements == b.elements
+        and all(cx.facts.equal(p, q) for p, q in zip(a.dims, b.dims, strict=True))
+    )
+
+
+# --- compound values
+
+
+def _tuple(cx: Context, node: nodes.TupleExpression, expected: Type | None) -> Value:
+    wanted = expected.items if isinstance(expected, TupleType) else (None,) * len(node.items)
+    if len(wanted) != len(node.items):
+        wanted = (None,) * len(node.items)
+    items = tuple(check(cx, item, w) for item, w in zip(node.items, wanted, strict=True))
+    check_operands(*items)
+    return cx.add("tuple", items, TupleType(tuple(i.type for i in items)), node.span)
+
+
+def _list(cx: Context, node: nodes.ListExpression, expected: Type | None) -> Value:
+    wanted = expected.item if isinstance(expected, ListType) else None
+    items = tuple(check(cx, item, wanted) for item in node.items)
+    check_operands(*items)
+    types = tuple(i.type for i in items)
+    item = _join(types)
+    if isinstance(item, LambdaType | FunctionSymbolType):
+        fail("TL2015", "a list holds no functions", node.span)
+    for place, t in zip(node.items, types, strict=True):
+        if type(t) is not type(types[0]) and not _both_numbers(t, types[0]):
+            fail(
+                "TL2017",
+                "the items of a list have one type",
+                node.span,
+                others=[(node.items[0].span, str(types[0])), (place.span, str(t))],
+            )
+    return cx.add("list", items, ListType(item, types), node.span)
+
+
+def _both_numbers(a: Type, b: Type) -> bool:
+    return all(isinstance(t, IntType | FloatType) for t in (a, b))
+
+
+def _join(types: tuple[Type, ...]) -> Type:
+    """A list's item type: the first item's without what is known of its value."""
+    if not types:
+        return ERROR
+    if any(isinstance(t, FloatType) for t in types):
+        return widen(next(t for t in types if isinstance(t, FloatType)))
+    return widen(types[0])
+
+
+def _range(cx: Context, node: nodes.RangeExpression, expected: Type | None) -> Value:
+    start, stop = check(cx, node.start), check(cx, node.stop)
+    check_operands(start, stop)
+    ends: list[Polynomial] = []
+    for value, place in ((start, node.start.span), (stop, node.stop.span)):
+        if not isinstance(value.type, IntType) or value.type.value is None:
+            fail("TL2001", "a range goes from an int to an int", place, str(value.type))
+        ends.append(value.type.value)
+    return cx.add("range", (start, stop), RangeType(ends[0], ends[1]), node.span)
+
+
+def _lambda(cx: Context, node: nodes.Lambda, expected: Type | None) -> Value:
+    frame: dict[str, Binding] = {}
+    for outer in cx.frames:
+        frame.update(outer)
+    return cx.add("retype", (), LambdaType(node, frame), node.span)
+
+
+_CHECKS: dict[type[nodes.Expression], Callable[[Context, Any, Type | None], Value]] = {
+    nodes.IntegerLiteral: _constant,
+    nodes.FloatLiteral: _constant,
+    nodes.StringLiteral: _constant,
+    nodes.BooleanLiteral: _constant,
+    nodes.NoneLiteral: _none,
+    nodes.FormatString: _format_string,
+    nodes.Name: _name,
+    nodes.Unary: _unary,
+    nodes.Binary: _binary,
+    nodes.RangeExpression: _range,
+    nodes.Call: calls.check_call,
+    nodes.Attribute: _attribute,
+    nodes.Index: indexing.check_index,
+    nodes.TupleExpression: _tuple,
+    nodes.ListExpression: _list,
+    nodes.Lambda: _lambda,
+    nodes.Conditional: _conditional,
+    nodes.ErrorExpression: _error,
+}

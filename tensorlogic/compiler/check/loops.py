@@ -1,0 +1,183 @@
+"""Loops: what an iteration carries to the next.
+
+A name that the body rebinds is carried: it has one type at the loop's entry, after each iteration, at `break` and
+`continue`, and after the loop. What was known of a host value is forgotten there; a shape is kept, unless its type was
+written with `?`, which is then a fresh unknown at the entry.
+"""
+
+from __future__ import annotations
+
+from tensorlogic.compiler.check import expressions, statements
+from tensorlogic.compiler.check.assign import coerce
+from tensorlogic.compiler.check.context import Binding, Context, Implications, Loop, check_operands, fail, widen
+from tensorlogic.compiler.dims import Kind, Polynomial, Variable, serial_mark
+from tensorlogic.compiler.ir.core import Region, Value
+from tensorlogic.compiler.source import Span
+from tensorlogic.compiler.syntax import nodes
+from tensorlogic.compiler.types import (
+    IntType,
+    ListType,
+    OpaqueType,
+    RangeType,
+    StringType,
+    TupleType,
+    Type,
+)
+
+
+def _carried(cx: Context, body: nodes.Block, span: Span) -> tuple[list[str], list[Type], tuple[Value, ...]]:
+    """The names a body rebinds, the types they keep, and their values before the loop."""
+    names = [n for n in statements.rebound_names((body,)) if cx.lookup(n) is not None]
+    types: list[Type] = []
+    before: list[Value] = []
+    for name in names:
+        binding = cx.lookup(name)
+        assert binding is not None
+        check_operands(binding.value)
+        type = binding.declared or widen(binding.value.type)
+        types.append(type)
+        before.append(coerce(cx, binding.value, type, span, f"`{name}`"))
+    return names, types, tuple(before)
+
+
+def _enter(cx: Context, names: list[str], types: list[Type]) -> tuple[Value, ...]:
+    """Inside the loop's region: the names stand for what was carried to this iteration."""
+    arguments = tuple(cx.instantiate(t) for t in types)
+    for name, value in zip(names, arguments, strict=True):
+        cx.builder.name(value, name)
+        cx.rebind(name, value)
+    return arguments
+
+
+def _leave(cx: Context, names: list[str], types: list[Type], mark: int) -> tuple[Value, ...]:
+    """After the loop: the names stand for what it left."""
+    results = tuple(cx.instantiate(statements.leave(t, mark)) for t in types)
+    for name, value in zip(names, results, strict=True):
+        cx.builder.name(value, name)
+        cx.rebind(name, value)
+    return results
+
+
+def _close(cx: Context, names: list[str], arguments: tuple[Value, ...], span: Span) -> Region:
+    if not cx.builder.terminated:
+        cx.builder.add_statement("yield", _now(cx, tuple(names)), span)
+    return cx.builder.close(arguments)
+
+
+def _now(cx: Context, names: tuple[str, ...]) -> tuple[Value, ...]:
+    bindings = [cx.lookup(n) for n in names]
+    return tuple(b.value for b in bindings if b is not None)
+
+
+def check_for(cx: Context, node: nodes.For) -> None:
+    """`for i in 0..n`, `for b in list`, `for (i, b) in enumerate(list)`."""
+    iterable = expressions.check(cx, node.iterable)
+    check_operands(iterable)
+    for name in node.names:
+        if cx.lookup(name.name) is not None or name.name in cx.names_in_signature:
+            fail("TL1003", f"`{name.name}` is declared already", name.span)
+    item = _item_type(iterable, node.iterable.span)
+    names, types, before = _carried(cx, node.body, node.span)
+    mark = serial_mark()
+    outer = {n: cx.lookup(n) for n in names}
+    cx.builder.open()
+    with cx.scope():
+        cx.loops.append(Loop(tuple(names), tuple(types)))
+        variable = _loop_variable(cx, iterable, item)
+        arguments = (variable, *_enter(cx, names, types))
+        for name, part in zip(node.names, _parts(cx, node, variable), strict=True):
+            cx.builder.name(part, name.name)
+            cx.declare(name.name, Binding(part, name.span, "loop"))
+        statements.check_statements(cx, node.body.statements)
+        body = _close(cx, names, arguments, node.span)
+        cx.loops.pop()
+    _restore(cx, outer)
+    results = _leave(cx, names, types, mark)
+    cx.builder.add_statement("for", (iterable, *before), node.span, results=results, regions=(body,))
+
+
+def _restore(cx: Context, outer: dict[str, Binding | None]) -> None:
+    for name, binding in outer.items():
+        assert binding is not None
+        cx.rebind(name, binding.value)
+
+
+def _item_type(iterable: Value, span: Span) -> Type:
+    match iterable.type:
+        case RangeType():
+            return IntType()
+        case ListType(item, None):
+            return item
+        case ListType(item, items) if items is not None:
+            kinds = {widen(t) for t in items}
+            if len(kinds) > 1:
+                first, second = sorted(map(str, kinds))[:2]
+                fail(
+                    "TL2017",
+                    "the items of this list differ",
+                    span,
+                    notes=[f"`{first}` and `{second}`"],
+                )
+            return kinds.pop() if kinds else item
+        case StringType():
+            return iterable.type
+        case OpaqueType():
+            fail("TL2001", f"`{iterable.type}` is not a list", span)
+    fail("TL2001", "a loop goes over a range or a list", span, str(iterable.type))
+
+
+def _loop_variable(cx: Context, iterable: Value, item: Type) -> Value:
+    if not isinstance(iterable.type, RangeType):
+        return cx.instantiate(item)
+    index = Variable("i", Kind.INTEGER)
+    position = Polynomial.of(index)
+    value = Value(IntType(position))
+    cx.witnesses[index] = lambda span: value
+    cx.facts = cx.facts.with_bound(position - iterable.type.start)
+    cx.facts = cx.facts.with_bound(iterable.type.stop - position - 1)
+    return value
+
+
+def _parts(cx: Context, node: nodes.For, variable: Value) -> list[Value]:
+    if len(node.names) == 1:
+        return [variable]
+    if not isinstance(variable.type, TupleType) or len(variable.type.items) != len(node.names):
+        fail("TL2001", f"the items are taken apart into {len(node.names)} names", node.iterable.span)
+    return [cx.add("item", (variable,), t, node.span, index=i) for i, t in enumerate(variable.type.items)]
+
+
+def check_while(cx: Context, node: nodes.While) -> None:
+    """`while condition { }`. The condition's region takes what is carried; the body sees the same values."""
+    names, types, before = _carried(cx, node.body, node.span)
+    mark = serial_mark()
+    outer = {n: cx.lookup(n) for n in names}
+    cx.builder.open()
+    with cx.scope():
+        arguments = _enter(cx, names, types)
+        chosen = expressions.condition(cx, node.condition)
+        cx.builder.add_statement("yield", (chosen,), node.condition.span)
+        condition = cx.builder.close(arguments)
+        cx.builder.open()
+        cx.loops.append(Loop(tuple(names), tuple(types)))
+        with cx.scope():
+            cx.assume(cx.implications.get(chosen, Implications()).when_true, node.condition.span)
+            statements.check_statements(cx, node.body.statements)
+            body = _close(cx, names, (), node.span)
+        cx.loops.pop()
+    _restore(cx, outer)
+    results = _leave(cx, names, types, mark)
+    cx.builder.add_statement("while", before, node.span, results=results, regions=(condition, body))
+
+
+def check_break(cx: Context, node: nodes.Break) -> None:
+    _jump(cx, "break", node.span)
+
+
+def check_continue(cx: Context, node: nodes.Continue) -> None:
+    _jump(cx, "continue", node.span)
+
+
+def _jump(cx: Context, kind: str, span: Span) -> None:
+    if not cx.loops:
+        fail("TL1016", f"`{kind}` stands in a loop", span)
+    cx.builder.add_statement(kind, _now(cx, cx.loops[-1].carried), span)

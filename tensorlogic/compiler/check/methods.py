@@ -1,0 +1,98 @@
+"""Methods and attributes of the opaque types: what a `Model` or a `Tokenizer` is asked for."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from tensorlogic.compiler.check.context import Context, check_operands, fail
+from tensorlogic.compiler.ir.core import Value
+from tensorlogic.compiler.syntax import nodes
+from tensorlogic.compiler.types import (
+    BOOLEAN,
+    FLOAT,
+    FLOAT16,
+    INT,
+    STRING,
+    ListType,
+    OpaqueType,
+    OptionalType,
+    PackVariable,
+    Shape,
+    TensorType,
+    Type,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """Parameters by name and type, in order; those of optional type may be left out. `result` None: a weight."""
+
+    parameters: tuple[tuple[str, Type], ...]
+    result: Type | None
+
+
+_KEY = (("key", STRING),)
+_NAME = (("name", STRING),)
+
+METHODS: dict[str, dict[str, Method]] = {
+    "Model": {
+        "get_tensor": Method(_NAME, None),
+        "has": Method(_NAME, BOOLEAN),
+        "int": Method(_KEY, INT),
+        "float": Method(_KEY, FLOAT),
+        "string": Method(_KEY, STRING),
+        "ints": Method(_KEY, ListType(INT)),
+    },
+    "Tokenizer": {
+        "encode": Method((("text", STRING), ("max_length", OptionalType(INT))), ListType(INT)),
+        "decode": Method((("ids", ListType(INT)),), STRING),
+    },
+}
+
+ATTRIBUTES: dict[str, dict[str, Type]] = {
+    "Model": {"tensors": ListType(STRING), "metadata": OpaqueType("Metadata")},
+    "Metadata": {
+        "format": OptionalType(STRING),
+        "quantization": OptionalType(STRING),
+        "architecture": OptionalType(STRING),
+    },
+    "Tokenizer": {"vocab_size": INT},
+}
+
+
+def call_method(cx: Context, value: Value, name: str, node: nodes.Call, callee: nodes.Attribute) -> Value:
+    """A call of a method of an opaque value."""
+    from tensorlogic.compiler.check import expressions
+    from tensorlogic.compiler.check.assign import coerce
+
+    assert isinstance(value.type, OpaqueType)
+    method = METHODS[value.type.name][name]
+    found: dict[str, Value] = {}
+    for position, argument in enumerate(node.arguments):
+        if argument.name is not None:
+            parameter = argument.name.name
+        elif position < len(method.parameters):
+            parameter = method.parameters[position][0]
+        else:
+            fail("TL2004", f"`{name}` takes {len(method.parameters)} arguments", argument.span)
+        declared = dict(method.parameters).get(parameter)
+        if declared is None:
+            near = difflib.get_close_matches(parameter, dict(method.parameters), 1)
+            fail("TL1012", f"`{name}` has no parameter `{parameter}`", argument.span, helps=near)
+        given = expressions.check(cx, argument.value)
+        check_operands(given)
+        found[parameter] = coerce(cx, given, declared, argument.value.span, f"`{parameter}` of `{name}`")
+    for parameter, declared in method.parameters:
+        if parameter not in found:
+            if not isinstance(declared, OptionalType):
+                fail("TL2004", f"`{name}` needs `{parameter}`", callee.span)
+            found[parameter] = cx.constant(None, node.span)
+    result = method.result
+    if result is None:
+        result = TensorType(FLOAT16, Shape(PackVariable(unknown=True), ()))
+    operands = (value, *(found[p] for p, _ in method.parameters))
+    return cx.add("method", operands, result, node.span, method=name)
+
+
+__all__ = ["ATTRIBUTES", "METHODS", "call_method"]

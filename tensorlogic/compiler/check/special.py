@@ -1,0 +1,342 @@
+"""Calls that no signature can say: `tensor`, `bind`, `print`, `enumerate`, `debug`, and what only scripts may do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from tensorlogic.compiler.check import expressions
+from tensorlogic.compiler.check.assign import coerce
+from tensorlogic.compiler.check.context import Context, FunctionSymbolType, LambdaType, check_operands, fail
+from tensorlogic.compiler.check.operators import adapt, check_constant
+from tensorlogic.compiler.dims import HOLE, Polynomial
+from tensorlogic.compiler.ir.core import Value
+from tensorlogic.compiler.names import StructSymbol
+from tensorlogic.compiler.source import Span
+from tensorlogic.compiler.syntax import nodes
+from tensorlogic.compiler.types import (
+    FLOAT16,
+    INT,
+    INT32,
+    NONE,
+    STRING,
+    BoolType,
+    DeviceType,
+    Element,
+    ElementTypeType,
+    FloatType,
+    IntType,
+    ListType,
+    OpaqueType,
+    OptionalType,
+    Shape,
+    StructType,
+    TensorType,
+    TupleType,
+    Type,
+)
+
+Form = Callable[[Context, nodes.Call, Type | None], Value]
+
+
+def _script_only(cx: Context, node: nodes.Call) -> None:
+    if not cx.is_script:
+        name = node.callee.span.text
+        helps = ['`debug(x, "label")` shows a value when it is evaluated'] if name == "print" else []
+        fail("TL1015", f"`{name}` is for scripts: functions are pure", node.span, helps=helps)
+
+
+def _arguments(node: nodes.Call, names: tuple[str, ...], required: int) -> dict[str, nodes.Argument]:
+    """The arguments by name; more or other ones are refused."""
+    callee = node.callee.span.text
+    found: dict[str, nodes.Argument] = {}
+    for position, argument in enumerate(node.arguments):
+        name = argument.name.name if argument.name is not None else names[position] if position < len(names) else None
+        if name is None or name not in names:
+            code = "TL2004" if argument.name is None else "TL1012"
+            fail(code, f"`{callee}` takes {', '.join(names)}", argument.span)
+        if name in found:
+            fail("TL2004", f"`{name}` of `{callee}` is given twice", argument.span)
+        found[name] = argument
+    missing = [n for n in names[:required] if n not in found]
+    if missing:
+        fail("TL2004", f"`{callee}` needs `{missing[0]}`", node.span)
+    return found
+
+
+# --- print and debug
+
+
+def _print(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
+    _script_only(cx, node)
+    values: list[Value] = []
+    end: Value | None = None
+    for argument in node.arguments:
+        value = expressions.check(cx, argument.value)
+        check_operands(value)
+        if argument.name is not None:
+            if argument.name.name != "end":
+                fail("TL1012", "`print` takes values and `end`", argument.name.span)
+            end = coerce(cx, value, STRING, argument.value.span, "`end` of `print`")
+            continue
+        if isinstance(value.type, LambdaType | FunctionSymbolType):
+            fail("TL2003", "a function cannot be printed", argument.span, str(value.type))
+        values.append(value)
+    operands = (*values, end) if end is not None else tuple(values)
+    return cx.add("print", operands, NONE, node.span, ends=end is not None)
+
+
+def _debug(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
+    found = _arguments(node, ("x", "label"), 1)
+    value = expressions.check(cx, found["x"].value)
+    check_operands(value)
+    if not isinstance(value.type, TensorType):
+        fail("TL2001", "`debug` takes a tensor", found["x"].span, str(value.type))
+    label = expressions.check(cx, found["label"].value) if "label" in found else cx.constant("", node.span)
+    label = coerce(cx, label, STRING, node.span, "`label` of `debug`")
+    return cx.add("debug", (value, label), value.type, node.span)
+
+
+# --- tensors from host values
+
+
+def _tensor(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
+    found = _arguments(node, ("values", "device"), 1)
+    element = _element(cx, node)
+    device: Value | None = None
+    if "device" in found:
+        device = expressions.check(cx, found["device"].value)
+        if not isinstance(device.type, DeviceType):
+            fail("TL2001", "`device` is `gpu` or `cpu`", found["device"].value.span, str(device.type))
+    written = found["values"].value
+    name = device.type.name if device is not None and isinstance(device.type, DeviceType) else None
+    literal = _literal(written, element)
+    if literal is not None:
+        data, shape = literal
+        type = TensorType(element, Shape(None, tuple(Polynomial.of(n) for n in shape)))
+        return cx.add("tensor_constant", (), type, node.span, data=data, device=name)
+    value = expressions.check(cx, written)
+    check_operands(value)
+    sizes = _sizes(cx, value, value.type, element, written.span)
+    type = TensorType(element, Shape(None, sizes))
+    return cx.add("tensor", (value,), type, node.span, device=name)
+
+
+def _element(cx: Context, node: nodes.Call) -> Element:
+    if not node.type_arguments:
+        return FLOAT16
+    if len(node.type_arguments) > 1:
+        fail("TL2004", "`tensor` takes one element type", node.span)
+    argument = node.type_arguments[0]
+    if isinstance(argument, nodes.NamedType) and argument.dims is None:
+        if argument.name.name == "int":
+            return INT32
+        if argument.name.name == "float":
+            return FLOAT16
+    return cx.world.reader(cx).element(argument)
+
+
+def _literal(node: nodes.Expression, element: Element) -> tuple[Any, tuple[int, ...]] | None:
+    """Nested literals as data with their shape; None where something else stands among them."""
+    if isinstance(node, nodes.ListExpression):
+        items = [_literal(item, element) for item in node.items]
+        if not items:
+            return (), (0,)
+        if any(item is None for item in items):
+            return None
+        first = items[0]
+        assert first is not None
+        for place, item in zip(node.items, items, strict=True):
+            assert item is not None
+            if item[1] != first[1]:
+                fail(
+                    "TL2019",
+                    "the rows of a tensor have equal lengths",
+                    node.span,
+                    others=[
+                        (node.items[0].span, f"shape {list(first[1])}"),
+                        (place.span, f"shape {list(item[1])}"),
+                    ],
+                )
+        return tuple(item[0] for item in items if item is not None), (len(items), *first[1])
+    value = _number(node)
+    if value is None:
+        return None
+    _check_literal(value, element, node.span)
+    return value, ()
+
+
+def _number(node: nodes.Expression) -> int | float | bool | None:
+    match node:
+        case nodes.IntegerLiteral(value=value) | nodes.FloatLiteral(value=value):
+            return value
+        case nodes.BooleanLiteral(value=value):
+            return value
+        case nodes.Unary(operator="-", operand=nodes.IntegerLiteral(value=value) | nodes.FloatLiteral(value=value)):
+            return -value
+    return None
+
+
+def _check_literal(value: int | float | bool, element: Element, span: Span) -> None:
+    if isinstance(value, bool) != (element.kind == "bool"):
+        fail("TL2001", f"a tensor of {element} does not hold `{span.text}`", span)
+    if isinstance(value, float) and element.kind == "integer":
+        fail("TL2002", f"a float meets {element}", span, helps=["`tensor<float16>(...)`"])
+    if not isinstance(value, bool):
+        check_constant(value, element, span)
+
+
+def _sizes(cx: Context, value: Value, t: Type, element: Element, span: Span) -> tuple[Polynomial, ...]:
+    """The shape of nested host values; numbers that are not known are checked when the tensor is made."""
+    match t:
+        case IntType() | FloatType():
+            if isinstance(t, FloatType) and element.kind != "float":
+                fail("TL2002", f"a float meets {element}", span)
+            if t.constant is not None:
+                adapt(cx, value, element, span)
+            return ()
+        case BoolType():
+            if element.kind != "bool":
+                fail("TL2001", f"a tensor of {element} holds no bools", span)
+            return ()
+        case ListType(item, items) if items is not None and items:
+            inner = [_sizes(cx, value, i, element, span) for i in items]
+            if any(sizes != inner[0] for sizes in inner):
+                fail("TL2019", "the rows of a tensor have equal lengths", span, str(t))
+            return (Polynomial.of(len(items)), *inner[0])
+        case ListType(item, None):
+            return (Polynomial.of(HOLE), *_sizes(cx, value, item, element, span))
+    fail("TL2001", "a tensor is made of numbers, or nested lists of them", span, str(t))
+
+
+# --- loops and models
+
+
+def _enumerate(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
+    found = _arguments(node, ("list",), 1)
+    value = expressions.check(cx, found["list"].value)
+    check_operands(value)
+    if not isinstance(value.type, ListType):
+        fail("TL2001", "`enumerate` takes a list", found["list"].span, str(value.type))
+    items = value.type.items
+    known = None if items is None else tuple(TupleType((IntType(Polynomial.of(i)), t)) for i, t in enumerate(items))
+    item = TupleType((INT, value.type.item))
+    return cx.add("host.enumerate", (value,), ListType(item, known), node.span)
+
+
+def _load_model(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
+    _script_only(cx, node)
+    found = _arguments(node, ("path", "dtype", "dequantize"), 1)
+    path = _typed(cx, found["path"], STRING)
+    dtype = "float16"
+    if "dtype" in found:
+        written = found["dtype"].value
+        value = None if written.span.text == "native" else expressions.check(cx, written)
+        if value is None:
+            _refuse_dtype(written.span)
+        if not isinstance(value.type, ElementTypeType) or value.type.element is None:
+            _refuse_dtype(written.span)
+        dtype = str(value.type.element)
+        if dtype != "float16":
+            _refuse_dtype(written.span)
+    dequantize = _typed(cx, found["dequantize"], BoolType()) if "dequantize" in found else cx.constant(False, node.span)
+    return cx.add("load_model", (path, dequantize), OpaqueType("Model"), node.span, dtype=dtype)
+
+
+def _refuse_dtype(span: Span) -> NoReturn:
+    fail(
+        "TL2008",
+        "`dtype` of `load_model` in a program is float16",
+        span,
+        notes=["the types of a program's weights are float16"],
+        helps=["`tensorlogic.runtime.load_model(path, dtype=...)` in Python keeps other float types"],
+    )
+
+
+def _typed(cx: Context, argument: nodes.Argument, type: Type) -> Value:
+    value = expressions.check(cx, argument.value)
+    check_operands(value)
+    return coerce(cx, value, type, argument.value.span, f"`{argument.value.span.text}`")
+
+
+def _save_model(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
+    _script_only(cx, node)
+    found = _arguments(node, ("model", "path", "dequantize"), 2)
+    model = expressions.check(cx, found["model"].value)
+    check_operands(model)
+    if not isinstance(model.type, StructType) and model.type != OpaqueType("Model"):
+        fail("TL2001", "`save_model` takes a model or a struct", found["model"].span, str(model.type))
+    path = _typed(cx, found["path"], STRING)
+    dequantize = _typed(cx, found["dequantize"], BoolType()) if "dequantize" in found else cx.constant(False, node.span)
+    return cx.add("save_model", (model, path, dequantize), NONE, node.span)
+
+
+def _load_tokenizer(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
+    _script_only(cx, node)
+    found = _arguments(node, ("path",), 1)
+    return cx.add("load_tokenizer", (_typed(cx, found["path"], STRING),), OpaqueType("Tokenizer"), node.span)
+
+
+def _read_line(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
+    _script_only(cx, node)
+    found = _arguments(node, ("prompt",), 0)
+    prompt = _typed(cx, found["prompt"], STRING) if "prompt" in found else cx.constant("", node.span)
+    return cx.add("read_line", (prompt,), OptionalType(STRING), node.span)
+
+
+def _bind(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
+    """`bind<Llama>(model, prefix: "blk.3", H: 4)`: a struct filled from a model by its keys."""
+    _script_only(cx, node)
+    if len(node.type_arguments) != 1 or not isinstance(node.type_arguments[0], nodes.NamedType):
+        fail("TL2004", "`bind<S>(model)` names the struct to fill", node.span)
+    named = node.type_arguments[0]
+    symbol = cx.module.scope.get(named.name.name)
+    if not isinstance(symbol, StructSymbol):
+        fail("TL1013", f"there is no struct `{named.name.name}`", named.name.span)
+    definition = cx.world.struct(symbol)
+    cx.world.reach_struct(definition)
+    model: Value | None = None
+    prefix = cx.constant("", node.span)
+    sizes: dict[str, Value] = {}
+    names = {v.name for v in definition.dims}
+    for argument in node.arguments:
+        value = expressions.check(cx, argument.value)
+        check_operands(value)
+        name = argument.name.name if argument.name is not None else "model"
+        if name == "model":
+            model = coerce(cx, value, OpaqueType("Model"), argument.value.span, "`model` of `bind`")
+        elif name == "prefix":
+            prefix = coerce(cx, value, STRING, argument.value.span, "`prefix` of `bind`")
+        elif name in names:
+            sizes[name] = coerce(cx, value, INT, argument.value.span, f"`{name}` of `bind`")
+        else:
+            fail("TL1012", f"`{definition.name}` has no dim `{name}`", argument.span)
+    if model is None:
+        fail("TL2004", "`bind` needs a model", node.span)
+    holes = tuple(_bound_dim(sizes.get(v.name)) for v in definition.dims)
+    if named.type_arguments or named.dims:
+        fail("TL2004", "`bind` takes the struct's name alone", named.span)
+    type = StructType(definition, tuple(FLOAT16 for _ in definition.elements), holes)
+    operands = (model, prefix, *sizes.values())
+    return cx.add("bind", operands, type, node.span, definition=definition, sizes=tuple(sizes))
+
+
+def _bound_dim(value: Value | None) -> Polynomial:
+    if value is not None and isinstance(value.type, IntType) and value.type.value is not None:
+        return value.type.value
+    return Polynomial.of(HOLE)
+
+
+FORMS: dict[str, Form] = {
+    "tensor": _tensor,
+    "bind": _bind,
+    "print": _print,
+    "debug": _debug,
+    "enumerate": _enumerate,
+    "load_model": _load_model,
+    "save_model": _save_model,
+    "load_tokenizer": _load_tokenizer,
+    "read_line": _read_line,
+}
+
+__all__ = ["FORMS"]

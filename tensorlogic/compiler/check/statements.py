@@ -1,0 +1,374 @@
+"""Statements: names, branches and what a block leaves behind.
+
+A name that a branch rebinds becomes a result of its `if`; loops are in `loops.py`. A statement that fails is told and
+left out: the names it would have declared stand for errors, so that the next statements tell nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tensorlogic.compiler.check import expressions, loops, operators
+from tensorlogic.compiler.check.assign import coerce
+from tensorlogic.compiler.check.context import (
+    Binding,
+    Context,
+    Failure,
+    Implications,
+    LambdaType,
+    check_operands,
+    fail,
+    widen,
+)
+from tensorlogic.compiler.dims import HOLE, Polynomial, serial_mark
+from tensorlogic.compiler.ir.core import Region, Value
+from tensorlogic.compiler.source import Span
+from tensorlogic.compiler.syntax import nodes
+from tensorlogic.compiler.types import (
+    STRING,
+    BoolType,
+    FloatType,
+    IntType,
+    NoneType,
+    Shape,
+    StructType,
+    TensorType,
+    TupleType,
+    Type,
+    transform,
+)
+
+
+def check_block(cx: Context, block: nodes.Block) -> None:
+    """A block in its own scope."""
+    with cx.scope():
+        check_statements(cx, block.statements)
+
+
+def check_statements(cx: Context, statements: tuple[nodes.Statement, ...]) -> None:
+    """One statement after another; what stands after the end of all paths is not reached and not checked."""
+    for statement in statements:
+        if cx.builder.terminated:
+            return
+        check_statement(cx, statement)
+
+
+def check_statement(cx: Context, node: nodes.Statement) -> None:
+    mark = cx.builder.mark()
+    frames = list(cx.frames)
+    try:
+        _CHECKS[type(node)](cx, node)
+    except Failure as failure:
+        cx.report(failure)
+        cx.builder.forget(mark)
+        cx.frames = frames
+        _declare_errors(cx, node)
+
+
+def _declare_errors(cx: Context, node: nodes.Statement) -> None:
+    match node:
+        case nodes.Let(names=names) | nodes.Assign(names=names):
+            for name in names:
+                if cx.lookup(name.name) is None:
+                    cx.declare(name.name, Binding(cx.error_value(name.span), name.span))
+        case nodes.Return():
+            cx.builder.add_statement("return", (cx.error_value(node.span),), node.span)
+
+
+# --- names
+
+
+def _let(cx: Context, node: nodes.Let) -> None:
+    for name in node.names:
+        _refuse_redeclaration(cx, name)
+    declared = None if node.type is None else cx.world.reader(cx).read(node.type)
+    value = expressions.check(cx, node.value, declared)
+    check_operands(value)
+    if declared is not None:
+        name = node.names[0]
+        assert node.type is not None
+        value = coerce(cx, value, declared, node.value.span, f"`{name.name}`", node.type.span)
+        if value.type != declared and not isinstance(value.type, IntType | FloatType):
+            value = cx.retype(value, declared, node.span)
+    for name, part in zip(node.names, _taken_apart(cx, node.names, value, node.value.span), strict=True):
+        cx.builder.name(part, name.name)
+        cx.declare(name.name, Binding(part, name.span, declared=declared))
+
+
+def _refuse_redeclaration(cx: Context, name: nodes.Identifier) -> None:
+    earlier = cx.lookup(name.name)
+    if earlier is not None:
+        fail(
+            "TL1003",
+            f"`{name.name}` is declared already",
+            name.span,
+            others=[(earlier.span, "declared here")],
+            helps=[f"`{name.name} = ...` gives it another value"] if earlier.role == "let" else [],
+        )
+    if name.name in cx.names_in_signature:
+        fail("TL1003", f"`{name.name}` is a dim of this function already", name.span)
+
+
+def _taken_apart(cx: Context, names: tuple[nodes.Identifier, ...], value: Value, span: Span) -> list[Value]:
+    if len(names) == 1:
+        return [value]
+    if not isinstance(value.type, TupleType) or len(value.type.items) != len(names):
+        fail("TL2001", f"this is taken apart into {len(names)} names", span, str(value.type))
+    return [cx.add("item", (value,), t, span, index=i) for i, t in enumerate(value.type.items)]
+
+
+def _assign(cx: Context, node: nodes.Assign) -> None:
+    value = expressions.check(cx, node.value)
+    check_operands(value)
+    for name, part in zip(node.names, _taken_apart(cx, node.names, value, node.value.span), strict=True):
+        _set(cx, name, part, node.value.span)
+
+
+def _augmented(cx: Context, node: nodes.AugmentedAssign) -> None:
+    old = expressions.check(cx, nodes.Name(node.name.span, node.name.name))
+    value = expressions.check(cx, node.value)
+    result = operators.binary(cx, node.operator, old, value, (node.name.span, node.value.span), node.operator_span)
+    _set(cx, node.name, result, node.span)
+
+
+def _set(cx: Context, name: nodes.Identifier, value: Value, span: Span) -> None:
+    """`x = e`: another value of the same type, shape included."""
+    binding = cx.lookup(name.name)
+    if binding is None:
+        if cx.is_script and cx.world.resolve(cx.module, name.name) is None:
+            cx.builder.name(value, name.name)
+            cx.frames[0][name.name] = Binding(value, name.span)
+            return
+        if cx.world.resolve(cx.module, name.name) is not None or name.name in cx.names_in_signature:
+            fail("TL1014", f"`{name.name}` is not a variable", name.span)
+        helps = [f"`let {name.name} = ...` declares it"]
+        fail("TL1001", f"there is no variable `{name.name}`", name.span, helps=helps)
+    check_operands(binding.value)
+    value = _same_type(cx, name.name, binding, value, span)
+    cx.builder.name(value, name.name)
+    cx.rebind(name.name, value)
+
+
+def _same_type(cx: Context, name: str, binding: Binding, value: Value, span: Span) -> Value:
+    declared = binding.declared or widen(binding.value.type)
+    try:
+        value = coerce(cx, value, declared, span, f"`{name}`", binding.span)
+    except Failure as failure:
+        if failure.diagnostic is None:
+            raise
+        shape_alone = failure.diagnostic.code.startswith("TL3")
+        in_loop = any(name in loop.carried for loop in cx.loops)
+        if in_loop:
+            fail(
+                "TL3011" if shape_alone else "TL2013",
+                f"`{name}` is `{binding.value.type}` before the iteration and `{value.type}` after it",
+                span,
+                str(value.type),
+                others=[(binding.span, "declared here")],
+                notes=["a variable that a loop rebinds keeps its type from one iteration to the next"],
+                helps=_forgetting(name, binding.value.type, value.type) if shape_alone else [],
+            )
+        fail(
+            failure.diagnostic.code if shape_alone else "TL2013",
+            f"`{name}` is `{binding.value.type}` and cannot become `{value.type}`",
+            span,
+            str(value.type),
+            others=[(binding.span, "declared here")],
+            helps=failure.diagnostic.helps,
+        )
+    if binding.declared is not None and HOLE in _dims_of(binding.declared):
+        value = cx.retype(value, binding.declared, span)
+    return value
+
+
+def _dims_of(t: Type) -> set[object]:
+    match t:
+        case TensorType(_, shape):
+            return {d.variable for d in shape.dims}
+        case StructType(_, _, sizes):
+            return {d.variable for d in sizes}
+    return set()
+
+
+def _forgetting(name: str, before: Type, after: Type) -> list[str]:
+    """`let y: float16[?, D] = ...`, where the two types differ in some dims only."""
+    if not isinstance(before, TensorType) or not isinstance(after, TensorType):
+        return []
+    a, b = before.shape, after.shape
+    if a.pack is not b.pack or len(a.dims) != len(b.dims):
+        return []
+    sizes = ["?" if p != q else str(p) for p, q in zip(a.dims, b.dims, strict=True)]
+    pack = [str(a.pack)] if a.pack is not None else []
+    return [f"`let {name}: {before.element}[{', '.join(pack + sizes)}] = ...` lets the size differ"]
+
+
+# --- branches
+
+
+def _if(cx: Context, node: nodes.If) -> None:
+    chosen = expressions.condition(cx, node.condition)
+    known = cx.implications.get(chosen, Implications())
+    blocks = (node.then, node.otherwise)
+    names = [n for n in rebound_names(blocks) if cx.lookup(n) is not None]
+    mark = serial_mark()
+    regions: list[Region] = []
+    after: list[dict[str, Value] | None] = []
+    for block, facts in zip(blocks, (known.when_true, known.when_false), strict=True):
+        before = {n: cx.lookup(n) for n in names}
+        cx.builder.open()
+        with cx.scope():
+            cx.assume(facts, node.condition.span)
+            if block is not None:
+                check_statements(cx, block.statements)
+            after.append(None if cx.builder.terminated else _values(cx, names))
+        regions.append(cx.builder.close())
+        for n, binding in before.items():
+            assert binding is not None
+            cx.rebind(n, binding.value)
+    _join_branches(cx, node, chosen, regions, names, after, mark)
+    if after[0] is None and after[1] is not None:
+        cx.assume(known.when_false, node.span)
+    elif after[1] is None and after[0] is not None:
+        cx.assume(known.when_true, node.span)
+
+
+def _values(cx: Context, names: list[str]) -> dict[str, Value]:
+    found = {n: cx.lookup(n) for n in names}
+    return {n: binding.value for n, binding in found.items() if binding is not None}
+
+
+def _join_branches(
+    cx: Context,
+    node: nodes.If,
+    chosen: Value,
+    regions: list[Region],
+    names: list[str],
+    after: list[dict[str, Value] | None],
+    mark: int,
+) -> None:
+    live = [values for values in after if values is not None]
+    changed = [n for n in names if live and any(v[n] is not _current(cx, n) for v in live)]
+    results: list[Value] = []
+    for n in changed:
+        type = expressions.merged(cx, [leave(v[n].type, mark) for v in live])
+        binding = cx.lookup(n)
+        assert binding is not None
+        if type is None:
+            if binding.declared is None:
+                types = " and ".join(f"`{v[n].type}`" for v in live)
+                fail("TL2017", f"`{n}` is {types} after the branches", node.span)
+            type = binding.declared
+        results.append(cx.instantiate(type))
+    closed = tuple(
+        region if values is None else cx.world.with_yield(region, tuple(values[n] for n in changed), node.span)
+        for region, values in zip(regions, after, strict=True)
+    )
+    cx.builder.add_statement("if", (chosen,), node.span, results=tuple(results), regions=closed)
+    for n, value in zip(changed, results, strict=True):
+        cx.builder.name(value, n)
+        cx.rebind(n, value)
+
+
+def _current(cx: Context, name: str) -> Value:
+    binding = cx.lookup(name)
+    assert binding is not None
+    return binding.value
+
+
+def leave(t: Type, mark: int) -> Type:
+    """The type outside of the block that began at `mark`: sizes that only the block knows become `?`."""
+
+    def outside(p: Polynomial) -> Polynomial:
+        inner = any(v.serial > mark and v is not HOLE for v in p.variables())
+        return Polynomial.of(HOLE) if inner else p
+
+    def leaf(t: Type) -> Type:
+        match t:
+            case TensorType(element, shape):
+                return TensorType(element, Shape(shape.pack, tuple(outside(d) for d in shape.dims)))
+            case StructType(definition, elements, sizes):
+                return StructType(definition, elements, tuple(outside(d) for d in sizes))
+            case IntType(p) if p is not None and any(v.serial > mark for v in p.variables()):
+                return IntType()
+        return t
+
+    return transform(t, leaf)
+
+
+def rebound_names(blocks: tuple[nodes.Block | None, ...]) -> list[str]:
+    """The names that assignments in blocks, those inside included, give another value; each once, in order."""
+
+    def visit(statements: tuple[nodes.Statement, ...]) -> Iterator[str]:
+        for statement in statements:
+            match statement:
+                case nodes.Assign(names=names):
+                    yield from (n.name for n in names)
+                case nodes.AugmentedAssign(name=name):
+                    yield name.name
+                case nodes.If(then=then, otherwise=otherwise):
+                    yield from visit(then.statements)
+                    if otherwise is not None:
+                        yield from visit(otherwise.statements)
+                case nodes.For(body=body) | nodes.While(body=body):
+                    yield from visit(body.statements)
+
+    return list(dict.fromkeys(name for block in blocks if block is not None for name in visit(block.statements)))
+
+
+# --- the rest
+
+
+def _return(cx: Context, node: nodes.Return) -> None:
+    if cx.is_script or cx.result is None:
+        fail("TL1016", "`return` stands in a function", node.span)
+    if node.value is None:
+        if not isinstance(cx.result, NoneType):
+            fail("TL2010", f"`{cx.function_name}` returns `{cx.result}`", node.span)
+        value = cx.constant(None, node.span)
+    else:
+        value = expressions.check(cx, node.value, cx.result)
+        check_operands(value)
+        if isinstance(value.type, LambdaType):
+            fail("TL2001", "a function is not returned", node.value.span)
+        what = f"the result of `{cx.function_name}`"
+        value = coerce(cx, value, cx.result, node.value.span, what, cx.result_span)
+    cx.builder.add_statement("return", (value,), node.span)
+
+
+def _assert(cx: Context, node: nodes.Assert) -> None:
+    chosen = expressions.condition(cx, node.condition)
+    text = f"assertion failed: {node.condition.span.text}"
+    operands: tuple[Value, ...] = (chosen,)
+    if node.message is not None:
+        message = expressions.check(cx, node.message)
+        check_operands(message)
+        operands = (chosen, coerce(cx, message, STRING, node.message.span, "the message of `assert`"))
+        text = "{0}"
+    assert isinstance(chosen.type, BoolType)
+    cx.builder.add_statement("demand", operands, node.span, kind="true", code="TL5005", message=text)
+    cx.assume(cx.implications.get(chosen, Implications()).when_true, node.span)
+
+
+def _expression(cx: Context, node: nodes.ExpressionStatement) -> None:
+    expressions.check(cx, node.value)
+
+
+def _error(cx: Context, node: nodes.ErrorStatement) -> None:
+    raise Failure
+
+
+_CHECKS: dict[type[nodes.Statement], Callable[[Context, Any], None]] = {
+    nodes.Let: _let,
+    nodes.Assign: _assign,
+    nodes.AugmentedAssign: _augmented,
+    nodes.If: _if,
+    nodes.Return: _return,
+    nodes.Assert: _assert,
+    nodes.ExpressionStatement: _expression,
+    nodes.ErrorStatement: _error,
+    nodes.For: loops.check_for,
+    nodes.While: loops.check_while,
+    nodes.Break: loops.check_break,
+    nodes.Continue: loops.check_continue,
+}

@@ -1,0 +1,350 @@
+"""What all bodies of a program share: declarations read once, diagnostics, and which functions are reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tensorlogic.compiler.check.context import Context, Failure, fail
+from tensorlogic.compiler.check.signatures import (
+    Parameter,
+    Signature,
+    TypeReader,
+    make_plan,
+    read_signature,
+    read_struct,
+)
+from tensorlogic.compiler.diagnostics.model import Diagnostic, Label
+from tensorlogic.compiler.dims import Polynomial
+from tensorlogic.compiler.facts import Facts
+from tensorlogic.compiler.ir.core import Operation, Region, Value
+from tensorlogic.compiler.names import (
+    STANDARD_LIBRARY,
+    ConstantSymbol,
+    FileModule,
+    FunctionSymbol,
+    ModuleGraph,
+    StructSymbol,
+    Symbol,
+)
+from tensorlogic.compiler.source import Span
+from tensorlogic.compiler.syntax import nodes
+from tensorlogic.compiler.types import (
+    ELEMENT_TYPES,
+    ElementTypeType,
+    IntType,
+    OptionalType,
+    StructDefinition,
+    StructType,
+    TensorType,
+)
+
+
+@dataclass
+class World:
+    """The declarations of a module graph, each read when it is first asked for, and told once where it is wrong."""
+
+    graph: ModuleGraph
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    pending: list[Signature] = field(default_factory=list)
+    structs_reached: dict[StructDefinition, None] = field(default_factory=dict)
+    _seen: set[Signature] = field(default_factory=set)
+    _signatures: dict[FunctionSymbol, tuple[Signature, ...] | None] = field(default_factory=dict)
+    _structs: dict[StructSymbol, StructDefinition | None] = field(default_factory=dict)
+    _constructors: dict[StructDefinition, Signature] = field(default_factory=dict)
+    _constants: dict[ConstantSymbol, Any] = field(default_factory=dict)
+    _open: list[object] = field(default_factory=list)
+    _script_names: dict[FileModule, dict[str, Span]] = field(default_factory=dict)
+
+    # --- names
+
+    def resolve(self, module: FileModule, name: str) -> Symbol | None:
+        """A top-level name as a file sees it: its own names, then the prelude's."""
+        return module.scope.get(name) or self.graph.prelude.scope.get(name)
+
+    def script_names(self, module: FileModule) -> dict[str, Span]:
+        """The variables of a file's statements, which its functions do not see."""
+        if module not in self._script_names:
+            found: dict[str, Span] = {}
+            for statement in module.tree.statements:
+                if isinstance(statement, nodes.Let | nodes.Assign):
+                    for name in statement.names:
+                        found.setdefault(name.name, name.span)
+            self._script_names[module] = found
+        return self._script_names[module]
+
+    # --- declarations
+
+    def signatures(self, symbol: FunctionSymbol) -> tuple[Signature, ...]:
+        """A function's signatures; more than one only for overloads of the prelude."""
+        if symbol not in self._signatures:
+            self._signatures[symbol] = None
+            try:
+                self._signatures[symbol] = tuple(self._signature(symbol, node) for node in symbol.declarations)
+            except Failure as failure:
+                self._tell(failure)
+        found = self._signatures[symbol]
+        if found is None:
+            raise Failure
+        return found
+
+    def _signature(self, symbol: FunctionSymbol, node: nodes.FunctionDeclaration) -> Signature:
+        op: str | None = None
+        if node.body is None and node.external is None:
+            op = node.name.name
+        signature = read_signature(self._reader(symbol.module), node, symbol.module.emitted(node.name.name), op)
+        if op is not None and len(symbol.declarations) > 1 and _host_only(signature):
+            signature = read_signature(self._reader(symbol.module), node, signature.symbol, f"host.{op}")
+        return signature
+
+    def struct(self, symbol: StructSymbol) -> StructDefinition:
+        if symbol not in self._structs:
+            if symbol in self._open:
+                name = symbol.node.name
+                fail("TL1013", f"the struct `{name.name}` would contain itself", name.span)
+            self._open.append(symbol)
+            self._structs[symbol] = None
+            try:
+                del self._structs[symbol]
+                emitted = symbol.module.emitted(symbol.node.name.name)
+                self._structs[symbol] = read_struct(self._reader(symbol.module), symbol.node, emitted)
+            except Failure as failure:
+                self._tell(failure)
+                self._structs[symbol] = None
+            finally:
+                self._open.pop()
+        definition = self._structs[symbol]
+        if definition is None:
+            raise Failure
+        return definition
+
+    def constructor(self, definition: StructDefinition) -> Signature:
+        """Making a struct, as the signature of a function of its fields; dims that no field tells are ints by name."""
+        if definition not in self._constructors:
+            node = definition.node
+            module: FileModule = definition.module
+            parameters = [
+                Parameter(name, t, _none_default(t, f.span), f.span)
+                for (name, t), f in zip(definition.fields.items(), node.fields, strict=True)
+            ]
+            plan, missing = make_plan(parameters, definition.dims)
+            parameters += [Parameter(v.name, IntType(Polynomial.of(v)), None, node.name.span) for v in missing]
+            declaration = nodes.FunctionDeclaration(
+                span=node.span,
+                name=node.name,
+                type_parameters=node.type_parameters,
+                parameters=(),
+                result=None,
+                where=(),
+                body=None,
+                documentation=None,
+                external=None,
+                builtin=False,
+            )
+            self._constructors[definition] = Signature(
+                name=definition.name,
+                symbol=definition.symbol,
+                module=module,
+                node=declaration,
+                parameters=tuple(parameters),
+                result=StructType(definition, definition.elements, tuple(Polynomial.of(v) for v in definition.dims)),
+                names={v.name: Polynomial.of(v) for v in definition.dims},
+                elements={e.name: e for e in definition.elements},
+                packs={},
+                variables=definition.dims,
+                where=(),
+                facts=Facts(),
+                plan=plan,
+            )
+        self.reach_struct(definition)
+        return self._constructors[definition]
+
+    def reach_struct(self, definition: StructDefinition) -> None:
+        """The struct, and those in its fields, are part of what is emitted."""
+        if definition in self.structs_reached:
+            return
+
+        def visit(t: Any) -> Any:
+            if isinstance(t, StructType):
+                self.reach_struct(t.definition)
+            return t
+
+        from tensorlogic.compiler.types import transform
+
+        for t in definition.fields.values():
+            transform(t, visit)
+        self.structs_reached[definition] = None
+
+    def reach(self, signature: Signature) -> None:
+        """A function is called: functions of the library are checked only then."""
+        if signature not in self._seen:
+            self._seen.add(signature)
+            self.pending.append(signature)
+
+    # --- constants
+
+    def constant(self, symbol: ConstantSymbol) -> Any:
+        """A `const`'s value: a number, string or bool, or a tuple or list of them."""
+        if symbol not in self._constants:
+            if symbol in self._open:
+                name = symbol.node.name
+                fail("TL2016", f"the constant `{name.name}` is defined by itself", name.span)
+            self._open.append(symbol)
+            try:
+                self._constants[symbol] = self.evaluate(symbol.node.value, symbol.module)
+            except Failure as failure:
+                self._tell(failure)
+                self._constants[symbol] = Failure
+            finally:
+                self._open.pop()
+        value = self._constants[symbol]
+        if value is Failure:
+            raise Failure
+        return value
+
+    def evaluate(self, node: nodes.Expression, module: FileModule) -> Any:
+        """A constant expression: literals, other constants and arithmetic."""
+        match node:
+            case (
+                nodes.IntegerLiteral(value=value)
+                | nodes.FloatLiteral(value=value)
+                | nodes.StringLiteral(value=value)
+                | nodes.BooleanLiteral(value=value)
+            ):
+                return value
+            case nodes.NoneLiteral():
+                return None
+            case nodes.TupleExpression(items=items):
+                return tuple(self.evaluate(item, module) for item in items)
+            case nodes.ListExpression(items=items):
+                return [self.evaluate(item, module) for item in items]
+            case nodes.Unary(operator="-", operand=operand):
+                value = self.evaluate(operand, module)
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    return -value
+            case nodes.Unary(operator="not", operand=operand):
+                value = self.evaluate(operand, module)
+                if isinstance(value, bool):
+                    return not value
+            case nodes.Binary() if node.operator in _ARITHMETIC:
+                return self._arithmetic(node, module)
+            case nodes.Name(name=name):
+                symbol = self.resolve(module, name)
+                if isinstance(symbol, ConstantSymbol):
+                    return self.constant(symbol)
+                if name in ELEMENT_TYPES:
+                    return ELEMENT_TYPES[name]
+            case nodes.ErrorExpression():
+                raise Failure
+        fail(
+            "TL2016",
+            f"`{node.span.text}` is not constant",
+            node.span,
+            notes=["a constant is made of literals, other constants and arithmetic"],
+        )
+
+    def _arithmetic(self, node: nodes.Binary, module: FileModule) -> Any:
+        a, b = self.evaluate(node.left, module), self.evaluate(node.right, module)
+        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (a, b))
+        strings = node.operator == "+" and isinstance(a, str) and isinstance(b, str)
+        if not numbers and not strings:
+            fail("TL2016", f"`{node.span.text}` is not constant", node.span)
+        if node.operator == "/" and isinstance(a, int) and isinstance(b, int):
+            if b == 0 or a % b:
+                fail("TL2011", f"`{node.span.text}` is not exact", node.operator_span)
+            return a // b
+        try:
+            result = _ARITHMETIC[node.operator](a, b)
+        except (ArithmeticError, ValueError):
+            fail("TL2016", f"`{node.span.text}` has no value", node.span)
+        if isinstance(result, complex) or (isinstance(result, int) and abs(result) >= 2**63):
+            fail("TL2016", f"`{node.span.text}` has no value of 64 bits", node.span)
+        return result
+
+    def default(self, cx: Context, signature: Signature, parameter: Parameter, span: Span) -> Value:
+        """A parameter's default as a value at a call."""
+        from tensorlogic.compiler.check.expressions import constant_value
+        from tensorlogic.compiler.types import ElementType
+
+        assert parameter.default is not None
+        value = self.evaluate(parameter.default, signature.module)
+        if isinstance(value, ElementType):
+            return cx.add("constant", (), ElementTypeType(value), span, value=value)
+        return constant_value(cx, value, span)
+
+    # --- helpers for bodies
+
+    def _reader(self, module: FileModule) -> TypeReader:
+        return TypeReader(module, self._integer_constant, self.struct, self.graph.prelude)
+
+    def reader(self, cx: Context) -> TypeReader:
+        """Reads types written in a body: its signature's dims, and the ints that are visible."""
+
+        def outer(name: str) -> Polynomial | None:
+            binding = cx.lookup(name)
+            return binding.value.type.value if binding and isinstance(binding.value.type, IntType) else None
+
+        reader = self._reader(cx.module)
+        reader.names, reader.elements, reader.packs = dict(cx.names_in_signature), cx.elements, dict(cx.packs)
+        reader.outer, reader.facts = outer, cx.facts
+        return reader
+
+    def _integer_constant(self, symbol: ConstantSymbol) -> int | None:
+        value = self.constant(symbol)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    def with_yield(self, region: Region, values: tuple[Value, ...], span: Span) -> Region:
+        """The region with what it yields at its end."""
+        end = Operation("yield", values, (), {}, (), span)
+        return Region(region.arguments, (*region.operations, end))
+
+    def note_evaluation(self, cx: Context, span: Span) -> None:
+        """A function that must evaluate a tensor while it builds its graph is told of, not refused."""
+        if cx.is_script:
+            return
+        message = f"`{cx.function_name}` evaluates this while its graph is built, so it is not one graph"
+        note = Diagnostic(
+            "TL2020",
+            message,
+            (Label(span, "", primary=True),),
+            helps=("`where(condition, a, b)` chooses inside the graph",),
+            severity="note",
+        )
+        if note not in self.diagnostics:
+            self.diagnostics.append(note)
+
+    def _tell(self, failure: Failure) -> None:
+        if failure.diagnostic is not None:
+            self.diagnostics.append(failure.diagnostic)
+
+
+_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "%": lambda a, b: a % b,
+    "**": lambda a, b: a**b if abs(b) <= 1024 else float(a) ** b,
+}
+
+
+def _none_default(t: object, span: Span) -> nodes.Expression | None:
+    return nodes.NoneLiteral(span) if isinstance(t, OptionalType) else None
+
+
+def _host_only(signature: Signature) -> bool:
+    """Whether all parameters are host values: then the op is the host's."""
+
+    def tensor(t: object) -> bool:
+        return isinstance(t, TensorType) or (isinstance(t, OptionalType) and tensor(t.item))
+
+    return not any(tensor(p.type) for p in signature.parameters)
+
+
+def is_library(module: FileModule) -> bool:
+    """Whether a file belongs to the standard library, whose functions are checked when they are called."""
+    return module.path is not None and module.path.is_relative_to(STANDARD_LIBRARY)
+
+
+__all__ = ["World", "is_library"]

@@ -1,0 +1,218 @@
+"""The pipeline, read top to bottom: a file's text to diagnostics, IR, or a Python module.
+
+    read -> parse -> load imports -> check -> passes -> emit
+
+Takes a path or a text. Promises: `check_file` gives diagnostics and never raises for what a user can cause; the others
+raise `CompileError`, which carries the diagnostics, where the program is wrong. Imports neither MLX nor NumPy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from tensorlogic._version import __version__
+from tensorlogic.compiler import names
+from tensorlogic.compiler.check.program import check_program
+from tensorlogic.compiler.diagnostics.model import CompileError, Diagnostic, error
+from tensorlogic.compiler.emit import mlx
+from tensorlogic.compiler.ir.core import Function, Program
+from tensorlogic.compiler.ir.printer import show_program
+from tensorlogic.compiler.ir.verifier import verify
+from tensorlogic.compiler.names import PRELUDE, FileModule
+from tensorlogic.compiler.passes import PASSES, packing
+from tensorlogic.compiler.source import Source
+from tensorlogic.compiler.syntax import dump, nodes, parse, tokenize
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line may ask for. `root` is the wall of imports; None is the entry file's folder."""
+
+    strict: bool = False
+    checked: bool = False
+    standalone: bool = False
+    root: Path | None = None
+    verify: bool = False
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A program that is right: its module, its IR, what was noted, and the files it was made from."""
+
+    python: str
+    ir: str
+    printed: str
+    diagnostics: tuple[Diagnostic, ...]
+    sources: tuple[Path, ...]
+
+
+def check_file(path: Path, options: Options = Options()) -> list[Diagnostic]:
+    """All that is to be said of a file: errors, or notes alone where it is right."""
+    try:
+        _, diagnostics = _checked(_read(path), path, options)
+    except CompileError as wrong:
+        return list(wrong.diagnostics)
+    return diagnostics
+
+
+def compile_file(path: Path, options: Options = Options(), *, print_after: str | None = None) -> Compiled:
+    """The module made from a file."""
+    return _compiled(_read(path), path, options, print_after)
+
+
+def compile_text(
+    text: str,
+    name: str = "program.tl",
+    options: Options = Options(),
+    path: Path | None = None,
+) -> Compiled:
+    """The module made from a text; it may import files where `path` says where it stands."""
+    return _compiled(Source(name, text), path, options, None)
+
+
+def emit(path: Path, kind: str, options: Options = Options()) -> str:
+    """One stage's form of a file: `tokens`, `ast`, `ir` or `py`."""
+    source = _read(path)
+    match kind:
+        case "tokens":
+            tokens, problems = tokenize(source)
+            _refuse(problems)
+            return "".join(f"{t}\n" for t in tokens)
+        case "ast":
+            tree, problems = parse(source)
+            _refuse(problems)
+            return dump(tree)
+    compiled = _compiled(source, path, options, None)
+    return compiled.ir if kind == "ir" else compiled.python
+
+
+def pass_names() -> tuple[str, ...]:
+    """The stages after which IR can be printed, in order."""
+    return ("check", *PASSES, "packing")
+
+
+# --- stages
+
+
+def _read(path: Path) -> Source:
+    try:
+        return Source(str(path), path.read_text(encoding="utf-8-sig").replace("\r\n", "\n"), path.name)
+    except UnicodeDecodeError as problem:
+        message = f"{path} is not UTF-8 text: byte {problem.start} cannot be read"
+        raise CompileError([error("TL1005", message)]) from None
+    except OSError as problem:
+        raise CompileError([error("TL1005", f"cannot read {path}: {problem.strerror}")]) from None
+
+
+def _parse_file(path: Path, shown: str, place: str) -> tuple[Source, nodes.Module, list[Diagnostic]]:
+    source = Source(shown, path.read_text(encoding="utf-8-sig").replace("\r\n", "\n"), place)
+    tree, problems = parse(source, prelude=path == PRELUDE)
+    return source, tree, problems
+
+
+@cache
+def _prelude() -> tuple[Source, nodes.Module]:
+    source, tree, problems = _parse_file(PRELUDE, "prelude.tl", "prelude.tl")
+    assert not problems, f"the prelude does not parse: {CompileError(problems)}"
+    return source, tree
+
+
+def _checked(source: Source, path: Path | None, options: Options) -> tuple[Program | None, list[Diagnostic]]:
+    tree, problems = parse(source)
+    prelude = FileModule(PRELUDE, "prelude", *_prelude())
+    entry = FileModule(path, "", source, tree)
+    root = options.root or (path.parent if path is not None else None)
+    graph, wrong = names.load(entry, prelude, root, _parse_file)
+    program, found = check_program(graph, source.place or source.name)
+    diagnostics = [*problems, *wrong, *found]
+    if any(d.severity == "error" for d in diagnostics):
+        return None, _ordered(diagnostics)
+    return program, diagnostics
+
+
+def _ordered(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
+    """Errors in the order of the text, file by file."""
+
+    def key(d: Diagnostic) -> tuple[str, int]:
+        return (d.span.source.name, d.span.start) if d.span is not None else ("", 0)
+
+    return sorted(diagnostics, key=key)
+
+
+def _compiled(source: Source, path: Path | None, options: Options, print_after: str | None) -> Compiled:
+    program, diagnostics = _checked(source, path, options)
+    if program is None:
+        raise CompileError(diagnostics)
+    program = replace(program, strict=options.strict, standalone=options.standalone)
+    printed = show_program(program) if print_after == "check" else ""
+    if options.verify:
+        _verify(program, "check")
+    for name, run in PASSES.items():
+        program = _mapped(program, run)
+        if options.verify:
+            _verify(program, name)
+        if print_after == name:
+            printed = show_program(program)
+    ir = show_program(program)
+    program = packing.run(program, _parameters())
+    if options.verify:
+        _verify(program, "packing")
+    if print_after == "packing":
+        printed = show_program(program)
+    text = mlx.emit(program, _parameters(), __version__, checked=options.checked, alone=options.standalone)
+    sources = (path,) if path is not None else ()
+    return Compiled(text, ir, printed, tuple(diagnostics), sources)
+
+
+def _mapped(program: Program, run: object) -> Program:
+    assert callable(run)
+
+    def each(function: Function) -> Function:
+        changed = run(function)
+        assert isinstance(changed, Function)
+        return changed
+
+    return replace(
+        program,
+        functions=tuple(each(f) for f in program.functions),
+        entries=tuple(replace(e, checks=each(e.checks)) for e in program.entries),
+        constructors={d: each(f) for d, f in program.constructors.items()},
+        script=None if program.script is None else each(program.script),
+    )
+
+
+def _verify(program: Program, after: str) -> None:
+    checks = [e.checks for e in program.entries]
+    script = [program.script] if program.script is not None else []
+    for function in (*program.functions, *checks, *program.constructors.values(), *script):
+        verify(function, after)
+
+
+@cache
+def _parameters() -> dict[str, tuple[str, ...]]:
+    """The operands of each op, by its name in the table: its parameters in the prelude."""
+    _, tree = _prelude()
+    found: dict[str, list[nodes.FunctionDeclaration]] = {}
+    for declaration in tree.declarations:
+        if isinstance(declaration, nodes.FunctionDeclaration) and declaration.body is None:
+            found.setdefault(declaration.name.name, []).append(declaration)
+    table: dict[str, tuple[str, ...]] = {}
+    for name, overloads in found.items():
+        for declaration in overloads:
+            parameters = tuple(p.name.name for p in declaration.parameters)
+            host = len(overloads) > 1 and not any(_is_tensor(p.type) for p in declaration.parameters)
+            table[f"host.{name}" if host else name] = parameters
+    return table
+
+
+def _is_tensor(node: nodes.TypeExpression) -> bool:
+    if isinstance(node, nodes.OptionalType | nodes.ListType):
+        return _is_tensor(node.item)
+    return isinstance(node, nodes.NamedType) and node.dims is not None
+
+
+def _refuse(problems: list[Diagnostic]) -> None:
+    if problems:
+        raise CompileError(problems)

@@ -1,0 +1,96 @@
+"""What comes from outside and what goes back: the expressions that accept and give values of a type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tensorlogic.compiler.emit.literals import string
+from tensorlogic.compiler.ops.lowering import Text
+from tensorlogic.compiler.types import (
+    BoolType,
+    Element,
+    ElementVariable,
+    FloatType,
+    IntType,
+    ListType,
+    OpaqueType,
+    OptionalType,
+    StringType,
+    StructType,
+    TensorType,
+    TupleType,
+    Type,
+)
+
+if TYPE_CHECKING:
+    from tensorlogic.compiler.emit.operations import Operations
+
+
+def accept(o: Operations, t: Type, value: Text, name: str, where: str, *, packed: bool = False) -> Text:
+    """The value as the body takes it: converted, checked for its kind, element type and rank."""
+    quoted = string(name)
+    place = string(where)
+    match t:
+        case TensorType(element, shape):
+            count = len(shape.dims)
+            rank = str(count) if shape.pack is None else f"-{count + 1}"
+            keep = ", packed=True" if packed and not o.module.standalone else ""
+            dtype = _declared(o, element)
+            arguments = f"{value.code}, {quoted}, {dtype}, {rank}, {string(str(t))}, {place}{keep}"
+            return Text(f"{o.runtime('array')}({arguments})")
+        case IntType():
+            return Text(f"{o.runtime('integer')}({value.code}, {quoted}, {place})")
+        case FloatType():
+            return Text(f"{o.runtime('number')}({value.code}, {quoted}, {place})")
+        case BoolType():
+            return Text(f"{o.runtime('boolean')}({value.code}, {quoted}, {place})")
+        case StringType():
+            return Text(f"{o.runtime('string')}({value.code}, {quoted}, {place})")
+        case OptionalType(item):
+            inner = accept(o, item, value, name, where, packed=packed)
+            return Text(f"None if {value.code} is None else {inner.code}", 0)
+        case ListType(item, _):
+            inner = accept(o, item, Text("item"), f"an item of {name}", where, packed=packed)
+            return Text(f"tuple({inner.code} for item in {o.runtime('items')}({value.code}, {quoted}, {place}))")
+        case TupleType(items):
+            parts = [
+                accept(o, item, Text(f"{value:atom}[{i}]"), f"{name}[{i}]", where, packed=packed).code
+                for i, item in enumerate(items)
+            ]
+            return Text(f"({', '.join(parts)},)")
+        case StructType(definition, _, _):
+            kind = o.hint_name(definition)
+            return Text(f"{o.runtime('instance')}({value.code}, {kind}, {quoted}, {place})")
+        case OpaqueType(kind):
+            return Text(f"{o.runtime('instance')}({value.code}, tl.{kind}, {quoted}, {place})")
+    return value
+
+
+def _declared(o: Operations, element: Element) -> str:
+    return element.name if isinstance(element, ElementVariable) else o.visible_dtype(element)
+
+
+def give(o: Operations, t: Type, value: Text) -> Text:
+    """The result as it can be seen: float16 is float16 again."""
+    match t:
+        case TensorType(element, _) if element.kind == "float" and str(element) != "float32":
+            return Text(f"{value:atom}.astype({_declared(o, element)})")
+        case TupleType(items) if any(_changes(i) for i in items):
+            parts = [give(o, item, Text(f"{value:atom}[{i}]")).code for i, item in enumerate(items)]
+            return Text(f"({', '.join(parts)},)")
+        case ListType(item, _) if _changes(item):
+            return Text(f"tuple({give(o, item, Text('item')).code} for item in {value.code})")
+        case OptionalType(item) if _changes(item):
+            return Text(f"None if {value.code} is None else {give(o, item, value).code}", 0)
+    return value
+
+
+def _changes(t: Type) -> bool:
+    match t:
+        case TensorType(element, _):
+            return element.kind == "float" and str(element) != "float32"
+        case TupleType(items):
+            return any(_changes(i) for i in items)
+        case ListType(item, _) | OptionalType(item):
+            return _changes(item)
+    return False

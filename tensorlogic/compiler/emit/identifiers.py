@@ -1,0 +1,38 @@
+"""Python identifiers for what the source names, and what it does not."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+
+RESERVED = frozenset({"mx", "tl", "math", "dataclass", "dataclasses", "F16", "BF16", "main", "annotations", "Callable"})
+_SHADOWED = frozenset(
+    {"tuple", "list", "len", "float", "int", "bool", "str", "range", "enumerate", "abs", "min", "max", "round", "sum"}
+)
+"""Builtins that emitted code calls."""
+
+
+def python_name(name: str) -> str:
+    """A source name as a Python identifier that means nothing else in emitted code."""
+    if keyword.iskeyword(name) or name in RESERVED or name in _SHADOWED or name in ("self", "cls"):
+        return f"{name}_"
+    if name.startswith("__") and hasattr(builtins, name):
+        return f"{name}_"
+    return name
+
+
+class Identifiers:
+    """Hands out names of one scope, each once."""
+
+    def __init__(self, taken: frozenset[str] = frozenset()) -> None:
+        self._taken = set(taken)
+
+    def take(self, name: str) -> str:
+        """The name, or the name with the first free number."""
+        wanted = python_name(name)
+        result, number = wanted, 2
+        while result in self._taken:
+            result = f"{wanted}_{number}"
+            number += 1
+        self._taken.add(result)
+        return result

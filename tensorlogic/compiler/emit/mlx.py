@@ -1,0 +1,298 @@
+"""A program in IR as a Python module that builds lazy MLX graphs.
+
+Takes a checked program after the passes. Promises the same text for the same program: a body for each function, an
+entry for each public one, a frozen dataclass for each struct, `main(args)` for a script. Refuses, for `--standalone`,
+what needs the runtime's files: models, tokenizers and packed weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tensorlogic.compiler.diagnostics.model import CompileError, error
+from tensorlogic.compiler.emit import standalone
+from tensorlogic.compiler.emit.body import Body
+from tensorlogic.compiler.emit.identifiers import Identifiers
+from tensorlogic.compiler.emit.literals import hint, literal, string
+from tensorlogic.compiler.emit.operations import ModuleNames, Operations, where
+from tensorlogic.compiler.emit.structs import struct_lines
+from tensorlogic.compiler.ir.core import Entry, Function, Program, walk
+from tensorlogic.compiler.types import (
+    ElementVariable,
+    ListType,
+    OpaqueType,
+    OptionalType,
+    StructType,
+    TensorType,
+    TupleType,
+    Type,
+)
+
+VERSION_MARK = "Compiled by tlc"
+
+
+@dataclass
+class Emitter:
+    """Writes one module."""
+
+    program: Program
+    parameters: dict[str, tuple[str, ...]]
+    version: str
+    names: ModuleNames
+    identifiers: Identifiers = field(default_factory=Identifiers)
+
+    def emit(self) -> str:
+        """The module's text."""
+        self._allocate()
+        program = self.program
+        parts = [struct_lines(self, d, program.constructors[d]) for d in program.structs]
+        parts += [self.function(f, self.names.functions[f.symbol]) for f in program.functions]
+        parts += [self._entry(entry) for entry in program.entries]
+        if self.program.script is not None:
+            parts.append(self._script(self.program.script))
+        head = self._head()
+        return "\n".join([*head, *("\n\n" + "\n".join(part) for part in parts)]) + "\n"
+
+    def _allocate(self) -> None:
+        """Names for all that stands at the top level: entries have theirs, bodies what is left."""
+        public = {entry.name: self.identifiers.take(entry.name) for entry in self.program.entries}
+        for definition in self.program.structs:
+            self.names.structs[definition] = self.identifiers.take(definition.symbol)
+        for function in self.program.functions:
+            private = function.symbol.startswith("_")
+            self.names.functions[function.symbol] = self.identifiers.take(
+                function.symbol if private else f"_{function.symbol}"
+            )
+        self.public = public
+
+    public: dict[str, str] = field(default_factory=dict)
+
+    def _head(self) -> list[str]:
+        program, needs = self.program, self.names.needs
+        lines = [f"# {VERSION_MARK} {self.version} from {program.name}. What is changed here is lost."]
+        if program.documentation:
+            lines += docstring(program.documentation.splitlines(), 0)
+        lines += ["from __future__ import annotations", ""]
+        helpers = standalone.sources(sorted(self.names.runtime_functions)) if self.names.standalone else None
+        imports = {n for n in needs if n.startswith("import ")} | (helpers.imports if helpers else set())
+        if "math" in needs:
+            imports.add("import math")
+        standard = sorted(i for i in imports if i.split()[1].split(".")[0] in standalone.STANDARD_LIBRARY)
+        lines += standard
+        if program.structs:
+            lines += ["from dataclasses import dataclass, field"]
+        if "Callable" in needs:
+            lines += ["from collections.abc import Callable"]
+        if len(lines) > 3 or standard:
+            lines += [""] if lines[-1] else []
+        lines += ["import mlx.core as mx", *sorted(imports - set(standard))]
+        if not self.names.standalone:
+            lines += ["", "from tensorlogic import runtime as tl"]
+        constants = [f"{name} = {literal(v).code}" for name, v in sorted(self.names.constants.items())]
+        carried = [n for n in ("F16", "BF16") if n in needs]
+        dtypes = {"F16": "mx.float16", "BF16": "mx.bfloat16"}
+        if helpers:
+            lines += ["", *helpers.lines]
+        for name in carried:
+            constants.insert(0, f"{name} = {self._carried(dtypes[name])}")
+        return [*lines, "", *constants] if constants else lines
+
+    def _carried(self, dtype: str) -> str:
+        if self.program.strict:
+            return dtype
+        if self.names.standalone:
+            return f"{dtype} if mx.default_device() == mx.gpu else mx.float32"
+        return f"tl.carried({dtype})"
+
+    # --- functions
+
+    def operations(self, elements: dict[ElementVariable, str]) -> Operations:
+        return Operations(self.names, self.parameters, elements)
+
+    def function(self, function: Function, name: str) -> list[str]:
+        """A body: called with values that are checked and carried."""
+        if any(o.name == "lambda" for o in walk(function.body)) or "fn(" in " ".join(
+            str(v.type) for _, v in function.parameters
+        ):
+            self.names.needs.add("Callable")
+        local = Identifiers(frozenset(self._module_names()))
+        parameters = [(v, local.take(n)) for n, v in function.parameters]
+        hints = [f"{text}: {hint(v.type, self.names.structs)}" for v, text in parameters]
+        result = hint(function.result, self.names.structs)
+        lines = [f"def {name}({', '.join(hints)}) -> {result}:  # {where(function.span)}"]
+        elements: dict[ElementVariable, str] = {}
+        for value, text in parameters:
+            for element, code in element_sources(value.type, text).items():
+                elements.setdefault(element, code)
+        body = self.body(function, self.operations(elements), local)
+        written = body.write(function.body, tuple(parameters))
+        return [*_short_head(lines), *written]
+
+    def _module_names(self) -> set[str]:
+        return {*self.names.structs.values(), *self.names.functions.values(), *self.names.constants}
+
+    def body(self, function: Function, operations: Operations, local: Identifiers) -> Body:
+        return Body(
+            lower=operations.lower,
+            demand=operations.demand,
+            names=dict(function.names),
+            identifiers=local,
+            place=lambda operation: _place(operation.name, operation.span),
+        )
+
+    def _entry(self, entry: Entry) -> list[str]:
+        function = entry.checks
+        local = Identifiers(frozenset(self._module_names()))
+        parameters = [(v, local.take(n)) for n, v in function.parameters]
+        hints = []
+        for (value, text), default in zip(parameters, entry.defaults, strict=True):
+            equals = f" = {literal(default[0]).code}" if default else ""
+            hints.append(f"{text}: {hint(value.type, self.names.structs)}{equals}")
+        lines = [f"def {self.public[entry.name]}({', '.join(hints)}) -> {hint(function.result, self.names.structs)}:"]
+        lines += docstring(entry_documentation(entry), 1)
+        elements: dict[ElementVariable, str] = {}
+        first: list[str] = []
+        for (value, text), (name, _) in zip(parameters, function.parameters, strict=True):
+            for element, code in self._entry_elements(value.type, text, name, where(function.span)).items():
+                if element not in elements:
+                    elements[element] = element.name
+                    local.take(element.name)
+                    first.append(f"    {element.name} = {code}")
+        body = self.body(function, self.operations(elements), local)
+        texts = dict(parameters)
+        for operation in function.body.operations:
+            if operation.name == "accept":
+                body.renamed[operation.result] = texts[operation.operands[0]]
+        return [*_short_head(lines[:1]), *lines[1:], *first, *body.write(function.body, tuple(parameters))]
+
+    def _entry_elements(self, t: Type, text: str, name: str, place: str) -> dict[ElementVariable, str]:
+        """How the element types that an argument decides are read off it."""
+        match t:
+            case TensorType(element, _) if isinstance(element, ElementVariable):
+                function = "element" if self.names.standalone else "tl.element"
+                self.names.runtime_functions.add("element")
+                return {element: f'{function}({text}, {string(name)}, "{element.bound}", {string(place)})'}
+            case StructType(_, elements, _):
+                return {e: f"{text}.{e.name}" for e in elements if isinstance(e, ElementVariable)}
+            case ListType(item, _):
+                return self._entry_elements(item, f"{text}[0]", f"{name}[0]", place)
+            case TupleType(items):
+                found: dict[ElementVariable, str] = {}
+                for i, item in enumerate(items):
+                    found.update(self._entry_elements(item, f"{text}[{i}]", f"{name}[{i}]", place))
+                return found
+        return {}
+
+    def _script(self, function: Function) -> list[str]:
+        local = Identifiers(frozenset(self._module_names() | set(self.public.values()) | {"args"}))
+        body = self.body(function, self.operations({}), local)
+        written = body.write(function.body, ())
+        while written and written[-1].strip() == "return":
+            written.pop()
+        alone = ["    import sys", "", "    main(sys.argv[1:])"]
+        call = alone if self.names.standalone else ["    tl.run_main(main)"]
+        lines = ["def main(args: list[str]) -> None:", *(written or ["    pass"])]
+        return [*lines, "", "", 'if __name__ == "__main__":', *call]
+
+
+def element_sources(t: Type, text: str) -> dict[ElementVariable, str]:
+    """Where a body finds the dtype of a type parameter: the dtype that its parameters arrived in."""
+    match t:
+        case TensorType(element, _) if isinstance(element, ElementVariable):
+            return {element: f"{text}.dtype"}
+        case StructType(definition, elements, _):
+            wanted = [e for e in elements if isinstance(e, ElementVariable)]
+            fields = [n for n, f in definition.fields.items() if isinstance(f, TensorType)]
+            return dict.fromkeys(wanted, f"{text}.{fields[0]}.dtype") if fields else {}
+        case ListType(item, _):
+            return element_sources(item, f"{text}[0]")
+        case TupleType(items):
+            found: dict[ElementVariable, str] = {}
+            for i, item in enumerate(items):
+                found.update(element_sources(item, f"{text}[{i}]"))
+            return found
+    return {}
+
+
+_TOLD = frozenset(
+    {"call", "extern", "method", "load_model", "load_tokenizer", "bind", "host.item", "save_model", "print"}
+)
+"""Operations during which run time may fail: their `.tl` line stands beside them."""
+
+
+def _place(name: str, span: Any) -> str:
+    return where(span) if name in _TOLD or name.startswith("host.") else ""
+
+
+def docstring(lines: list[str], indent: int) -> list[str]:
+    """A docstring of these lines."""
+    space = "    " * indent
+    safe = [line.rstrip().replace("\\", "\\\\").replace('"""', '\\"\\"\\"') for line in lines]
+    if len(safe) == 1 and not safe[0].endswith('"'):
+        return [f'{space}"""{safe[0]}"""']
+    return [f'{space}"""{safe[0]}', *(f"{space}{line}".rstrip() for line in safe[1:]), f'{space}"""']
+
+
+def entry_documentation(entry: Entry) -> list[str]:
+    """What an entry's docstring says: the doc comment, and the declared types."""
+    function = entry.checks
+    lines = (function.documentation or f"`{entry.name}` of {where(function.span)}.").splitlines()
+    if function.parameters:
+        lines += ["", "Args:"]
+        lines += [f"    {name}: {value.type}" for name, value in function.parameters]
+    lines += ["", f"Returns: {function.result}"]
+    for _, span in entry.signature.where:
+        lines.append(f"Demands: {span.text}")
+    return lines
+
+
+def _short_head(lines: list[str]) -> list[str]:
+    """A `def` line over several lines where it is too long for one."""
+    (line,) = lines
+    if len(line) <= 118:
+        return lines
+    head, _, rest = line.partition("(")
+    inside, _, tail = rest.rpartition(") ->")
+    parts: list[str] = []
+    depth = 0
+    current = ""
+    for character in inside:
+        depth += (character in "[(") - (character in "])")
+        if character == "," and depth == 0:
+            parts.append(current.strip())
+            current = ""
+        else:
+            current += character
+    if current.strip():
+        parts.append(current.strip())
+    return [f"{head}(", *(f"    {part}," for part in parts), f") ->{tail}"]
+
+
+def emit(program: Program, parameters: dict[str, tuple[str, ...]], version: str, *, checked: bool, alone: bool) -> str:
+    """The module's text. `parameters` names the operands of each op, by its name in the table."""
+    names = ModuleNames(standalone=alone, checked=checked)
+    if alone:
+        _refuse_models(program)
+    return Emitter(program, parameters, version, names).emit()
+
+
+def _refuse_models(program: Program) -> None:
+    """`--standalone` has no files of the runtime: what needs them is refused by name."""
+    functions = [*program.functions, *([program.script] if program.script else [])]
+    for function in functions:
+        for name, value in function.parameters:
+            if isinstance(_plain(value.type), OpaqueType):
+                message = f"`{name}` is a `{value.type}`, which a standalone module cannot have"
+                raise CompileError([error("TL2021", message, function.span)])
+        for operation in walk(function.body):
+            if operation.name in {"load_model", "save_model", "load_tokenizer", "bind", "read_line", "dynamic"}:
+                message = f"`{operation.name}` needs the runtime, which a standalone module does not have"
+                raise CompileError([error("TL2021", message, operation.span)])
+
+
+def _plain(t: Type) -> Type:
+    return t.item if isinstance(t, OptionalType) else t
+
+
+__all__ = ["VERSION_MARK", "Emitter", "emit"]

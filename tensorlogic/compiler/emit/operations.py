@@ -1,0 +1,543 @@
+"""Each operation of the IR as a Python expression: structural ones here, the others by their entry of the op table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tensorlogic.compiler.emit.boundary import accept, give
+from tensorlogic.compiler.emit.literals import literal, string
+from tensorlogic.compiler.ir.core import Operation, Value
+from tensorlogic.compiler.ops.all_ops import OPS
+from tensorlogic.compiler.ops.lowering import ATOM, COMPARISON, SUM, Call, Text, lower
+from tensorlogic.compiler.source import Span
+from tensorlogic.compiler.types import (
+    BFLOAT16,
+    FLOAT16,
+    BoolType,
+    Element,
+    ElementType,
+    ElementVariable,
+    FloatType,
+    IntType,
+    ListType,
+    NoneType,
+    OptionalType,
+    StructDefinition,
+    StructType,
+    TensorType,
+    TupleType,
+    Type,
+)
+
+Texts = dict[Value, Text]
+
+
+@dataclass
+class ModuleNames:
+    """What a module calls things, and which of them it turned out to need."""
+
+    structs: dict[StructDefinition, str] = field(default_factory=dict)
+    functions: dict[str, str] = field(default_factory=dict)
+    needs: set[str] = field(default_factory=set)
+    constants: dict[str, Any] = field(default_factory=dict)
+    runtime_functions: set[str] = field(default_factory=set)
+    standalone: bool = False
+    checked: bool = False
+
+
+@dataclass
+class Operations:
+    """Lowers the operations of one function. `elements` tells where each type parameter's dtype is found."""
+
+    module: ModuleNames
+    parameters: dict[str, tuple[str, ...]]
+    elements: dict[ElementVariable, str] = field(default_factory=dict)
+    reserve: Callable[[str], str] = lambda name: name
+
+    # --- what a lowering may ask (the protocol `Names`)
+
+    def dtype(self, element: Element, like: Text | None = None) -> str:
+        if isinstance(element, ElementVariable):
+            if element in self.elements:
+                return self.elements[element]
+            return f"{like:atom}.dtype" if like is not None else "F16"
+        if element == FLOAT16:
+            self.module.needs.add("F16")
+            return "F16"
+        if element == BFLOAT16:
+            self.module.needs.add("BF16")
+            return "BF16"
+        return self.visible_dtype(element)
+
+    def visible_dtype(self, element: Element) -> str:
+        if isinstance(element, ElementVariable):
+            return self.elements[element]
+        return "mx.bool_" if element.name == "bool" else f"mx.{element.name}"
+
+    def runtime(self, function: str) -> str:
+        self.module.runtime_functions.add(function)
+        return function if self.module.standalone else f"tl.{function}"
+
+    # --- operations
+
+    def lower(self, operation: Operation, texts: Texts) -> Text:
+        structural = _STRUCTURAL.get(operation.name)
+        if structural is not None:
+            return structural(self, operation, texts)
+        op = OPS[operation.name]
+        names = op.parameters or self.parameters[operation.name]
+        names = (*names[: len(operation.operands)], *operation.attributes.get("extra", ()))
+        named = dict(zip(names, operation.operands, strict=True))
+        texts_by_name = {n: texts[v] for n, v in named.items()}
+        types = {n: v.type for n, v in named.items()}
+        packed = frozenset(operation.attributes.get("packed", ()))
+        call = Call(
+            texts_by_name, types, operation.result.type, where(operation.span), self, packed, self.module.checked
+        )
+        text = lower(op.mlx, call)
+        if "math." in text.code:
+            self.module.needs.add("math")
+        return text
+
+    def demand(self, operation: Operation, texts: Texts) -> list[str]:
+        """The statements of a check: a condition, and what says no."""
+        a, *rest = (texts[v] for v in operation.operands)
+        kind = operation.attributes["kind"]
+        match kind:
+            case "equal":
+                condition = f"{a.within(SUM)} != {rest[0].within(SUM)}"
+            case "at_least":
+                condition = f"{a.within(SUM)} < {rest[0].within(SUM)}"
+            case "divisible":
+                condition = f"{a.within(ATOM)} % {rest[0].within(ATOM)} != 0"
+            case _:
+                condition = f"not {a.within(COMPARISON)}"
+        shown = rest if kind == "true" else [a, *rest]
+        message = operation.attributes["message"]
+        used = [t.code for i, t in enumerate(shown) if f"{{{i}}}" in message]
+        for i in range(len(shown)):
+            message = message.replace(f"{{{i}}}", "{}") if f"{{{i}}}" in message else message
+        code = operation.attributes["code"]
+        arguments = ", ".join([string(where(operation.span)), string(code), string(message), *used])
+        return [f"if {condition}:", f"    {self.runtime('refuse')}({arguments})"]
+
+    def hint_name(self, definition: StructDefinition) -> str:
+        return self.module.structs[definition]
+
+
+def where(span: Span) -> str:
+    """The place that a run-time error names: `model.tl:12`."""
+    return f"{span.source.place or span.source.name}:{span.line}"
+
+
+# --- structural operations
+
+
+def _constant(o: Operations, operation: Operation, texts: Texts) -> Text:
+    called = operation.attributes.get("called")
+    if called is not None:
+        o.module.constants[called] = operation.attributes["value"]
+        return Text(called)
+    value = operation.attributes["value"]
+    if isinstance(value, ElementType | ElementVariable):
+        return Text(o.dtype(value))
+    text = literal(value)
+    if "math." in text.code:
+        o.module.needs.add("math")
+    return text
+
+
+def _retype(o: Operations, operation: Operation, texts: Texts) -> Text:
+    return texts[operation.operands[0]] if operation.operands else Text("None")
+
+
+def _call(o: Operations, operation: Operation, texts: Texts) -> Text:
+    arguments = ", ".join(texts[v].code for v in operation.operands)
+    return Text(f"{o.module.functions[operation.attributes['callee']]}({arguments})")
+
+
+def _call_value(o: Operations, operation: Operation, texts: Texts) -> Text:
+    function, *arguments = (texts[v] for v in operation.operands)
+    return Text(f"{function:atom}({', '.join(a.code for a in arguments)})")
+
+
+def _extern(o: Operations, operation: Operation, texts: Texts) -> Text:
+    arguments = ", ".join(texts[v].code for v in operation.operands)
+    module = operation.attributes["module"]
+    o.module.needs.add(f"import {module}")
+    call = f"{module}.{operation.attributes['function']}({arguments})"
+    name = operation.attributes["function"]
+    return accept(o, operation.result.type, Text(call), f"the result of `{name}`", where(operation.span))
+
+
+def _tuple(o: Operations, operation: Operation, texts: Texts) -> Text:
+    items = [texts[v].code for v in operation.operands]
+    return Text(f"({', '.join(items)}{',' if len(items) == 1 else ''})")
+
+
+def _list(o: Operations, operation: Operation, texts: Texts) -> Text:
+    source = operation.attributes.get("shape_of")
+    if source is not None and source in texts:
+        return Text(f"{texts[source]:atom}.shape")
+    items = [texts[v].code for v in operation.operands]
+    if isinstance(operation.result.type, ListType) and _holds_tensors(operation.result.type):
+        return Text(f"({', '.join(items)}{',' if len(items) == 1 else ''})")
+    return Text(f"[{', '.join(items)}]")
+
+
+def _holds_tensors(t: ListType) -> bool:
+    return not isinstance(t.item, IntType | FloatType | BoolType)
+
+
+def _item(o: Operations, operation: Operation, texts: Texts) -> Text:
+    return Text(f"{texts[operation.operands[0]]:atom}[{operation.attributes['index']}]")
+
+
+def _host_item(o: Operations, operation: Operation, texts: Texts) -> Text:
+    items, index = (texts[v].code for v in operation.operands)
+    return Text(f"{o.runtime('item')}({items}, {index}, {string(where(operation.span))})")
+
+
+def _struct(o: Operations, operation: Operation, texts: Texts) -> Text:
+    names = operation.attributes["names"]
+    pairs = [f"{n}={texts[v].code}" for n, v in zip(names, operation.operands, strict=True)]
+    return Text(f"{o.hint_name(operation.attributes['definition'])}({', '.join(pairs)})")
+
+
+def _field(o: Operations, operation: Operation, texts: Texts) -> Text:
+    return Text(f"{texts[operation.operands[0]]:atom}.{operation.attributes['field']}")
+
+
+def _dim(o: Operations, operation: Operation, texts: Texts) -> Text:
+    tensor = operation.operands[0]
+    axis = operation.attributes["axis"]
+    type = tensor.type.item if isinstance(tensor.type, OptionalType) else tensor.type
+    if isinstance(type, TensorType) and type.shape.rank is not None:
+        axis += type.shape.rank
+    return Text(f"{texts[tensor]:atom}.shape[{axis}]")
+
+
+def _shape(o: Operations, operation: Operation, texts: Texts) -> Text:
+    return Text(f"{texts[operation.operands[0]]:atom}.shape")
+
+
+def _rank(o: Operations, operation: Operation, texts: Texts) -> Text:
+    return Text(f"{texts[operation.operands[0]]:atom}.ndim")
+
+
+def _size(o: Operations, operation: Operation, texts: Texts) -> Text:
+    return Text(f"{texts[operation.operands[0]]:atom}.size")
+
+
+def _dtype(o: Operations, operation: Operation, texts: Texts) -> Text:
+    return Text(f"{texts[operation.operands[0]]:atom}.dtype")
+
+
+def _range(o: Operations, operation: Operation, texts: Texts) -> Text:
+    start, stop = (texts[v].code for v in operation.operands)
+    return Text(f"range({stop})" if start == "0" else f"range({start}, {stop})")
+
+
+def _format(o: Operations, operation: Operation, texts: Texts) -> Text:
+    parts: list[str] = []
+    for value in operation.operands:
+        t = value.type
+        constant = getattr(t, "constant", None)
+        if isinstance(constant, str):
+            parts.append(string(constant)[1:-1].replace("{", "{{").replace("}", "}}"))
+        elif isinstance(t, IntType) or str(t) == "string":
+            parts.append(f"{{{texts[value].code}}}")
+        else:
+            parts.append(f"{{{_shown(o, value, texts).code}}}")
+    quoted = "".join(parts)
+    return Text(f'f"{quoted}"')
+
+
+def form_of(t: Type) -> str | None:
+    """What `show` must be told of a type that its Python value does not tell; None where it tells all."""
+    match t:
+        case TensorType(element, _):
+            return string(str(element)) if element.kind == "float" else None
+        case ListType(item, items):
+            inner = form_of(items[0] if items else item)
+            return f"[{inner}]"
+        case TupleType(items):
+            forms = [form_of(i) or "None" for i in items]
+            return f"({', '.join(forms)},)"
+        case OptionalType(item):
+            return form_of(item)
+        case StructType(definition, _, _):
+            forms_by_name = {n: form_of(f) for n, f in definition.fields.items()}
+            return "{" + ", ".join(f"{string(n)}: {f}" for n, f in forms_by_name.items() if f is not None) + "}"
+    return None
+
+
+def _shown(o: Operations, value: Value, texts: Texts) -> Text:
+    form = form_of(value.type)
+    if form is None and isinstance(value.type, IntType | FloatType | BoolType | NoneType):
+        return Text(f"{o.runtime('shown')}({texts[value].code})")
+    arguments = texts[value].code + ("" if form is None else f", {form}")
+    return Text(f"{o.runtime('shown')}({arguments})")
+
+
+def _print(o: Operations, operation: Operation, texts: Texts) -> Text:
+    values = list(operation.operands)
+    end = texts[values.pop()].code if operation.attributes["ends"] else None
+    arguments = [texts[v].code if _prints_itself(v.type) else _shown(o, v, texts).code for v in values]
+    if end is not None:
+        arguments.append(f"end={end}")
+    return Text(f"{o.runtime('print_values')}({', '.join(arguments)})")
+
+
+def _prints_itself(t: Type) -> bool:
+    return form_of(t) is None
+
+
+def _tensor_constant(o: Operations, operation: Operation, texts: Texts) -> Text:
+    assert isinstance(operation.result.type, TensorType)
+    data = literal(operation.attributes["data"]).code
+    return _made(o, data, operation)
+
+
+def _tensor(o: Operations, operation: Operation, texts: Texts) -> Text:
+    assert isinstance(operation.result.type, TensorType)
+    element = operation.result.type.element
+    data = texts[operation.operands[0]].code
+    known = getattr(operation.operands[0].type, "items", None) is not None
+    data = (
+        data
+        if known and element.kind != "float"
+        else (f"{o.runtime('numbers')}({data}, {o.visible_dtype(element)}, {string(where(operation.span))})")
+    )
+    return _made(o, data, operation)
+
+
+def _made(o: Operations, data: str, operation: Operation) -> Text:
+    assert isinstance(operation.result.type, TensorType)
+    dtype = o.dtype(operation.result.type.element)
+    if "math." in data:
+        o.module.needs.add("math")
+    device = operation.attributes["device"]
+    if device is None or o.module.standalone:
+        return Text(f"mx.array({data}, dtype={dtype})")
+    return Text(f"{o.runtime('tensor')}({data}, {dtype}, device={string(device)})")
+
+
+def _scalar(o: Operations, operation: Operation, texts: Texts) -> Text:
+    assert isinstance(operation.result.type, TensorType)
+    return Text(f"mx.array({texts[operation.operands[0]].code}, dtype={o.dtype(operation.result.type.element)})")
+
+
+def _fits(o: Operations, operation: Operation, texts: Texts) -> Text:
+    value = texts[operation.operands[0]].code
+    dtype = o.visible_dtype(operation.attributes["element"])
+    return Text(f"{o.runtime('fits')}({value}, {dtype}, {string(where(operation.span))})")
+
+
+def _ranked(o: Operations, operation: Operation, texts: Texts) -> Text:
+    a = operation.attributes
+    value = texts[operation.operands[0]].code
+    arguments = [value, str(a["rank"]), str(a["exactly"]), string(a["what"]), string(a["declared"])]
+    return Text(f"{o.runtime('ranked')}({', '.join([*arguments, string(where(operation.span))])})")
+
+
+def _dynamic(o: Operations, operation: Operation, texts: Texts) -> Text:
+    arguments = ", ".join(texts[v].code for v in operation.operands)
+    name = string(operation.attributes["op"])
+    return Text(f"{o.runtime('dynamic')}({name}, {string(where(operation.span))}, {arguments})")
+
+
+def _expand(o: Operations, operation: Operation, texts: Texts) -> Text:
+    return Text(f"{o.runtime('dense')}({texts[operation.operands[0]].code})")
+
+
+def _index(o: Operations, operation: Operation, texts: Texts) -> Text:
+    return _indexed(texts, operation, texts[operation.operands[0]], None)
+
+
+def _indexed(texts: Texts, operation: Operation, value: Text, replaced: str | None) -> Text:
+    rest = [texts[v] for v in operation.operands[1:]]
+    parts: list[str] = []
+    for item in operation.attributes["pattern"]:
+        if item == "int":
+            parts.append(rest.pop(0).code)
+        elif item == "ids":
+            rest.pop(0)
+            parts.append(replaced or ":")
+        elif item == "none":
+            parts.append("None")
+        elif item.startswith("slice"):
+            parts.append(_slice(item, rest))
+        else:
+            parts.append(item)
+    while len(parts) > 1 and parts[-1] == ":" and "..." not in parts:
+        parts.pop()
+    if parts == [":"]:
+        return value
+    return Text(f"{value:atom}[{', '.join(parts)}]")
+
+
+def _slice(item: str, rest: list[Text]) -> str:
+    ends, step = item.removeprefix("slice").split("/")
+    start = rest.pop(0).code if "a" in ends else ""
+    stop = rest.pop(0).code if "b" in ends else ""
+    return f"{'' if start == '0' else start}:{stop}" + ("" if step == "1" else f":{step}")
+
+
+def _gather_index(o: Operations, operation: Operation, texts: Texts) -> Text:
+    value = _indexed(texts, operation, texts[operation.operands[0]], ":")
+    pattern = operation.attributes["pattern"]
+    after = [p for p in pattern[pattern.index("ids") + 1 :] if p != "int"]
+    tensor = operation.operands[0].type
+    assert isinstance(tensor, TensorType)
+    consumed = sum(p not in ("none", "...") for p in pattern)
+    follow = len(after) if "..." in pattern else len(after) + len(tensor.shape.dims) - consumed
+    if "..." in after:
+        follow = len(after) - 1 + len(tensor.shape.dims) - consumed
+    ids = next(texts[v].code for v in operation.operands[1:] if isinstance(v.type, TensorType))
+    arguments = f"{value.code}, {ids}, {-follow - 1}"
+    if o.module.checked:
+        return Text(f"{o.runtime('take_checked')}({arguments}, {string(where(operation.span))})")
+    return Text(f"{o.runtime('take')}({arguments})")
+
+
+def _select(o: Operations, operation: Operation, texts: Texts) -> Text:
+    value, mask = (texts[v].code for v in operation.operands)
+    return Text(f"{o.runtime('select')}({value}, {mask})")
+
+
+def _debug(o: Operations, operation: Operation, texts: Texts) -> Text:
+    value, label = (texts[v].code for v in operation.operands)
+    form = form_of(operation.operands[0].type) or "None"
+    return Text(f"{o.runtime('debug')}({value}, {label}, {form})")
+
+
+def _method(o: Operations, operation: Operation, texts: Texts) -> Text:
+    receiver, *arguments = (texts[v] for v in operation.operands)
+    codes = [a.code for a in arguments]
+    while codes and codes[-1] == "None":
+        codes.pop()
+    method = operation.attributes["method"]
+    text = f"{receiver:atom}.{method}({', '.join(codes)})"
+    if method == "get_tensor":
+        text = f"{o.runtime('carry')}({text})"
+    return Text(text)
+
+
+def _attribute(o: Operations, operation: Operation, texts: Texts) -> Text:
+    return Text(f"{texts[operation.operands[0]]:atom}.{operation.attributes['name_']}")
+
+
+def _load_model(o: Operations, operation: Operation, texts: Texts) -> Text:
+    path, dequantize = (texts[v].code for v in operation.operands)
+    extra = "" if dequantize == "False" else f", dequantize={dequantize}"
+    return Text(f"{o.runtime('load_model')}({path}{extra})")
+
+
+def _save_model(o: Operations, operation: Operation, texts: Texts) -> Text:
+    model, path, dequantize = (texts[v].code for v in operation.operands)
+    extra = "" if dequantize == "False" else f", dequantize={dequantize}"
+    return Text(f"{o.runtime('save_model')}({model}, {path}{extra})")
+
+
+def _load_tokenizer(o: Operations, operation: Operation, texts: Texts) -> Text:
+    return Text(f"{o.runtime('load_tokenizer')}({texts[operation.operands[0]].code})")
+
+
+def _read_line(o: Operations, operation: Operation, texts: Texts) -> Text:
+    return Text(f"{o.runtime('read_line')}({texts[operation.operands[0]].code})")
+
+
+def _bind(o: Operations, operation: Operation, texts: Texts) -> Text:
+    model, prefix, *sizes = (texts[v].code for v in operation.operands)
+    named = [f"{n}={s}" for n, s in zip(operation.attributes["sizes"], sizes, strict=True)]
+    arguments = [model, *([] if prefix == '""' else [f"prefix={prefix}"]), *named]
+    return Text(f"{o.hint_name(operation.attributes['definition'])}.bind({', '.join(arguments)})")
+
+
+def _accept(o: Operations, operation: Operation, texts: Texts) -> Text:
+    value = operation.operands[0]
+    return accept(
+        o,
+        operation.result.type,
+        texts[value],
+        operation.attributes["argument"],
+        where(operation.span),
+        packed=operation.attributes.get("packed", False),
+    )
+
+
+def _give(o: Operations, operation: Operation, texts: Texts) -> Text:
+    return give(o, operation.result.type, texts[operation.operands[0]])
+
+
+def _arguments(o: Operations, operation: Operation, texts: Texts) -> Text:
+    return Text("args")
+
+
+def _is_none(o: Operations, operation: Operation, texts: Texts) -> Text:
+    return Text(f"{texts[operation.operands[0]].within(COMPARISON + 1)} is None", COMPARISON)
+
+
+def _is_not_none(o: Operations, operation: Operation, texts: Texts) -> Text:
+    return Text(f"{texts[operation.operands[0]].within(COMPARISON + 1)} is not None", COMPARISON)
+
+
+def _in(o: Operations, operation: Operation, texts: Texts) -> Text:
+    a, b = (texts[v].within(COMPARISON + 1) for v in operation.operands)
+    return Text(f"{a} {operation.name.removeprefix('host.').replace('_', ' ')} {b}", COMPARISON)
+
+
+def _enumerate(o: Operations, operation: Operation, texts: Texts) -> Text:
+    return Text(f"enumerate({texts[operation.operands[0]].code})")
+
+
+_STRUCTURAL: dict[str, Callable[[Operations, Operation, Texts], Text]] = {
+    "constant": _constant,
+    "retype": _retype,
+    "call": _call,
+    "call_value": _call_value,
+    "extern": _extern,
+    "tuple": _tuple,
+    "list": _list,
+    "item": _item,
+    "host.item": _host_item,
+    "struct": _struct,
+    "field": _field,
+    "dim": _dim,
+    "shape": _shape,
+    "rank": _rank,
+    "size": _size,
+    "dtype": _dtype,
+    "range": _range,
+    "format": _format,
+    "print": _print,
+    "tensor_constant": _tensor_constant,
+    "tensor": _tensor,
+    "scalar": _scalar,
+    "fits": _fits,
+    "ranked": _ranked,
+    "dynamic": _dynamic,
+    "expand": _expand,
+    "index": _index,
+    "gather_index": _gather_index,
+    "select": _select,
+    "debug": _debug,
+    "method": _method,
+    "attribute": _attribute,
+    "load_model": _load_model,
+    "save_model": _save_model,
+    "load_tokenizer": _load_tokenizer,
+    "read_line": _read_line,
+    "bind": _bind,
+    "accept": _accept,
+    "give": _give,
+    "arguments": _arguments,
+    "host.is_none": _is_none,
+    "host.is_not_none": _is_not_none,
+    "host.in": _in,
+    "host.not_in": _in,
+    "host.enumerate": _enumerate,
+}

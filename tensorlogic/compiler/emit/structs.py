@@ -1,0 +1,123 @@
+"""A struct as a frozen dataclass that validates its fields once, when it is made.
+
+Its dims are attributes too. `bind` fills it from a model file by its fields' keys.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tensorlogic.compiler.emit.identifiers import Identifiers
+from tensorlogic.compiler.emit.literals import hint, string
+from tensorlogic.compiler.ir.core import Function
+from tensorlogic.compiler.types import (
+    ElementVariable,
+    ListType,
+    OptionalType,
+    StructDefinition,
+    StructType,
+    TensorType,
+    Type,
+)
+
+if TYPE_CHECKING:
+    from tensorlogic.compiler.emit.mlx import Emitter
+
+
+def struct_lines(emitter: Emitter, definition: StructDefinition, constructor: Function) -> list[str]:
+    """The class. `constructor` returns the accepted fields, then the dims, as a tuple."""
+    from tensorlogic.compiler.emit.mlx import docstring
+
+    names = emitter.names
+    own = names.structs[definition]
+    lines = ["@dataclass(frozen=True, eq=False)", f"class {own}:"]
+    shown = (definition.node.documentation or f"`{definition.name}`: {_title(definition)}.").splitlines()
+    lines += docstring(shown, 1)
+    for name, t in definition.fields.items():
+        default = " = None" if isinstance(t, OptionalType) else ""
+        lines.append(f"    {name}: {hint(t, names.structs)}{default}  # {t}")
+    given = [n for n, _ in constructor.parameters if n not in definition.fields]
+    for dim in definition.dims:
+        if dim.name in given:
+            lines.append(f"    {dim.name}: int = field(kw_only=True)")
+        else:
+            lines.append(f"    {dim.name}: int = field(init=False)")
+    for element in definition.elements:
+        lines.append(f"    {element.name}: mx.Dtype = field(init=False)")
+    lines += ["", "    def __post_init__(self) -> None:"]
+    local = Identifiers(frozenset({*names.structs.values(), *names.functions.values(), "self"}))
+    parameters = tuple((value, f"self.{name}") for name, value in constructor.parameters)
+    elements, first = _elements(emitter, definition, own)
+    body = emitter.body(constructor, emitter.operations(elements), local)
+    body.indent = 2
+    written = body.write(constructor.body, parameters)
+    returned = written.pop().strip().removeprefix("return ")
+    targets = [*definition.fields, *(d.name for d in definition.dims)]
+    lines += first + written
+    lines.append(f"        values = {returned}")
+    setter = "tl.set_fields" if not names.standalone else "set_fields"
+    names.runtime_functions.add("set_fields")
+    pairs = f"({', '.join(string(t) for t in targets)},)"
+    lines.append(f"        {setter}(self, {pairs}, values)")
+    if not names.standalone:
+        lines += _bind_lines(emitter, definition, own)
+    return lines
+
+
+def _title(definition: StructDefinition) -> str:
+    dims = ", ".join(d.name for d in definition.dims)
+    return f"{definition.name}[{dims}]" if dims else definition.name
+
+
+def _elements(emitter: Emitter, definition: StructDefinition, own: str) -> tuple[dict[ElementVariable, str], list[str]]:
+    """The struct's type parameters, read off the first field that decides each."""
+    found: dict[ElementVariable, str] = {}
+    lines: list[str] = []
+    for element in definition.elements:
+        for name, t in definition.fields.items():
+            source = _source(t, element, name, own, definition)
+            if source is not None:
+                emitter.names.runtime_functions.add("element")
+                lines.append(f"        {element.name} = {source}")
+                lines.append(f'        object.__setattr__(self, "{element.name}", {element.name})')
+                found[element] = element.name
+                break
+    return found, lines
+
+
+def _source(t: Type, element: ElementVariable, name: str, own: str, definition: StructDefinition) -> str | None:
+    place = f"{definition.node.span.source.name}:{definition.node.span.line}"
+    match t:
+        case TensorType(e, _) if e is element:
+            return f'tl.element(self.{name}, {string(f"{own}.{name}")}, "{element.bound}", {string(place)})'
+        case StructType(inner, elements, _) if element in elements:
+            return f"self.{name}.{inner.elements[elements.index(element)].name}"
+        case ListType(StructType(inner, elements, _), _) if element in elements:
+            return f"self.{name}[0].{inner.elements[elements.index(element)].name}"
+    return None
+
+
+def _bind_lines(emitter: Emitter, definition: StructDefinition, own: str) -> list[str]:
+    """The class method `bind`, and the table of keys that it follows."""
+    rows = [_row(emitter, name, t, definition.keys[name]) for name, t in definition.fields.items()]
+    return [
+        "",
+        "    @classmethod",
+        f'    def bind(cls, model: tl.Model, prefix: str = "", **dims: int) -> {own}:',
+        f'        """A `{definition.name}` filled from a model by its keys below `prefix`; dims by name."""',
+        "        fields = (",
+        *(f"            {row}," for row in rows),
+        "        )",
+        "        return tl.bind(cls, model, prefix, fields, dims)",
+    ]
+
+
+def _row(emitter: Emitter, name: str, t: Type, keys: tuple[str, ...]) -> str:
+    optional = isinstance(t, OptionalType)
+    inner = t.item if isinstance(t, OptionalType) else t
+    listed = isinstance(inner, ListType)
+    if isinstance(inner, ListType):
+        inner = inner.item
+    kind = emitter.names.structs[inner.definition] if isinstance(inner, StructType) else "None"
+    quoted = f"({', '.join(string(k) for k in keys)},)"
+    return f"tl.Field({string(name)}, {quoted}, struct={kind}, listed={listed}, optional={optional})"

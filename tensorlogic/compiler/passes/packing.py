@@ -1,0 +1,157 @@
+"""Packed weights: where one may flow, and where it must be expanded.
+
+A packed weight may arrive wherever a float tensor of rank 2 or more may: through a parameter, a struct's field, a
+model's tensor. `@` and `embedding` take it as it is (the op table's `packed`); everything else needs an array. A
+parameter is *kept* packed when at least one use takes it packed; else whoever calls expands it. Every other use of a
+value that may be packed gets an `expand` before it, once in a region.
+
+Right because a packed weight and its expansion are the same tensor: storage is not type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tensorlogic.compiler.ir.core import Entry, Function, Operation, Program, Region, Value, walk
+from tensorlogic.compiler.ops.all_ops import OPS
+from tensorlogic.compiler.types import FunctionType, OptionalType, TensorType, Type
+
+_CARRIES = frozenset({"retype", "ranked", "tuple", "list", "struct", "dim", "rank", "size", "item", "field", "bind"})
+"""Structural operations that take a packed weight as it is: they store it, hand it on, or ask for its shape."""
+_SOURCES = frozenset({"field", "method", "item", "host.item", "accept"})
+Kept = Mapping[str, tuple[bool, ...]]
+
+
+def run(program: Program, parameters: Mapping[str, tuple[str, ...]]) -> Program:
+    """The program with `expand` wherever a packed weight meets what needs an array."""
+    if program.standalone:
+        return program
+    kept = _kept(program.functions, parameters)
+    functions = tuple(_expanded(f, kept, parameters, kept[f.symbol]) for f in program.functions)
+    script = program.script
+    if script is not None:
+        script = _expanded(script, kept, parameters, ())
+    entries = tuple(_accepting(entry, kept) for entry in program.entries)
+    constructors = {d: _keeping(f) for d, f in program.constructors.items()}
+    return replace(program, functions=functions, script=script, entries=entries, constructors=constructors)
+
+
+def _kept(functions: tuple[Function, ...], parameters: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[bool, ...]]:
+    """For each function, which parameters stay packed: the least solution, grown from none."""
+    kept = {f.symbol: (False,) * len(f.parameters) for f in functions}
+    changed = True
+    while changed:
+        changed = False
+        for function in functions:
+            friendly = {
+                v
+                for o in walk(function.body)
+                for i, v in enumerate(o.operands)
+                if _takes_packed(o, i, kept, parameters) and o.name not in _CARRIES
+            }
+            now = tuple(may_be_packed(v.type) and v in friendly for _, v in function.parameters)
+            if now != kept[function.symbol]:
+                kept[function.symbol] = now
+                changed = True
+    return kept
+
+
+def may_be_packed(t: Type) -> bool:
+    """Whether a value of this type may be a packed weight: a float tensor that can have two dims."""
+    if isinstance(t, OptionalType):
+        return may_be_packed(t.item)
+    if not isinstance(t, TensorType) or t.element.kind != "float":
+        return False
+    return t.shape.pack is not None or len(t.shape.dims) >= 2
+
+
+def _takes_packed(operation: Operation, i: int, kept: Kept, parameters: Mapping[str, tuple[str, ...]]) -> bool:
+    if operation.name in _CARRIES:
+        return True
+    if operation.name == "call":
+        flags = kept.get(operation.attributes["callee"], ())
+        return i < len(flags) and flags[i]
+    op = OPS.get(operation.name)
+    if op is None or not op.packed:
+        return False
+    names = op.parameters or parameters.get(operation.name, ())
+    return i < len(names) and names[i] in op.packed
+
+
+def _expanded(
+    function: Function, kept: Kept, parameters: Mapping[str, tuple[str, ...]], own: tuple[bool, ...]
+) -> Function:
+    packed = {v for (_, v), keep in zip(function.parameters, own, strict=False) if keep}
+
+    def visit(region: Region, done: dict[Value, Value]) -> Region:
+        done = dict(done)
+        operations: list[Operation] = []
+        for operation in region.operations:
+            inner = tuple(visit(r, done) for r in operation.regions)
+            operands = list(operation.operands)
+            takes: list[str] = []
+            names = _names(operation, parameters)
+            for i, value in enumerate(operands):
+                if value not in packed:
+                    continue
+                if _takes_packed(operation, i, kept, parameters):
+                    if i < len(names):
+                        takes.append(names[i])
+                    continue
+                if value not in done:
+                    dense = Value(value.type)
+                    operations.append(Operation("expand", (value,), (dense,), {}, (), operation.span))
+                    done[value] = dense
+                operands[i] = done[value]
+            attributes = {**operation.attributes, "packed": tuple(takes)} if takes else operation.attributes
+            operation = replace(operation, operands=tuple(operands), regions=inner, attributes=attributes)
+            operations.append(operation)
+            _note(operation, packed)
+        return Region(region.arguments, tuple(operations))
+
+    return replace(function, body=visit(function.body, {}))
+
+
+def _names(operation: Operation, parameters: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    op = OPS.get(operation.name)
+    return () if op is None else op.parameters or parameters.get(operation.name, ())
+
+
+def _note(operation: Operation, packed: set[Value]) -> None:
+    """Which results may be packed."""
+    handed_on = operation.name in ("retype", "ranked") and packed.intersection(operation.operands)
+    if operation.name in _SOURCES or handed_on:
+        packed.update(r for r in operation.results if may_be_packed(r.type))
+
+
+def _accepting(entry: Entry, kept: Kept) -> Entry:
+    """The entry accepts packed weights where the body keeps them; elsewhere `accept` expands."""
+    flags = next(
+        (kept.get(o.attributes["callee"], ()) for o in walk(entry.checks.body) if o.name == "call"),
+        (),
+    )
+    taken = {v: keep for (_, v), keep in zip(entry.checks.parameters, flags, strict=False)}
+    return replace(entry, checks=_marked(entry.checks, taken))
+
+
+def _keeping(function: Function) -> Function:
+    """A struct keeps its weights as they come."""
+    return _marked(function, {v: True for _, v in function.parameters})
+
+
+def _marked(function: Function, taken: Mapping[Value, bool]) -> Function:
+    def mark(operation: Operation) -> Operation:
+        if operation.name == "accept" and taken.get(operation.operands[0]) and _holds_packed(operation.result.type):
+            return replace(operation, attributes={**operation.attributes, "packed": True})
+        return operation
+
+    operations = tuple(mark(o) for o in function.body.operations)
+    return replace(function, body=Region(function.body.arguments, operations))
+
+
+def _holds_packed(t: Type) -> bool:
+    if isinstance(t, FunctionType):
+        return False
+    inner = getattr(t, "item", None)
+    return may_be_packed(t) or (isinstance(inner, Type) and _holds_packed(inner))
