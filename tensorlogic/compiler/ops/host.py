@@ -32,9 +32,9 @@ from tensorlogic.compiler.ops.reduce import surely_positive
 from tensorlogic.compiler.ops.rule import Application
 from tensorlogic.compiler.ops.table import Op
 from tensorlogic.compiler.types import (
+    ElementType,
     FloatType,
     IntType,
-    NoneType,
     StringType,
     TensorType,
     Type,
@@ -70,16 +70,6 @@ def _lower_power(call: Call) -> Text:
     return Text(f"{call.names.runtime('float_power')}({call['a']}, {call['b']})")
 
 
-def _comparing(symbol: str, identity: str) -> Callable[[Call], Text]:
-    """`==` and `!=`; with `none` by identity, because `==` of a tensor is a tensor."""
-
-    def lowered(call: Call) -> Text:
-        with_none = any(isinstance(t, NoneType) for t in call.types.values())
-        return Infix(identity if with_none else symbol, COMPARISON).lower(call["a"], call["b"])
-
-    return lowered
-
-
 def _binary(name: str, mlx: Lowering, fold: Callable[..., Any] | None = None) -> Op:
     return Op(f"host.{name}", mlx, parameters=("a", "b"), fold=fold)
 
@@ -93,14 +83,12 @@ _OPERATORS = (
     _binary("remainder", _dividing("%", "float_remainder"), operator.mod),
     _binary("power", _lower_power, operator.pow),
     _binary("concat", Infix("+", SUM), operator.add),
-    _binary("equal", _comparing("==", "is"), operator.eq),
-    _binary("not_equal", _comparing("!=", "is not"), operator.ne),
+    _binary("equal", Infix("==", COMPARISON), operator.eq),
+    _binary("not_equal", Infix("!=", COMPARISON), operator.ne),
     _binary("less", Infix("<", COMPARISON), operator.lt),
     _binary("less_equal", Infix("<=", COMPARISON), operator.le),
     _binary("greater", Infix(">", COMPARISON), operator.gt),
     _binary("greater_equal", Infix(">=", COMPARISON), operator.ge),
-    _binary("in", Infix("in", COMPARISON)),
-    _binary("not_in", Infix("not in", COMPARISON)),
     _binary("and", Infix("and", AND)),
     _binary("or", Infix("or", OR)),
     Op("host.negative", Prefix("-"), parameters=("x",), fold=operator.neg),
@@ -179,9 +167,9 @@ def _lower_string(call: Call) -> Text:
             return call["x"]
         case IntType():
             return Text(f"str({call['x']})")
-        case TensorType(element):
-            return Text(f'{call.names.runtime("show")}({call["x"]}, "{element}")')
-    return Text(f"{call.names.runtime('show')}({call['x']})")
+        case TensorType(element) if isinstance(element, ElementType) and element.kind == "float":
+            return Text(f'{call.names.runtime("shown")}({call["x"]}, "{element}")')
+    return Text(f"{call.names.runtime('shown')}({call['x']})")
 
 
 _FUNCTIONS = (
@@ -216,6 +204,7 @@ _ITEMS = (
     Op("int", _lower_item_to_int),
     Op("float", "float({x:atom}.item())"),
     Op("bool", "bool({x:atom}.item())"),
+    Op("string", _lower_string),
 )
 
 OPS: tuple[Op, ...] = (*_OPERATORS, *_FUNCTIONS, *_ITEMS)

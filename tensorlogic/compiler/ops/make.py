@@ -24,6 +24,7 @@ from tensorlogic.compiler.types import (
     ElementVariable,
     FloatType,
     IntType,
+    NoneType,
     Shape,
     TensorType,
     Type,
@@ -87,22 +88,22 @@ def require_representable(app: Application, argument: Argument, element: Element
     fits = element.kind == "float" and element != FLOAT32 and _loss(value, FLOAT32) is None
     app.demands.fail(
         "TL2007",
-        f"{value:g} {change} {element}",
+        f"{value:g} {change}",
         argument.span,
         helps=["make it in float32: `dtype: float32`"] if fits else [],
     )
 
 
 def _loss(value: float, element: ElementType) -> str | None:
-    """What would happen to a number in an element type; None where it fits."""
+    """What keeps a number out of an element type; None where it fits."""
     if element.kind == "integer":
         low, high = (0, 2**32 - 1) if element == UINT32 else (-(2**31), 2**31 - 1)
-        return None if low <= value <= high else "does not fit"
+        return None if low <= value <= high else f"does not fit {element}, which goes from {low} to {high}"
     if value == 0 or not math.isfinite(value):
         return None
     if abs(value) > element.largest:
-        return "would become inf in"
-    return "would become 0 in" if abs(value) < element.smallest else None
+        return f"does not fit {element}, whose largest number is {element.largest:g}"
+    return f"does not fit {element}, whose smallest is {element.smallest:g}" if abs(value) < element.smallest else None
 
 
 # --- rules
@@ -140,10 +141,8 @@ def _number(app: Application, name: str) -> Polynomial:
 
 def _arange(app: Application) -> Type:
     element = _new_element(app, "integer", "float")
-    if "start" in app.arguments:
-        start, stop, step = _number(app, "start"), _number(app, "stop"), app.constant_int("step")
-    else:
-        start, stop, step = ZERO, _number(app, "stop"), 1
+    step = app.constant_int("step")
+    start, stop = (_number(app, "start"), _number(app, "stop")) if app.given("stop") else (ZERO, _number(app, "start"))
     if start.constant is not None and stop.constant is not None and step:
         count = len(range(start.constant, stop.constant, step))
         if count:
@@ -153,17 +152,22 @@ def _arange(app: Application) -> Type:
     return TensorType(element, Shape(None, (_count(app, start, stop, step),)))
 
 
+def _end(app: Application) -> Argument:
+    """The argument that says where the numbers end: the only one is the end, not the start."""
+    return app["stop" if app.given("stop") else "start"]
+
+
 def _require_item(app: Application, value: int, element: Element) -> None:
     change = None if isinstance(element, ElementVariable) else _loss(value, element)
     if change is not None:
-        app.demands.fail("TL2007", f"{value} {change} {element}", app["stop"].span)
+        app.demands.fail("TL2007", f"{value} {change}", _end(app).span)
 
 
 def _count(app: Application, start: Polynomial, stop: Polynomial, step: int) -> Polynomial:
     """How many numbers there are from `start` to `stop`, where that is not a constant: an exact division."""
     if step == 0:
         app.demands.fail("TL3012", "the `step` of `arange` is 0", app["step"].span)
-    span = app["stop"].span
+    span = _end(app).span
     length = stop - start if step > 0 else start - stop
 
     def refuse() -> NoReturn:
@@ -210,47 +214,54 @@ def _random(app: Application) -> Type:
 # --- lowerings
 
 
-def _dtype(call: Call) -> str:
-    """The carried dtype of the result; a type parameter's is what `dtype` is at run time."""
-    assert isinstance(call.result, TensorType)
-    element = call.result.element
-    return call["dtype"].code if isinstance(element, ElementVariable) else call.names.dtype(element)
-
-
 def _rounded(call: Call, made: str) -> Text:
     """What MLX made in float32, in the result's type."""
     assert isinstance(call.result, TensorType)
-    return Text(made if call.result.element == FLOAT32 else f"{made}.astype({_dtype(call)})")
+    return Text(made if call.result.element == FLOAT32 else f"{made}.astype({call.result_dtype})")
 
 
 def _filling(function: str) -> Op:
     def lowered(call: Call) -> Text:
-        return Text(f"mx.{function}({call['shape']}, {_dtype(call)})")
+        return Text(f"mx.{function}({call['shape']}, {call.result_dtype})")
 
     return Op(function, lowered, rule=_filled)
 
 
+def _fitting(call: Call, name: str) -> str:
+    """A float that meets the result's element type: checked where only run time knows whether it fits."""
+    type = call.types[name]
+    assert isinstance(call.result, TensorType)
+    element = call.result.element
+    known = type.constant if isinstance(type, IntType | FloatType) else 0
+    if element.kind != "float" or (known is not None and not isinstance(element, ElementVariable)):
+        return call[name].code
+    return f"{call.names.runtime('fits')}({call[name]}, {call.names.visible_dtype(element)}, {call.where!r})"
+
+
 def _lower_full(call: Call) -> Text:
-    return Text(f"mx.full({call['shape']}, {call['value']}, {_dtype(call)})")
+    return Text(f"mx.full({call['shape']}, {_fitting(call, 'value')}, {call.result_dtype})")
 
 
 def _lower_eye(call: Call) -> Text:
-    return Text(f"mx.eye({call['n']}, dtype={_dtype(call)})")
+    return Text(f"mx.eye({call['n']}, dtype={call.result_dtype})")
 
 
 def _lower_arange(call: Call) -> Text:
     """Counted in integers: MLX adds up in the result's type, where float16 would stop at 2048."""
-    parts = [call[name].code for name in ("start", "stop", "step") if name in call.operands]
-    if call.operands.get("step") is not None and call.constant_int("step") == 1:
-        parts.pop()
+    parts = [call["start"].code]
+    if not isinstance(call.types["stop"], NoneType):
+        parts.append(call["stop"].code)
+    if call.constant_int("step") != 1:
+        parts = [*(["0"] if len(parts) == 1 else []), *parts, call["step"].code]
     assert isinstance(call.result, TensorType)
     if call.result.element.kind == "integer":
-        return Text(f"mx.arange({', '.join(parts)}, dtype={_dtype(call)})")
-    return Text(f"mx.arange({', '.join(parts)}, dtype=mx.int32).astype({_dtype(call)})")
+        return Text(f"mx.arange({', '.join(parts)}, dtype={call.result_dtype})")
+    return Text(f"mx.arange({', '.join(parts)}, dtype=mx.int32).astype({call.result_dtype})")
 
 
 def _lower_linspace(call: Call) -> Text:
-    return _rounded(call, f"mx.linspace({call['start']}, {call['stop']}, {call['count']})")
+    start, stop = (_fitting(call, name) for name in ("start", "stop"))
+    return _rounded(call, f"mx.linspace({start}, {stop}, {call['count']})")
 
 
 def _key(call: Call) -> str:
@@ -266,13 +277,14 @@ def _lower_normal(call: Call) -> Text:
 
 
 def _lower_uniform(call: Call) -> Text:
-    return _rounded(call, f"mx.random.uniform({call['low']}, {call['high']}, {call['shape']}, key={_key(call)})")
+    low, high = (_fitting(call, name) for name in ("low", "high"))
+    return _rounded(call, f"mx.random.uniform({low}, {high}, {call['shape']}, key={_key(call)})")
 
 
 OPS: tuple[Op, ...] = (
     _filling("zeros"),
     _filling("ones"),
-    Op("full", _lower_full, rule=_full, coreml="fill"),
+    Op("host.full", _lower_full, rule=_full, coreml="fill"),
     Op("arange", _lower_arange, rule=_arange),
     Op("linspace", _lower_linspace, rule=_linspace),
     Op("eye", _lower_eye, rule=_eye),
