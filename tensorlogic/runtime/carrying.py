@@ -11,10 +11,7 @@ from tensorlogic.runtime.packed import Packed
 
 
 def carry(value: mx.array | Packed) -> mx.array | Packed:
-    """A tensor in its carried precision; a matrix stays as the file has it, since memory is what it costs most.
-
-    Vectors are cast once. Packed weights stay packed.
-    """
+    """A weight in its carried precision: an array is cast once, here; a packed weight stays packed."""
     if isinstance(value, mx.array):
         kept = carried(value.dtype)
         return value if kept == value.dtype else value.astype(kept)

@@ -112,9 +112,8 @@ def apply_op(
                 str(unknown[0].type),
                 helps=["say the shape: `let w: float16[?, ?] = ...`"],
             )
-        result = _dynamic_element(name, element)
-        type = TensorType(result, Shape(PackVariable(unknown=True), ()))
-        return cx.add("dynamic", operands, type, span, op=name)
+        unknown_type = TensorType(_dynamic_element(name, element), Shape(PackVariable(unknown=True), ()))
+        return cx.add("dynamic", operands, unknown_type, span, op=name)
     arguments = {p: Argument(p, value, place) for p, value, place in zip(op.parameters, operands, spans, strict=True)}
     assert op.rule is not None
     result = op.rule(Application(name, arguments, span, element, cx))

@@ -30,6 +30,7 @@ from tensorlogic.compiler.types import (
     OpaqueType,
     OptionalType,
     Shape,
+    StringType,
     StructType,
     TensorType,
     TupleType,
@@ -327,12 +328,30 @@ def _bound_dim(value: Value | None) -> Polynomial:
     return Polynomial.of(HOLE)
 
 
+def _len(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
+    found = _arguments(node, ("list",), 1)
+    value = expressions.check(cx, found["list"].value)
+    check_operands(value)
+    match value.type:
+        case ListType(_, items) | TupleType(items) if items is not None:
+            return cx.add("host.len", (value,), IntType(Polynomial.of(len(items))), node.span)
+        case ListType() | StringType():
+            result = cx.add("host.len", (value,), INT, node.span)
+            assert isinstance(result.type, IntType)
+            assert result.type.value is not None
+            cx.facts = cx.facts.with_bound(result.type.value)
+            return result
+    helps = [f"`{found['list'].span.text}.shape[0]`"] if isinstance(value.type, TensorType) else []
+    fail("TL2001", "`len` takes a list, a tuple or a string", found["list"].span, str(value.type), helps=helps)
+
+
 FORMS: dict[str, Form] = {
     "tensor": _tensor,
     "bind": _bind,
     "print": _print,
     "debug": _debug,
     "enumerate": _enumerate,
+    "len": _len,
     "load_model": _load_model,
     "save_model": _save_model,
     "load_tokenizer": _load_tokenizer,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tensorlogic.compiler.emit.identifiers import Identifiers
+from tensorlogic.compiler.emit.identifiers import Identifiers, python_name
 from tensorlogic.compiler.ir.core import Operation, Region, Value, uses, walk
 from tensorlogic.compiler.ops.lowering import AND, CONDITIONAL, LOWEST, NOT, OR, Text
 
@@ -48,6 +48,8 @@ class Body:
     indent: int = 1
     carries: list[tuple[str, ...]] = field(default_factory=list)
     renamed: dict[Value, str] = field(default_factory=dict)
+    homes: dict[str, Region] = field(default_factory=dict)
+    pinned: set[str] = field(default_factory=set)
     _yielded: set[Value] = field(default_factory=set)
     _targets: tuple[str, ...] = ()
 
@@ -56,6 +58,7 @@ class Body:
         self.counts = uses(region)
         for value, text in parameters:
             self.texts[value] = Text(text)
+            self.homes[text] = region
         self._region(region)
         return self.lines
 
@@ -75,9 +78,9 @@ class Body:
             case "if":
                 self._if(operation, region, position)
             case "for":
-                self._for(operation)
+                self._for(operation, region)
             case "while":
-                self._while(operation)
+                self._while(operation, region)
             case "lambda":
                 self._lambda(operation)
             case "yield" | "break" | "continue" | "return":
@@ -86,9 +89,9 @@ class Body:
                 for line in self.demand(operation, self.texts):
                     self.add(line)
             case _:
-                self._value(operation, local)
+                self._value(operation, local, region, position)
 
-    def _value(self, operation: Operation, local: dict[Value, int]) -> None:
+    def _value(self, operation: Operation, local: dict[Value, int], region: Region, position: int) -> None:
         text = self.lower(operation, self.texts)
         (result,) = operation.results
         used = self.counts.get(result, 0)
@@ -117,12 +120,25 @@ class Body:
         if named is not None and here and result in self._yielded and operation.name not in ORDERED:
             self.texts[result] = text
             return
-        self._assign(result, named or _short(operation.name), text, self.place(operation))
+        name = named or _short(operation.name)
+        self._assign(result, name, text, region, position, self.place(operation))
 
-    def _assign(self, value: Value, name: str, text: Text, comment: str = "") -> None:
-        python = self.renamed.get(value) or self.identifiers.take(name)
+    def _assign(self, value: Value, name: str, text: Text, region: Region, position: int, comment: str = "") -> None:
+        python = self.renamed.get(value) or self._variable(name, region, position)
         self.add(f"{python} = {text.code}", comment)
         self.texts[value] = Text(python)
+
+    def _variable(self, name: str, region: Region, position: int) -> str:
+        """The name itself where it is free, or where nothing that follows needs what it stands for; else a new one."""
+        wanted = python_name(name)
+        if wanted not in self.pinned and self.homes.get(wanted) is region:
+            later = {v for o in region.operations[position + 1 :] for v in _operands(o)}
+            texts = (self.texts.get(v) for v in later)
+            if not any(t is not None and _mentions(t.code, [wanted]) for t in texts):
+                return wanted
+        taken = self.identifiers.take(name)
+        self.homes[taken] = region
+        return taken
 
     # --- branches
 
@@ -134,7 +150,7 @@ class Body:
             if name is None:
                 self.texts[result] = expression
             else:
-                self._assign(result, name, expression)
+                self._assign(result, name, expression, region, position)
             return
         targets = tuple(self._target(operation, i, region, position) for i in range(len(operation.results)))
         condition = self.texts[operation.operands[0]].code
@@ -183,7 +199,9 @@ class Body:
                     continue
                 if text.code.startswith(name) and all(id(o) in inside or id(o) in before for o in users):
                     return text.code
-        return self.identifiers.take(name)
+        taken = self.identifiers.take(name)
+        self.homes[taken] = region
+        return taken
 
     def _block(self, region: Region, targets: tuple[str, ...]) -> list[str]:
         """The statements of an inner region, one level deeper, which ends by setting the targets."""
@@ -217,8 +235,8 @@ class Body:
                 return None
             with self._inside((), region) as lines:
                 local = _local_uses(region)
-                for o in region.operations[:-1]:
-                    self._value(o, local)
+                for position, o in enumerate(region.operations[:-1]):
+                    self._value(o, local, region, position)
             if lines:
                 return None
             sides.append(self.texts[region.operations[-1].operands[0]])
@@ -233,7 +251,7 @@ class Body:
 
     # --- loops
 
-    def _carried(self, before: tuple[Value, ...], arguments: tuple[Value, ...]) -> tuple[str, ...]:
+    def _carried(self, before: tuple[Value, ...], arguments: tuple[Value, ...], body: Region) -> tuple[str, ...]:
         """The variables that carry values from one iteration to the next, set to what they are before the loop."""
         targets: list[str] = []
         sets: list[tuple[str, str]] = []
@@ -248,6 +266,7 @@ class Body:
                 sets.append((target, text.code))
             targets.append(target)
             self.texts[argument] = Text(target)
+            self.homes[target] = body
         self._set(sets)
         return tuple(targets)
 
@@ -259,16 +278,20 @@ class Body:
         elif pairs:
             self.add(f"{', '.join(t for t, _ in pairs)} = {', '.join(c for _, c in pairs)}")
 
-    def _for(self, operation: Operation) -> None:
+    def _for(self, operation: Operation, region: Region) -> None:
         (body,) = operation.regions
         variable, *arguments = body.arguments
         iterable = self.texts[operation.operands[0]].code
-        targets = self._carried(operation.operands[1:], tuple(arguments))
+        targets = self._carried(operation.operands[1:], tuple(arguments), body)
         name = self.identifiers.take(self.names.get(variable) or _item_name(self, body))
         self.texts[variable] = Text(name)
         self._loop(f"for {name} in {iterable}:", body, targets)
+        self._after(operation, targets, region)
+
+    def _after(self, operation: Operation, targets: tuple[str, ...], region: Region) -> None:
         for value, target in zip(operation.results, targets, strict=True):
             self.texts[value] = Text(target)
+            self.homes[target] = region
 
     def _loop(self, head: str, body: Region, targets: tuple[str, ...]) -> None:
         self.carries.append(targets)
@@ -279,9 +302,9 @@ class Body:
         self.add(head)
         self.lines += lines or ["    " * (self.indent + 1) + "pass"]
 
-    def _while(self, operation: Operation) -> None:
+    def _while(self, operation: Operation, region: Region) -> None:
         condition, body = operation.regions
-        targets = self._carried(operation.operands, condition.arguments)
+        targets = self._carried(operation.operands, condition.arguments, body)
         with self._inside((), condition) as lines:
             local = _local_uses(condition)
             for position, o in enumerate(condition.operations[:-1]):
@@ -296,8 +319,7 @@ class Body:
             self.lines += [*lines, f"{stop}if {_negated(test)}:", f"{stop}    break", *block]
         else:
             self._loop(f"while {test.code}:", body, targets)
-        for value, target in zip(operation.results, targets, strict=True):
-            self.texts[value] = Text(target)
+        self._after(operation, targets, region)
 
     def _terminator(self, operation: Operation) -> None:
         texts = [self.texts[v].code for v in operation.operands]
@@ -317,6 +339,9 @@ class Body:
         arguments = [self.identifiers.take(self.names.get(a, "x")) for a in region.arguments]
         for value, name in zip(region.arguments, arguments, strict=True):
             self.texts[value] = Text(name)
+        # Python's functions see variables, not values: what this one sees must not be set again.
+        seen = (self.texts[v].code for o in walk(region) for v in o.operands if v in self.texts)
+        self.pinned.update(word for code in seen for word in re.findall(r"\b[^\W\d]\w*", code))
         with self._inside(("result",), region) as lines:
             local = _local_uses(region)
             for position, o in enumerate(region.operations[:-1]):

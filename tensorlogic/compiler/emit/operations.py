@@ -490,6 +490,10 @@ def _in(o: Operations, operation: Operation, texts: Texts) -> Text:
     return Text(f"{a} {operation.name.removeprefix('host.').replace('_', ' ')} {b}", COMPARISON)
 
 
+def _len(o: Operations, operation: Operation, texts: Texts) -> Text:
+    return Text(f"len({texts[operation.operands[0]].code})")
+
+
 def _enumerate(o: Operations, operation: Operation, texts: Texts) -> Text:
     return Text(f"enumerate({texts[operation.operands[0]].code})")
 
@@ -540,4 +544,5 @@ _STRUCTURAL: dict[str, Callable[[Operations, Operation, Texts], Text]] = {
     "host.in": _in,
     "host.not_in": _in,
     "host.enumerate": _enumerate,
+    "host.len": _len,
 }

@@ -32,7 +32,7 @@ def struct_lines(emitter: Emitter, definition: StructDefinition, constructor: Fu
     own = names.structs[definition]
     lines = ["@dataclass(frozen=True, eq=False)", f"class {own}:"]
     shown = (definition.node.documentation or f"`{definition.name}`: {_title(definition)}.").splitlines()
-    lines += docstring(shown, 1)
+    lines += [*docstring(shown, 1), ""]
     for name, t in definition.fields.items():
         default = " = None" if isinstance(t, OptionalType) else ""
         lines.append(f"    {name}: {hint(t, names.structs)}{default}  # {t}")

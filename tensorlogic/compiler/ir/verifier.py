@@ -38,6 +38,7 @@ STRUCTURAL = TERMINATORS | frozenset(
         "host.is_none",
         "host.is_not_none",
         "host.item",
+        "host.len",
         "host.not_in",
         "if",
         "index",

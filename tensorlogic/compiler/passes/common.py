@@ -2,7 +2,8 @@
 
 Looks for two operations of the same name, operands and attributes, the earlier one in the same region or in one around
 it, where its values are visible. Both must be without effect; `debug`, checks and what reads the world are left alone.
-Two constants of equal value and type are one.
+Two constants of equal value and type are one, unless the source gave one of them a name. Two values that the source
+both named stay two.
 
 Right because language.md makes functions pure: equal operations on equal operands give equal values. Random operations
 take a key, so equal calls are equal by contract.
@@ -38,7 +39,9 @@ def _merged(region: Region, known: Mapping[Key, Value], values: dict[Value, Valu
         key = None if regions or has_effect(operation) or len(operation.results) != 1 else _key(operation)
         if key is not None:
             earlier = seen.get(key)
-            if earlier is not None and not (earlier in names and operation.result in names):
+            apart = operation.name == "constant" and (earlier in names or operation.result in names)
+            both_named = earlier in names and operation.result in names
+            if earlier is not None and not apart and not both_named:
                 values[operation.result] = earlier
                 if operation.result in names:
                     names.setdefault(earlier, names[operation.result])
