@@ -113,7 +113,7 @@ def _wanted(expected: set[str]) -> str:
     elif {"FN", "NAME", "LPAREN"} <= kinds:
         phrases.append("a type")
         kinds -= {"FN", "NAME", "LPAREN", "LBRACKET"}
-    kinds -= {"INVALID", "END", "WHERE"} if "NAME" in kinds else {"INVALID", "END"}
+    kinds -= {"INVALID", "END", "WHERE", "LPAREN"} if "NAME" in kinds else {"INVALID", "END"}
     # What is complete can go on in many ways; what ends it says more.
     going_on = _OPERATORS if "PLUS" in kinds else _SUFFIXES
     if phrases or kinds - going_on:
@@ -151,9 +151,10 @@ def _advice(situation: Situation) -> str:
     token, previous = situation.token(), situation.token(-1)
     kind, pair = token.kind, (previous.kind, token.kind)
     wants_expression = {"STRING", "INTEGER", "TENSOR"} <= situation.expected
-    statement_word = previous if _begins_statement(situation.token(-2)) or situation.position == 1 else token
-    for word in (token, statement_word) if previous.kind != "DOT" else ():
-        if word.kind == "NAME" and word.value in _OTHER_LANGUAGES:
+    before = situation.token(-2)
+    begins = _begins_statement(before) or situation.position == 1 or before.kind == "LET"
+    for word in (token, previous) if begins else (token,):
+        if word.kind == "NAME" and word.value in _OTHER_LANGUAGES and previous.kind != "DOT":
             return _OTHER_LANGUAGES[str(word.value)]
     if pair == ("AMPERSAND", "AMPERSAND"):
         return "both conditions: `and`"
@@ -164,7 +165,7 @@ def _advice(situation: Situation) -> str:
     if kind == "PLUS" and wants_expression:
         return "`x += 1` adds to a variable" if previous.kind == "PLUS" else "there is no unary `+`"
     if (kind == "DOT" and wants_expression and situation.token(1).kind == "INTEGER") or (
-        previous.kind == "DOT" and situation.token(-2).kind == "INTEGER"
+        previous.kind == "DOT" and before.kind == "INTEGER"
     ):
         return "a number has digits on both sides of the point: `0.5`"
     if pair == ("DOT", "INTEGER"):

@@ -30,7 +30,10 @@ from tensorlogic.compiler.syntax.tokens import (
     STATEMENT_ENDERS,
     STATEMENT_STARTERS,
     Token,
+    words,
 )
+
+_TYPE_TOKENS = words("NAME COMMA LESS GREATER QUESTION FN ARROW LPAREN RPAREN LBRACKET RBRACKET")
 
 
 @dataclass(slots=True)
@@ -119,7 +122,7 @@ def _begin_line(layout: Layout, scanned: list[Token], index: int, previous: Toke
     token = scanned[index]
     inside = bool(layout.open) and layout.open[-1].kind in NEWLINE_FREE
     following = scanned[index + 1].kind if token.kind != "END" else "END"
-    declares = token.kind in DECLARATION_STARTERS or (token.kind == "FN" and following == "NAME")
+    declares = token.kind in DECLARATION_STARTERS or (token.kind == "FN" and following in ("NAME", "WHERE"))
     assigns = token.kind == "NAME" and following in ("EQUALS", "AUGMENTED")
     if declares:
         _close_down_to(layout, _braces_that_hold(layout, token), token)
@@ -127,8 +130,30 @@ def _begin_line(layout: Layout, scanned: list[Token], index: int, previous: Toke
     elif token.kind in STATEMENT_STARTERS or (inside and assigns):
         _close_down_to(layout, _innermost_brace(layout), token)
         _end_statement(layout, "\n", previous.end, previous.end)
-    elif not inside and previous.kind in STATEMENT_ENDERS and token.kind not in LINE_CONTINUERS:
+    elif not inside and token.kind not in LINE_CONTINUERS and _may_end(layout, previous):
         _end_statement(layout, "\n", previous.end, previous.end)
+
+
+def _may_end(layout: Layout, previous: Token) -> bool:
+    """Whether a statement may end with this token, the last one before a newline.
+
+    A `>` ends a type where it closes type arguments, as in a field `pair: Pair<int, bool>`: where only what types are
+    made of lies between it and the `<` after a name. As an operator it would chain comparisons there.
+    """
+    if previous.kind != "GREATER":
+        return previous.kind in STATEMENT_ENDERS
+    depth = 0
+    angles = 0
+    for index in range(len(layout.tokens) - 1, 0, -1):
+        kind = layout.tokens[index].kind
+        depth += (kind in OPENER_OF) - (kind in CLOSER_OF)
+        if depth < 0 or (depth == 0 and kind not in _TYPE_TOKENS):
+            return False
+        if depth == 0:
+            angles += (kind == "GREATER") - (kind == "LESS")
+            if angles == 0:
+                return layout.tokens[index - 1].kind == "NAME"
+    return False
 
 
 def _innermost_brace(layout: Layout) -> int:
@@ -176,6 +201,8 @@ def _close(layout: Layout, token: Token) -> None:
     if not layout.open or layout.open[-1].kind in ("LBRACE", "FORMAT_OPEN"):
         message = f"`{shown}` closes nothing"
         layout.diagnostics.append(error("TL0103", message, layout.span(token), "no bracket is open here"))
+        if layout.tokens and layout.tokens[-1].kind not in STATEMENT_ENDERS | {"NEWLINE", "LBRACE"}:
+            layout.tokens.append(Token("INVALID", None, token.start, token.end))
         return
     wrong = layout.open[-1]
     right = CLOSER_OF[wrong.kind]
@@ -235,6 +262,7 @@ def _skip_deep(layout: Layout, scanned: list[Token], start: int) -> int:
     token = scanned[start]
     message = f"brackets are nested more than {MAXIMUM_NESTING} deep"
     helps = ["name a part with `let`, or make a function of it"]
+    layout.told.add(token.start)
     layout.diagnostics.append(error("TL0104", message, layout.span(token), helps=helps))
     depth = 0
     for index in range(start, len(scanned)):

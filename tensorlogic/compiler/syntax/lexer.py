@@ -27,7 +27,7 @@ _PATTERN = re.compile(
     | (?P<NAME>{_FIRST}{_WORD}*)
     | (?P<OPERATOR>[(),:\[\]{{}}?;~]|\*\*=?|\.\.\.?|\.|->|[=!<>+\-*@%&|]=|/(?![/*])=?|[=+\-*@%&|<>])
     | (?P<FLOAT>{_DIGITS}(?:\.{_DIGITS}(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)(?!{_WORD}))
-    | (?P<INTEGER>{_DIGITS}(?!{_WORD}))
+    | (?P<INTEGER>{_DIGITS}(?!{_WORD}|\.[0-9]))
     | (?P<STRING>"[^"\\\n]*(?:\\.[^"\\\n]*)*")
     | (?P<DOC>///(?!/)[^\n]*)
     | (?P<LINE_COMMENT>//[^\n]*)

@@ -23,7 +23,7 @@ def parse(source: Source, *, prelude: bool = False) -> tuple[nodes.Module, list[
     """
     scanned = scan(source)
     layout = lay_out(source, scanned.tokens, prelude=prelude)
-    grammar = Grammar(source, scanned.documentation, prelude=prelude)
+    grammar = Grammar(source, scanned.documentation, layout.told, prelude=prelude)
     engine = Engine(tables(), grammar, layout)
     module = engine.run()
     module = replace(module, documentation=scanned.module_documentation)

@@ -69,7 +69,7 @@ def build() -> Tables:
     """Makes the tables, without reading or writing any file."""
     from ply import yacc
 
-    rules = Grammar(Source("", ""), {}, prelude=False)
+    rules = Grammar(Source("", ""), {}, frozenset(), prelude=False)
     parser = yacc.yacc(module=rules, debug=False, write_tables=False, errorlog=yacc.NullLogger())
     count = len(parser.action)
     productions = [(production.name, production.len, production.func or "") for production in parser.productions]

@@ -8,7 +8,7 @@ was skipped. A rule named `p_same_...` passes its one symbol on, and is never ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any, NamedTuple
 
 from tensorlogic.compiler.diagnostics.model import Diagnostic, error
@@ -29,10 +29,14 @@ class Enclosed(NamedTuple):
 
 
 class Rules:
-    """The state of one parse that rules use. `documentation` gives the doc comment before a token by its offset."""
+    """The state of one parse that rules use.
 
-    def __init__(self, source: Source, documentation: dict[int, str], *, prelude: bool) -> None:
+    `documentation` gives the doc comment before a token by its offset, `told` the brackets whose error is told.
+    """
+
+    def __init__(self, source: Source, documentation: dict[int, str], told: Set[int], *, prelude: bool) -> None:
         self.source = source
+        self.told = told
         self.documentation = documentation
         self.prelude = prelude
         self.diagnostics: list[Diagnostic] = []
@@ -70,8 +74,9 @@ class Rules:
         length = item.span.end - item.span.start
         if length <= MAXIMUM_NESTING or not is_nested_deeper(item, MAXIMUM_NESTING):
             return item
-        helps = ["name a part with `let`, or make a function of it"]
-        self.report("TL0104", f"this is nested more than {MAXIMUM_NESTING} deep", item.span, helps=helps)
+        if not any(item.span.start <= offset < item.span.end for offset in self.told):
+            helps = ["name a part with `let`, or make a function of it"]
+            self.report("TL0104", f"this is nested more than {MAXIMUM_NESTING} deep", item.span, helps=helps)
         return nodes.ErrorStatement(item.span)
 
     def p_enclosed(self, p: Symbols) -> Enclosed:
