@@ -51,10 +51,9 @@ class Compiled:
 def check_file(path: Path, options: Options = Options()) -> list[Diagnostic]:
     """All that is to be said of a file: errors, or notes alone where it is right."""
     try:
-        _, diagnostics = _checked(_read(path), path, options)
+        return _checked(_read(path), path, options).diagnostics
     except CompileError as wrong:
         return list(wrong.diagnostics)
-    return diagnostics
 
 
 def compile_file(path: Path, options: Options = Options(), *, print_after: str | None = None) -> Compiled:
@@ -119,7 +118,16 @@ def _prelude() -> tuple[Source, nodes.Module]:
     return source, tree
 
 
-def _checked(source: Source, path: Path | None, options: Options) -> tuple[Program | None, list[Diagnostic]]:
+@dataclass(frozen=True)
+class _Checked:
+    """What checking found: the program where it is right, what is to be said, and the files that were read."""
+
+    program: Program | None
+    diagnostics: list[Diagnostic]
+    sources: tuple[Path, ...]
+
+
+def _checked(source: Source, path: Path | None, options: Options) -> _Checked:
     tree, problems = parse(source)
     prelude = FileModule(PRELUDE, "prelude", *_prelude())
     entry = FileModule(path, "", source, tree)
@@ -127,9 +135,10 @@ def _checked(source: Source, path: Path | None, options: Options) -> tuple[Progr
     graph, wrong = names.load(entry, prelude, root, _parse_file)
     program, found = check_program(graph, source.place or source.name)
     diagnostics = [*problems, *wrong, *found]
+    sources = tuple(f.path for f in graph.files if f.path is not None)
     if any(d.severity == "error" for d in diagnostics):
-        return None, _ordered(diagnostics)
-    return program, diagnostics
+        return _Checked(None, _ordered(diagnostics), sources)
+    return _Checked(program, diagnostics, sources)
 
 
 def _ordered(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
@@ -142,10 +151,10 @@ def _ordered(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
 
 
 def _compiled(source: Source, path: Path | None, options: Options, print_after: str | None) -> Compiled:
-    program, diagnostics = _checked(source, path, options)
-    if program is None:
-        raise CompileError(diagnostics)
-    program = replace(program, strict=options.strict, standalone=options.standalone)
+    checked = _checked(source, path, options)
+    if checked.program is None:
+        raise CompileError(checked.diagnostics)
+    program = replace(checked.program, strict=options.strict, standalone=options.standalone)
     printed = show_program(program) if print_after == "check" else ""
     if options.verify:
         _verify(program, "check")
@@ -162,8 +171,7 @@ def _compiled(source: Source, path: Path | None, options: Options, print_after: 
     if print_after == "packing":
         printed = show_program(program)
     text = mlx.emit(program, _parameters(), __version__, checked=options.checked, alone=options.standalone)
-    sources = (path,) if path is not None else ()
-    return Compiled(text, ir, printed, tuple(diagnostics), sources)
+    return Compiled(text, ir, printed, tuple(checked.diagnostics), checked.sources)
 
 
 def _mapped(program: Program, run: object) -> Program:

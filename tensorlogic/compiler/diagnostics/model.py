@@ -60,4 +60,10 @@ class CompileError(Exception):
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
-        super().__init__("; ".join(f"{d.span or ''} {d.code}: {d.message}".strip() for d in self.diagnostics))
+        super().__init__(*self.diagnostics)
+
+    def __str__(self) -> str:
+        """What `tlc check` prints of them."""
+        from tensorlogic.compiler.diagnostics.render import render_all
+
+        return "\n" + render_all(self.diagnostics)

@@ -1,0 +1,78 @@
+"""The public Python API: programs as modules.
+
+`load("model.tl")` and `compile(text)` give a Python module with an entry for each public function; `check` gives
+diagnostics; `install_importer()` makes `import model` find `model.tl`. A program that is wrong raises `CompileError`,
+whose text is what `tlc check` prints.
+"""
+
+from __future__ import annotations
+
+import builtins
+import linecache
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from tensorlogic.compiler import driver
+from tensorlogic.compiler.diagnostics.model import CompileError, Diagnostic
+
+
+def compile(text: str, name: str = "program", *, strict: bool = False, checked: bool = False) -> ModuleType:
+    """The module made from a program's text.
+
+    With `strict` every operation rounds to its element type; with `checked` indices of gather and scatter that are out
+    of range are reported. Statements become `main(args)`, which nothing calls. Raises CompileError.
+    """
+    options = driver.Options(strict=strict, checked=checked)
+    made = driver.compile_text(text, f"{name}.tl", options)
+    return as_module(made.python, name, f"<compiled {name}.tl>")
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    strict: bool = False,
+    checked: bool = False,
+    root: str | os.PathLike[str] | None = None,
+) -> ModuleType:
+    """The module made from a file. `root` is the folder that its imports may not leave: the file's own by default.
+
+    Raises CompileError, also where the file cannot be read.
+    """
+    file = Path(path)
+    options = driver.Options(strict=strict, checked=checked, root=None if root is None else Path(root))
+    made = driver.compile_file(file, options)
+    return as_module(made.python, file.stem, f"<compiled {file}>")
+
+
+def check(program: str | os.PathLike[str]) -> list[Diagnostic]:
+    """What is wrong with a program, and notes: of a file for a path object, of a text for a string."""
+    if isinstance(program, str):
+        try:
+            return list(driver.compile_text(program).diagnostics)
+        except CompileError as wrong:
+            return list(wrong.diagnostics)
+    return driver.check_file(Path(program))
+
+
+def as_module(python: str, name: str, file: str) -> ModuleType:
+    """Emitted text as a module that is not in `sys.modules`; tracebacks show its lines."""
+    module = ModuleType(name)
+    module.__file__ = file
+    code = builtins.compile(python, file, "exec")
+    linecache.cache[file] = (len(python), None, python.splitlines(keepends=True), file)
+    # Dataclasses look their module up while they are made.
+    earlier = sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        exec(code, module.__dict__)
+    finally:
+        if earlier is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = earlier
+    return module
+
+
+__all__ = ["CompileError", "Diagnostic", "check", "compile", "load"]

@@ -1,0 +1,118 @@
+"""`import model` finds `model.tl`: a finder for Python's import system.
+
+A program found on `sys.path` (or in a package's folder) is compiled once. The module's text is kept in `__pycache__`
+beside it, written whole or not at all, with what it was made from: the compiler, the flags, and the hash of every
+source that was read. Where the folder cannot be written, the text is kept in memory only. The root that imports may not
+leave is the folder in which the program was found.
+
+Raises CompileError from the `import` statement where the program is wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.abc
+import importlib.machinery
+import json
+import linecache
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from tensorlogic.compiler import driver
+from tensorlogic.compiler.fingerprint import fingerprint
+
+_MARK = "# made from: "
+
+
+def install_importer(*, strict: bool = False, checked: bool = False) -> None:
+    """Let `import` find `.tl` files, after Python's own modules. A second call changes the flags."""
+    options = driver.Options(strict=strict, checked=checked)
+    for finder in sys.meta_path:
+        if isinstance(finder, _Finder):
+            finder.options = options
+            return
+    sys.meta_path.append(_Finder(options))
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    def __init__(self, options: driver.Options) -> None:
+        self.options = options
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        name = fullname.rpartition(".")[2]
+        for folder in sys.path if path is None else path:
+            file = Path(folder or ".") / f"{name}.tl"
+            if file.is_file():
+                loader = _Loader(file.resolve(), Path(folder or ".").resolve(), self.options)
+                return importlib.machinery.ModuleSpec(fullname, loader, origin=str(file))
+        return None
+
+
+class _Loader(importlib.abc.Loader):
+    def __init__(self, file: Path, root: Path, options: driver.Options) -> None:
+        self.file, self.root, self.options = file, root, options
+
+    def exec_module(self, module: ModuleType) -> None:
+        text = self._cached()
+        if text is None:
+            made = driver.compile_file(
+                self.file, driver.Options(self.options.strict, self.options.checked, root=self.root)
+            )
+            text = made.python
+            self._keep(text, made.sources)
+        name = f"<compiled {self.file}>"
+        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+        module.__file__ = str(self.file)
+        exec(compile(text, name, "exec"), module.__dict__)
+
+    # --- the cache
+
+    @property
+    def _place(self) -> Path:
+        flags = ("-strict" if self.options.strict else "") + ("-checked" if self.options.checked else "")
+        return self.file.parent / "__pycache__" / f"{self.file.stem}.tl{flags}.py"
+
+    def _key(self, sources: Sequence[str]) -> dict[str, object]:
+        return {
+            "compiler": fingerprint(),
+            "root": str(self.root),
+            "sources": {source: _hash(Path(source)) for source in sources},
+        }
+
+    def _cached(self) -> str | None:
+        """The kept text, where everything that it was made from is as it was."""
+        try:
+            text = self._place.read_text(encoding="utf-8")
+            first, _, rest = text.partition("\n")
+            made_from = json.loads(first.removeprefix(_MARK))
+            if made_from == self._key(list(made_from["sources"])):
+                return rest
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return None
+
+    def _keep(self, text: str, sources: Sequence[Path]) -> None:
+        """Write the text beside the program; a folder that cannot be written is no error."""
+        try:
+            head = _MARK + json.dumps(self._key([str(s) for s in sources]))
+            self._place.parent.mkdir(exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=self._place.parent, prefix=self._place.name)
+            try:
+                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                    file.write(f"{head}\n{text}")
+                os.replace(temporary, self._place)
+            except BaseException:
+                os.unlink(temporary)
+                raise
+        except OSError:
+            return
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
