@@ -104,8 +104,8 @@ def seconds_per_run(
 
 
 def table(summaries: Sequence[Summary]) -> str:
-    """A Markdown table, its columns aligned so that it also reads well in a terminal."""
-    rows = [("", "TensorLogic ms", "MLX by hand ms", "ratio", "quartiles")]
+    """The comparisons as a table."""
+    rows: list[tuple[str, ...]] = [("", "TensorLogic ms", "MLX by hand ms", "ratio", "quartiles")]
     rows += [
         (
             summary.name,
@@ -116,6 +116,11 @@ def table(summaries: Sequence[Summary]) -> str:
         )
         for summary in summaries
     ]
+    return aligned(rows)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, the first row its head, its columns aligned so that it also reads well in a terminal."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [_row(row, widths) for row in rows]
     rule = [f"{'-' * widths[0]}"] + ["-" * (width - 1) + ":" for width in widths[1:]]
@@ -123,9 +128,12 @@ def table(summaries: Sequence[Summary]) -> str:
     return "\n".join(lines)
 
 
-def write_json(path: Path, summaries: Sequence[Summary], facts: Mapping[str, object]) -> None:
-    """`facts` say where the numbers were measured: machine, versions, carried precision."""
-    content = {"facts": dict(facts), "comparisons": [asdict(summary) for summary in summaries]}
+def write_json(
+    path: Path, summaries: Sequence[Summary], facts: Mapping[str, object], **tables: Sequence[Mapping[str, object]]
+) -> None:
+    """`facts` say where the numbers were measured: machine, versions, carried precision; `tables` are further rows."""
+    content: dict[str, object] = {"facts": dict(facts), "comparisons": [asdict(summary) for summary in summaries]}
+    content.update({name: [dict(row) for row in rows] for name, rows in tables.items()})
     path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 

@@ -16,7 +16,6 @@ from tensorlogic._version import __version__
 from tensorlogic.compiler import names
 from tensorlogic.compiler.check.program import check_program
 from tensorlogic.compiler.diagnostics.model import CompileError, Diagnostic, error
-from tensorlogic.compiler.emit import mlx
 from tensorlogic.compiler.ir.core import Function, Program
 from tensorlogic.compiler.ir.printer import show_program
 from tensorlogic.compiler.ir.verifier import verify
@@ -170,6 +169,9 @@ def _compiled(source: Source, path: Path | None, options: Options, print_after: 
         _verify(program, "packing")
     if print_after == "packing":
         printed = show_program(program)
+    # Checking alone does not need the emitter.
+    from tensorlogic.compiler.emit import mlx
+
     text = mlx.emit(program, _parameters(), __version__, checked=options.checked, alone=options.standalone)
     return Compiled(text, ir, printed, tuple(checked.diagnostics), checked.sources)
 

@@ -1,0 +1,91 @@
+"""`make bench`: prints the tables and writes `benchmarks/results.json`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import mlx.core as mx
+
+from benchmarks import compile_time, compute
+from benchmarks.harness import aligned, table, write_json
+from tensorlogic.runtime.device import carried
+
+RESULTS = Path(__file__).parent / "results.json"
+
+
+def facts() -> dict[str, object]:
+    """Where the numbers were measured."""
+    return {
+        "python": platform.python_version(),
+        "mlx": importlib.metadata.version("mlx"),
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "cores": os.cpu_count() or 0,
+        "device": str(mx.default_device()),
+        "carried": str(carried(mx.float16)),
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        return platform.processor()
+    return platform.processor()
+
+
+def main() -> None:
+    where = facts()
+    print(", ".join(f"{name} {value}" for name, value in where.items()), "\n", file=sys.stderr)
+    rows = list(compute.measure())
+    summaries = [row.comparison.summary for row in rows]
+    print("A function's body beside the same written by hand in MLX: medians of 30 pairs, alternating.\n")
+    print(table(summaries), "\n")
+    print("What an entry adds to building the graph (checks and casts), and the largest difference of the results.\n")
+    entries = [("", "entry µs", "body µs", "checks µs", "difference")]
+    entries += [
+        (
+            row.comparison.name,
+            f"{row.entry * 1e6:.1f}",
+            f"{row.body * 1e6:.1f}",
+            f"{(row.entry - row.body) * 1e6:.1f}",
+            f"{row.difference:.1e}",
+        )
+        for row in rows
+    ]
+    print(aligned(entries), "\n")
+    print("The compiler: user time and peak memory of one process, medians of 5.\n")
+    costs = list(compile_time.measure())
+    lines = [("", "lines", "seconds", "ms a line", "MB")]
+    lines += [
+        (
+            f"tlc {cost.command}",
+            f"{cost.lines:,}",
+            f"{cost.seconds:.2f}",
+            f"{cost.seconds / cost.lines * 1e3:.2f}",
+            f"{cost.megabytes:.0f}",
+        )
+        for cost in costs
+    ]
+    print(aligned(lines))
+    write_json(
+        RESULTS,
+        summaries,
+        where,
+        entries=[
+            {"name": r.comparison.name, "entry": r.entry, "body": r.body, "difference": r.difference} for r in rows
+        ],
+        compiler=[asdict(cost) for cost in costs],
+    )
+    print(f"\nwritten to {RESULTS.relative_to(Path.cwd()) if RESULTS.is_relative_to(Path.cwd()) else RESULTS}")
+
+
+if __name__ == "__main__":
+    main()
