@@ -105,7 +105,8 @@ def _name(cx: Context, node: nodes.Name, expected: Type | None) -> Value:
     match symbol:
         case ConstantSymbol():
             return constant_value(cx, cx.world.constant(symbol), node.span, node.name)
-        case FunctionSymbol():
+        case FunctionSymbol() if node.name != "bool" or symbol.module is not cx.world.graph.prelude:
+            # As a value, `bool` is the element type; the prelude's function of this name is only called.
             return cx.add("retype", (), FunctionSymbolType(symbol), node.span)
         case BrokenSymbol():
             raise Failure
