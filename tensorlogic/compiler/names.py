@@ -95,6 +95,7 @@ def load(
     """The graph of everything `entry` reaches. `root` is the wall; None where files may not be imported."""
     loader = _Loader(root, parse)
     loader.declare(prelude)
+    loader.modules[PRELUDE.resolve()] = prelude
     loader.enter(entry)
     return ModuleGraph(entry, prelude, tuple(loader.done)), loader.diagnostics
 

@@ -254,9 +254,10 @@ class StructType(Type):
 
 @dataclass(frozen=True, slots=True)
 class OpaqueType(Type):
-    """`Model`, `Tokenizer`, `KVCache`."""
+    """`Model`, `Tokenizer`, `KVCache`. `element` is the type of a model's floats where it is not float16."""
 
     name: str
+    element: ElementType | None = None
 
     def __str__(self) -> str:
         return self.name

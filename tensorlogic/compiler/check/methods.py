@@ -90,7 +90,7 @@ def call_method(cx: Context, value: Value, name: str, node: nodes.Call, callee: 
             found[parameter] = cx.constant(None, node.span)
     result = method.result
     if result is None:
-        result = TensorType(FLOAT16, Shape(PackVariable(unknown=True), ()))
+        result = TensorType(value.type.element or FLOAT16, Shape(PackVariable(unknown=True), ()))
     operands = (value, *(found[p] for p, _ in method.parameters))
     return cx.add("method", operands, result, node.span, method=name)
 

@@ -23,6 +23,7 @@ from tensorlogic.compiler.types import (
     BoolType,
     DeviceType,
     Element,
+    ElementType,
     ElementTypeType,
     FloatType,
     IntType,
@@ -229,28 +230,24 @@ def _load_model(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
     _script_only(cx, node)
     found = _arguments(node, ("path", "dtype", "dequantize"), 1)
     path = _typed(cx, found["path"], STRING)
-    dtype = "float16"
+    element: ElementType | None = None
     if "dtype" in found:
         written = found["dtype"].value
         value = None if written.span.text == "native" else expressions.check(cx, written)
-        if value is None:
+        named = value.type.element if value is not None and isinstance(value.type, ElementTypeType) else None
+        if not isinstance(named, ElementType) or named.kind != "float":
             _refuse_dtype(written.span)
-        if not isinstance(value.type, ElementTypeType) or value.type.element is None:
-            _refuse_dtype(written.span)
-        dtype = str(value.type.element)
-        if dtype != "float16":
-            _refuse_dtype(written.span)
+        element = None if named == FLOAT16 else named
     dequantize = _typed(cx, found["dequantize"], BoolType()) if "dequantize" in found else cx.constant(False, node.span)
-    return cx.add("load_model", (path, dequantize), OpaqueType("Model"), node.span, dtype=dtype)
+    return cx.add("load_model", (path, dequantize), OpaqueType("Model", element), node.span)
 
 
 def _refuse_dtype(span: Span) -> NoReturn:
     fail(
         "TL2008",
-        "`dtype` of `load_model` in a program is float16",
+        "`dtype` of `load_model` is float16, bfloat16 or float32",
         span,
-        notes=["the types of a program's weights are float16"],
-        helps=["`tensorlogic.runtime.load_model(path, dtype=...)` in Python keeps other float types"],
+        notes=["a program's types say what its weights are, so each has the same float type"],
     )
 
 
@@ -317,7 +314,8 @@ def _bind(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
     holes = tuple(_bound_dim(sizes.get(v.name)) for v in definition.dims)
     if named.type_arguments or named.dims:
         fail("TL2004", "`bind` takes the struct's name alone", named.span)
-    type = StructType(definition, tuple(FLOAT16 for _ in definition.elements), holes)
+    floats = model.type.element if isinstance(model.type, OpaqueType) and model.type.element else FLOAT16
+    type = StructType(definition, tuple(floats for _ in definition.elements), holes)
     operands = (model, prefix, *sizes.values())
     return cx.add("bind", operands, type, node.span, definition=definition, sizes=tuple(sizes))
 

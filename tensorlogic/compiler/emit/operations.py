@@ -23,6 +23,7 @@ from tensorlogic.compiler.types import (
     IntType,
     ListType,
     NoneType,
+    OpaqueType,
     OptionalType,
     StructDefinition,
     StructType,
@@ -433,6 +434,9 @@ def _attribute(o: Operations, operation: Operation, texts: Texts) -> Text:
 def _load_model(o: Operations, operation: Operation, texts: Texts) -> Text:
     path, dequantize = (texts[v].code for v in operation.operands)
     extra = "" if dequantize == "False" else f", dequantize={dequantize}"
+    model = operation.result.type
+    if isinstance(model, OpaqueType) and model.element is not None:
+        extra = f", dtype={string(str(model.element))}{extra}"
     return Text(f"{o.runtime('load_model')}({path}{extra})")
 
 
