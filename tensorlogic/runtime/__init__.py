@@ -36,7 +36,7 @@ _WHERE = {
     "values": ("debug", "dynamic", "item", "numbers", "read_line", "select"),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
-_HELPERS = ("functions", "functions_host", "functions_neural")
+_HELPERS = ("functions", "functions_host", "functions_neural", "functions_shape")
 """Modules all of whose public functions emitted code may call."""
 
 

@@ -15,7 +15,18 @@ from functools import cache
 from pathlib import Path
 
 RUNTIME = Path(__file__).resolve().parent.parent.parent / "runtime"
-FILES = ("errors", "device", "boundary", "functions", "functions_host", "functions_neural", "values", "show", "digits")
+FILES = (
+    "errors",
+    "device",
+    "boundary",
+    "functions",
+    "functions_host",
+    "functions_neural",
+    "functions_shape",
+    "values",
+    "show",
+    "digits",
+)
 """The runtime's files whose functions stand alone: they use MLX, the standard library and each other."""
 STANDARD_LIBRARY = sys.stdlib_module_names
 
