@@ -281,21 +281,38 @@ def solve(equation: Polynomial, variable: Variable) -> tuple[Polynomial, Polynom
 
 
 def show(p: Polynomial) -> str:
-    """The polynomial as a user would write it: `N*K`, `2*N + 1`, `L/2`."""
+    """The polynomial as a user would write it: `N*K`, `2*N + 1`, `L/2`, `(N*N + N)/2`."""
     while shown := {v: q for v in p.variables() if v.definition and (q := quotient(*v.definition)) is not None}:
         p = p.substitute(shown)
     if not p.terms:
         return "0"
-    pieces: list[str] = []
+    # What is divided by the same number stands together: each term alone need not be exact.
+    parts: dict[int, list[tuple[Monomial, int]]] = {}
     for monomial, coefficient in sorted(p.terms.items(), key=_term_order):
-        size = abs(Fraction(coefficient))
-        factors = [v.name if power == 1 else "*".join([v.name] * power) for v, power in monomial]
-        if size.numerator != 1 or not factors:
-            factors.insert(0, str(size.numerator))
-        text = "*".join(factors) + (f"/{size.denominator}" if size.denominator != 1 else "")
-        sign = "-" if coefficient < 0 else "+"
-        pieces.append(f" {sign} {text}" if pieces else (f"-{text}" if sign == "-" else text))
-    return "".join(pieces)
+        number = Fraction(coefficient)
+        parts.setdefault(number.denominator, []).append((monomial, number.numerator))
+    pieces: list[str] = []
+    for denominator, terms in parts.items():
+        if denominator == 1:
+            pieces += [_show_term(*term) for term in terms]
+        elif len(terms) == 1:
+            pieces.append(f"{_show_term(*terms[0])}/{denominator}")
+        else:
+            pieces.append(f"({_joined([_show_term(*term) for term in terms])})/{denominator}")
+    return _joined(sorted(pieces, key=lambda piece: piece.startswith("-")))
+
+
+def _show_term(monomial: Monomial, coefficient: int) -> str:
+    factors = [v.name if power == 1 else "*".join([v.name] * power) for v, power in monomial]
+    if abs(coefficient) != 1 or not factors:
+        factors.insert(0, str(abs(coefficient)))
+    return ("-" if coefficient < 0 else "") + "*".join(factors)
+
+
+def _joined(pieces: list[str]) -> str:
+    """Signed terms as a sum."""
+    first, *rest = pieces
+    return first + "".join(f" - {piece[1:]}" if piece.startswith("-") else f" + {piece}" for piece in rest)
 
 
 def _term_order(item: tuple[Monomial, Number]) -> tuple[bool, int, list[int]]:
