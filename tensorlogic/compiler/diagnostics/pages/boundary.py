@@ -66,4 +66,12 @@ python -c "import mlx.core as mx, model; model.half(mx.zeros((3,), mx.float16))\
         "none is left half written.",
         "tlc run model.tl    # and then Ctrl-C",
     ),
+    "TL5008": Page(
+        "this cannot be converted to a number",
+        "`int` or `float` was given a text that says no number, or `int` a float that is infinite or not a number. The "
+        "message shows the value and the line. Test it before, or give a default where it comes from.",
+        """\
+# model.tl: print(int(args[0]) + 1)
+tlc run model.tl -- three""",
+    ),
 }

@@ -160,4 +160,10 @@ fn doubled(model: Model) -> float16[?S] {
     return w + w
 }""",
     ),
+    "TL3018": Page(
+        "a size may be negative",
+        "The sizes of a tensor that is made are at least 0, and this one is negative or cannot be proved not to be. "
+        "State it at the function, `where k <= N` for a size of `N - k`, or test it before with `if` or `assert`.",
+        "print(zeros([2, -1]))",
+    ),
 }
