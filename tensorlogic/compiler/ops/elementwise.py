@@ -87,13 +87,12 @@ def _lower_floor_div(call: Call) -> Text:
 
 
 def _lower_gelu(call: Call) -> Text:
-    function = "gelu_tanh" if call.types["approximate"] == BoolType(True) else "gelu"
-    return Text(f"{call.names.runtime(function)}({call['x']})")
-
-
-def _gelu(app: Application) -> Type:
-    app.constant_bool("approximate")
-    return app.tensor("x")
+    exact, approximate = (call.names.runtime(name) for name in ("gelu", "gelu_tanh"))
+    match call.types["approximate"]:
+        case BoolType(None):
+            return Text(f"({approximate} if {call['approximate']} else {exact})({call['x']})")
+        case chosen:
+            return Text(f"{approximate if chosen == BoolType(True) else exact}({call['x']})")
 
 
 def _lower_silu(call: Call) -> Text:
@@ -123,7 +122,7 @@ OPS: tuple[Op, ...] = (
     _unary("ceil"),
     _unary("round"),
     _unary("relu", "mx.maximum({x}, 0)"),
-    Op("gelu", _lower_gelu, rule=_gelu, coreml="gelu"),
+    _unary("gelu", _lower_gelu),
     _unary("silu", _lower_silu),
     _unary("softplus", "mx.logaddexp({x}, 0)"),
     Op("isnan", "mx.isnan({x})"),

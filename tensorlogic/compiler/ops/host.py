@@ -7,6 +7,7 @@ leaves the op to run time. `int`, `float` and `bool` of a scalar tensor evaluate
 
 from __future__ import annotations
 
+import json
 import math
 import operator
 from collections.abc import Callable
@@ -147,7 +148,7 @@ def _lower_float(call: Call) -> Text:
         case FloatType():
             return call["x"]
         case StringType():
-            return Text(f"{call.names.runtime('parse_float')}({call['x']}, {call.where!r})")
+            return Text(f"{call.names.runtime('parse_float')}({call['x']}, {json.dumps(call.where)})")
     return Text(f"float({call['x']})")
 
 
@@ -156,8 +157,8 @@ def _lower_int(call: Call) -> Text:
         case FloatType(low, high) if math.isfinite(low) and math.isfinite(high):
             return Text(f"int({call['x']})")
         case FloatType():
-            return Text(f"{call.names.runtime('float_to_int')}({call['x']}, {call.where!r})")
-    return Text(f"{call.names.runtime('parse_int')}({call['x']}, {call.where!r})")
+            return Text(f"{call.names.runtime('float_to_int')}({call['x']}, {json.dumps(call.where)})")
+    return Text(f"{call.names.runtime('parse_int')}({call['x']}, {json.dumps(call.where)})")
 
 
 def _lower_string(call: Call) -> Text:
@@ -197,7 +198,7 @@ _FUNCTIONS = (
 def _lower_item_to_int(call: Call) -> Text:
     if call.tensor("x").element.kind in ("integer", "bool"):
         return Text(f"int({call['x']:atom}.item())")
-    return Text(f"{call.names.runtime('float_to_int')}(float({call['x']:atom}.item()), {call.where!r})")
+    return Text(f"{call.names.runtime('float_to_int')}(float({call['x']:atom}.item()), {json.dumps(call.where)})")
 
 
 _ITEMS = (

@@ -7,6 +7,7 @@ equal calls are equal, whatever the device and the precision in which it carries
 
 from __future__ import annotations
 
+import json
 import math
 from typing import NoReturn
 
@@ -235,7 +236,7 @@ def _fitting(call: Call, name: str) -> str:
     known = type.constant if isinstance(type, IntType | FloatType) else 0
     if element.kind != "float" or (known is not None and not isinstance(element, ElementVariable)):
         return call[name].code
-    return f"{call.names.runtime('fits')}({call[name]}, {call.names.visible_dtype(element)}, {call.where!r})"
+    return f"{call.names.runtime('fits')}({call[name]}, {call.names.visible_dtype(element)}, {json.dumps(call.where)})"
 
 
 def _lower_full(call: Call) -> Text:

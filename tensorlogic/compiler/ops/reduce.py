@@ -59,9 +59,10 @@ def require_items(app: Application, sizes: tuple[Polynomial, ...]) -> None:
     for size in sizes:
 
         def refuse(size: Polynomial = size) -> NoReturn:
+            no_items = "a dim is 0" if size.constant is not None else f"`{size}` may be 0"
             app.demands.fail(
                 "TL3016",
-                f"`{app.op}` of no items has no value: `{size}` may be 0",
+                f"`{app.op}` of no items has no value: {no_items}",
                 app.span,
                 others=[(app["x"].span, str(app["x"].type))],
                 helps=[f"add `where {size} >= 1`"] if size.variables() else [],

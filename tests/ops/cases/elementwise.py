@@ -31,6 +31,8 @@ _UNARY = [
     Case("silu", "silu(x)", {"x": values([-30.0, -1.0, 0.0, 30.0])}),
     Case("gelu", "gelu(x, approximate: true)", {"x": normal(3, 4)}),
     Case("gelu", "gelu(x, true)", {"x": normal(4, dtype="float16")}),
+    Case("gelu", "gelu(x, approximate: a)", {"x": normal(3), "a": host(True)}),
+    Case("gelu", "gelu(x, approximate: a)", {"x": normal(3), "a": host(False)}),
     Case("gelu", "gelu(x)", {"x": uniform(-5, 5, 20, dtype="float16")}),
     Case("neg", "neg(x)", {"x": values([3.0, -0.0])}),
     Case("sign", "sign(x)", {"x": integers(0, 2, 4, dtype="uint32")}),
