@@ -38,11 +38,12 @@ def command(arguments: list[str], file: Path, strict: bool, checked: bool, root:
     compiled = driver.compile_file(file, make_options(root=root, strict=strict, checked=checked))
     assert compiled.python is not None
 
-    from tensorlogic.runtime import script  # here, so that an error in the program is told without loading MLX
+    # Here, so that an error in the program is told without loading MLX.
     from tensorlogic.runtime.errors import TensorLogicError
+    from tensorlogic.runtime.script import run
 
     try:
-        return script.run(compiled.python, str(file), arguments)
+        return run(compiled.python, str(file), arguments)
     except TensorLogicError as problem:
         show_runtime_error(problem)
         return 1

@@ -18,6 +18,7 @@ _WHERE = {
         "instance",
         "integer",
         "items",
+        "made",
         "number",
         "ranked",
         "refuse",

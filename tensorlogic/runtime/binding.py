@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tensorlogic.runtime.carrying import carry
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.models import Model
 
@@ -25,10 +24,10 @@ class Field:
     optional: bool = False
 
 
-def bind(cls: Any, model: Model, prefix: str, fields: Sequence[Field], dims: dict[str, int]) -> Any:
+def bind(cls: Any, model: Model, prefix: str, dims: dict[str, int]) -> Any:
     """An instance of a struct's class. Raises ModelFileError TL4020 for what the model lacks, TL5001 for shapes."""
     missing: list[str] = []
-    values = _values(model, prefix, fields, missing)
+    values = _values(model, prefix, cls.keys(), missing)
     if missing:
         shown = missing[:20] + ([f"and {len(missing) - 20} more"] if len(missing) > 20 else [])
         raise ModelFileError(
@@ -52,7 +51,7 @@ def _field(model: Model, prefix: str, field: Field, missing: list[str]) -> Any:
         return _struct(model, key if key is not None else keys[0], field, missing)
     key = next((k for k in keys if model.has(k)), None)
     if key is not None:
-        return carry(model.get_tensor(key))
+        return model.get_tensor(key)
     if not field.optional:
         missing.append(" or ".join(keys))
     return None
@@ -61,7 +60,7 @@ def _field(model: Model, prefix: str, field: Field, missing: list[str]) -> Any:
 def _struct(model: Model, prefix: str, field: Field, missing: list[str]) -> Any:
     """A struct's instance; None while tensors are missing, since then no instance is made at all."""
     before = len(missing)
-    inner = _values(model, prefix, field.struct.bound_fields(), missing)
+    inner = _values(model, prefix, field.struct.keys(), missing)
     return field.struct(**inner) if len(missing) == before else None
 
 
@@ -80,7 +79,7 @@ def _list(model: Model, keys: list[str], field: Field, missing: list[str]) -> tu
             key = next((k for k in places if model.has(k)), None)
             if key is None:
                 break
-            found.append(carry(model.get_tensor(key)))
+            found.append(model.get_tensor(key))
     if not found and not field.optional:
         missing.append(" or ".join(k.replace("{i}", "0") for k in keys))
     return tuple(found)

@@ -25,8 +25,18 @@ def refuse(where: str, code: str, message: str, *values: object) -> NoReturn:
     raise BoundaryError(code, message.format(*values), where=where)
 
 
-def array(value: Any, name: str, dtype: mx.Dtype, rank: int, declared: str, where: str, *, packed: bool = False) -> Any:
-    """A tensor argument in the precision in which its element type is carried.
+def array(
+    value: Any,
+    name: str,
+    dtype: mx.Dtype,
+    rank: int,
+    declared: str,
+    where: str,
+    *,
+    packed: bool = False,
+    carry: bool = True,
+) -> Any:
+    """A tensor argument in the precision in which its element type is carried, or as it is without `carry`.
 
     `rank` is the exact number of dims, or `-(k + 1)` for at least k. With `packed`, a packed weight stays as it is.
     Raises BoundaryError TL5001 for another rank, TL5002 for another element type, TL5004 for values that become `inf`.
@@ -41,7 +51,7 @@ def array(value: Any, name: str, dtype: mx.Dtype, rank: int, declared: str, wher
     elif value.dtype != dtype:
         refuse(where, "TL5002", "`{}` is {}, not {}", name, _shown(value), declared)
     value = _ranked_argument(value, name, rank, declared, where)
-    kept = carried(dtype)
+    kept = carried(dtype) if carry else dtype
     return value if kept == value.dtype else value.astype(kept)
 
 
@@ -186,6 +196,14 @@ def fits(value: float, dtype: mx.Dtype, where: str) -> float:
         change = "inf" if size >= largest else "0"
         refuse(where, "TL5004", "{} would become {} in {}", value, change, _short(dtype))
     return value
+
+
+def made(cls: type, **values: Any) -> Any:
+    """A struct whose fields the compiler has proved: nothing is checked again."""
+    instance: Any = object.__new__(cls)
+    for name, value in values.items():
+        object.__setattr__(instance, name, value)
+    return instance
 
 
 def set_fields(made: object, names: tuple[str, ...], values: tuple[Any, ...]) -> None:

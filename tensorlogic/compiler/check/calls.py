@@ -343,8 +343,11 @@ def make_struct(cx: Context, symbol: StructSymbol, written: list[Written], node:
     operands = binder.bind(givens)
     binder.elements.update({e: (FLOAT16, givens[0]) for e in definition.elements if e not in binder.elements})
     type = substitute(signature.result, binder.substitution)
-    names = tuple(p.name for p in signature.parameters)
-    return cx.add("struct", tuple(operands), type, node.span, definition=definition, names=names)
+    assert isinstance(type, StructType)
+    names = (*definition.fields, *(v.name for v in definition.dims))
+    sizes = tuple(cx.number(d, node.span) for d in type.dims)
+    fields = tuple(operands[: len(definition.fields)])
+    return cx.add("struct", (*fields, *sizes), type, node.span, definition=definition, names=names)
 
 
 # --- function values

@@ -36,6 +36,7 @@ def accept(o: Operations, t: Type, value: Text, name: str, where: str, *, packed
             rank = str(count) if shape.pack is None else f"-{count + 1}"
             keep = ", packed=True" if packed and not o.module.standalone else ""
             dtype = _declared(o, element)
+            keep += ", carry=False" if o.module.strict else ""
             arguments = f"{value.code}, {quoted}, {dtype}, {rank}, {string(str(t))}, {place}{keep}"
             return Text(f"{o.runtime('array')}({arguments})")
         case IntType():

@@ -271,7 +271,7 @@ def _short_head(lines: list[str]) -> list[str]:
 
 def emit(program: Program, parameters: dict[str, tuple[str, ...]], version: str, *, checked: bool, alone: bool) -> str:
     """The module's text. `parameters` names the operands of each op, by its name in the table."""
-    names = ModuleNames(standalone=alone, checked=checked)
+    names = ModuleNames(standalone=alone, checked=checked, strict=program.strict)
     if alone:
         _refuse_models(program)
     return Emitter(program, parameters, version, names).emit()

@@ -46,6 +46,7 @@ class ModuleNames:
     runtime_functions: set[str] = field(default_factory=set)
     standalone: bool = False
     checked: bool = False
+    strict: bool = False
 
 
 @dataclass
@@ -202,9 +203,12 @@ def _host_item(o: Operations, operation: Operation, texts: Texts) -> Text:
 
 
 def _struct(o: Operations, operation: Operation, texts: Texts) -> Text:
-    names = operation.attributes["names"]
+    names, definition = operation.attributes["names"], operation.attributes["definition"]
     pairs = [f"{n}={texts[v].code}" for n, v in zip(names, operation.operands, strict=True)]
-    return Text(f"{o.hint_name(operation.attributes['definition'])}({', '.join(pairs)})")
+    assert isinstance(operation.result.type, StructType)
+    for variable, element in zip(definition.elements, operation.result.type.elements, strict=True):
+        pairs.append(f"{variable.name}={o.visible_dtype(element)}")
+    return Text(f"{o.runtime('made')}({o.hint_name(definition)}, {', '.join(pairs)})")
 
 
 def _field(o: Operations, operation: Operation, texts: Texts) -> Text:
@@ -422,7 +426,7 @@ def _method(o: Operations, operation: Operation, texts: Texts) -> Text:
         codes.pop()
     method = operation.attributes["method"]
     text = f"{receiver:atom}.{method}({', '.join(codes)})"
-    if method == "get_tensor":
+    if method == "get_tensor" and not o.module.strict:
         text = f"{o.runtime('carry')}({text})"
     return Text(text)
 

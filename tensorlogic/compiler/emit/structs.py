@@ -102,13 +102,17 @@ def _bind_lines(emitter: Emitter, definition: StructDefinition, own: str) -> lis
     rows = [_row(emitter, name, t, definition.keys[name]) for name, t in definition.fields.items()]
     return [
         "",
+        "    @staticmethod",
+        "    def keys() -> tuple[tl.Field, ...]:",
+        f'        """Where a model file holds the fields of a `{definition.name}`."""',
+        "        return (",
+        *(f"            {row}," for row in rows),
+        "        )",
+        "",
         "    @classmethod",
         f'    def bind(cls, model: tl.Model, prefix: str = "", **dims: int) -> {own}:',
         f'        """A `{definition.name}` filled from a model by its keys below `prefix`; dims by name."""',
-        "        fields = (",
-        *(f"            {row}," for row in rows),
-        "        )",
-        "        return tl.bind(cls, model, prefix, fields, dims)",
+        "        return tl.bind(cls, model, prefix, dims)",
     ]
 
 
@@ -120,4 +124,6 @@ def _row(emitter: Emitter, name: str, t: Type, keys: tuple[str, ...]) -> str:
         inner = inner.item
     kind = emitter.names.structs[inner.definition] if isinstance(inner, StructType) else "None"
     quoted = f"({', '.join(string(k) for k in keys)},)"
-    return f"tl.Field({string(name)}, {quoted}, struct={kind}, listed={listed}, optional={optional})"
+    extra = "" if kind == "None" else f", struct={kind}"
+    extra += (", listed=True" if listed else "") + (", optional=True" if optional else "")
+    return f"tl.Field({string(name)}, {quoted}{extra})"

@@ -1,0 +1,180 @@
+"""Programs from Python: `load`, `compile`, `check`, and `import model`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import mlx.core as mx
+import pytest
+
+import tensorlogic
+from tensorlogic import importer
+from tensorlogic.compiler import driver
+
+LINEAR = """\
+fn forward(input: float16[N, D_in], weights: float16[D_in, D_out], bias: float16[D_out]) -> float16[N, D_out] {
+    let output = input @ weights
+    return output + bias
+}
+"""
+
+
+def ones(*shape: int) -> mx.array:
+    return mx.ones(shape, mx.float16)
+
+
+def test_compiled_text_is_a_module_of_entries() -> None:
+    module = tensorlogic.compile(LINEAR)
+    result = module.forward(ones(2, 3), ones(3, 4), ones(4))
+    assert result.dtype == mx.float16
+    assert result.tolist() == [[4.0] * 4] * 2
+    assert module.__name__ not in sys.modules
+
+
+def test_the_docstring_states_the_shapes() -> None:
+    documentation = tensorlogic.compile(LINEAR).forward.__doc__
+    assert "input: float16[N, D_in]" in documentation
+    assert "Returns: float16[N, D_out]" in documentation
+
+
+def test_a_wrong_program_raises_what_check_prints() -> None:
+    wrong = LINEAR.replace("input @ weights", "weights @ input")
+    with pytest.raises(tensorlogic.CompileError, match="TL3001") as raised:
+        tensorlogic.compile(wrong, "wrong")
+    assert "wrong.tl:2" in str(raised.value)
+    assert [d.code for d in tensorlogic.check(wrong)] == ["TL3001"]
+    assert tensorlogic.check(LINEAR) == []
+
+
+def test_a_wrong_shape_says_which_argument_and_by_whom() -> None:
+    forward = tensorlogic.compile(LINEAR, "model").forward
+    with pytest.raises(tensorlogic.TensorLogicError) as raised:
+        forward(ones(2, 3), ones(5, 4), ones(4))
+    said = str(raised.value)
+    assert all(word in said for word in ("model.tl:1", "`weights`", "`D_in`", "`input`", "5", "3")), said
+
+
+def test_load_reads_files_and_their_imports(tmp_path: Path) -> None:
+    (tmp_path / "parts.tl").write_text("fn twice(x: float16[N]) -> float16[N] { return x + x }\n")
+    (tmp_path / "model.tl").write_text(
+        'from "parts.tl" import twice\nfn four(x: float16[N]) -> float16[N] { return twice(twice(x)) }\n'
+    )
+    module = tensorlogic.load(tmp_path / "model.tl")
+    assert module.four(ones(2)).tolist() == [4.0, 4.0]
+    assert tensorlogic.check(tmp_path / "model.tl") == []
+    with pytest.raises(tensorlogic.CompileError, match="cannot read"):
+        tensorlogic.load(tmp_path / "absent.tl")
+
+
+def test_strict_rounds_after_every_operation() -> None:
+    text = "fn f(x: float16[N]) -> float16[N] { return (x + 1) - 1 }"
+    tiny = mx.array([1e-4], dtype=mx.float16)
+    assert tensorlogic.compile(text, strict=True).f(tiny).tolist() == [0.0]
+
+
+# --- the importer
+
+
+@pytest.fixture
+def importing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    before = list(sys.meta_path)
+    loaded = set(sys.modules)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    tensorlogic.install_importer()
+    yield tmp_path
+    sys.meta_path[:] = before
+    for name in set(sys.modules) - loaded:
+        del sys.modules[name]
+
+
+def test_import_finds_a_program_and_keeps_what_it_made(importing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (importing / "kept_model.tl").write_text(LINEAR)
+    kept_model = import_module("kept_model")
+
+    assert kept_model.forward(ones(1, 2), ones(2, 1), ones(1)).tolist() == [[3.0]]
+    kept = importing / "__pycache__" / "kept_model.tl.py"
+    assert "def forward" in kept.read_text()
+    del sys.modules["kept_model"]
+
+    def not_again(*_: object, **__: object) -> driver.Compiled:
+        raise AssertionError("compiled a second time")
+
+    monkeypatch.setattr(driver, "compile_file", not_again)
+    again = import_module("kept_model")
+
+    assert again.forward(ones(1, 2), ones(2, 1), ones(1)).tolist() == [[3.0]]
+
+
+def test_a_change_in_any_source_compiles_anew(importing: Path) -> None:
+    part = importing / "changing_part.tl"
+    part.write_text("fn g(x: float16[N]) -> float16[N] { return x + 1 }\n")
+    (importing / "changing.tl").write_text(
+        'from "changing_part.tl" import g\nfn f(x: float16[N]) -> float16[N] { return g(x) }\n'
+    )
+    changing = import_module("changing")
+
+    assert changing.f(ones(1)).tolist() == [2.0]
+    part.write_text("fn g(x: float16[N]) -> float16[N] { return x + 2 }\n")
+    del sys.modules["changing"]
+    changed = import_module("changing")
+
+    assert changed.f(ones(1)).tolist() == [3.0]
+
+
+def test_a_broken_cache_is_no_cache(importing: Path) -> None:
+    (importing / "spoiled.tl").write_text(LINEAR)
+    (importing / "__pycache__").mkdir()
+    (importing / "__pycache__" / "spoiled.tl.py").write_bytes(b"\xff\x00 not text")
+    spoiled = import_module("spoiled")
+
+    assert spoiled.forward(ones(1, 2), ones(2, 1), ones(1)).tolist() == [[3.0]]
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(importing: Path) -> None:
+    (importing / "unkept.tl").write_text(LINEAR)
+    (importing / "__pycache__").write_text("a file where the folder would be")
+    unkept = import_module("unkept")
+
+    assert unkept.forward(ones(1, 2), ones(2, 1), ones(1)).tolist() == [[3.0]]
+
+
+def test_the_root_is_the_path_entry(importing: Path) -> None:
+    (importing / "outside.tl").write_text('from "../x.tl" import f\n')
+    with pytest.raises(tensorlogic.CompileError, match="leaves the project's root"):
+        __import__("outside")
+
+
+def test_python_modules_come_first(importing: Path) -> None:
+    (importing / "json.tl").write_text(LINEAR)
+    import json
+
+    assert not hasattr(json, "forward")
+
+
+def test_a_second_installation_changes_the_flags(importing: Path) -> None:
+    tensorlogic.install_importer(strict=True)
+    finders = [f for f in sys.meta_path if isinstance(f, importer._Finder)]
+    assert [f.options.strict for f in finders] == [True]
+
+
+def test_a_compiled_module_is_imported_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "model.tl").write_text(LINEAR)
+    command = [sys.executable, "-m", "tensorlogic", "compile", "model.tl"]
+    here = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, env=here)
+    script = (
+        "import mlx.core as mx, model; print(model.forward(*(mx.ones(s, mx.float16) for s in ((1, 2), (2, 1), (1,)))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=here,
+    )
+    assert "3" in done.stdout, done.stderr
