@@ -1,0 +1,158 @@
+"""The op table's entries for layers of neural networks, and how they become MLX.
+
+MLX's own fused operations are called directly wherever all they need is known while compiling; the runtime's functions
+of the same name do the rest. Weights have PyTorch's order of dims and are turned into MLX's by a view. Weights of
+`linear` and `embedding` may be packed.
+"""
+
+from __future__ import annotations
+
+from tensorlogic.compiler.ops import neural_rules
+from tensorlogic.compiler.ops.lowering import PRODUCT, SUM, Call, Text
+from tensorlogic.compiler.ops.shape import indexed
+from tensorlogic.compiler.ops.shape_rules import same_shape_along_axis
+from tensorlogic.compiler.ops.table import Op
+from tensorlogic.compiler.types import BoolType, ElementVariable, FloatType, IntType, NoneType
+
+
+def _given(call: Call, name: str) -> bool:
+    return not isinstance(call.types[name], NoneType)
+
+
+# --- linear layers
+
+
+def _lower_linear(call: Call) -> Text:
+    x, weight = call["x"], call["weight"]
+    if "weight" in call.packed:
+        product = Text(f"{call.names.runtime('matmul')}({x}, {weight}, transpose=True)")
+    else:
+        product = Text(f"{x.within(PRODUCT)} @ {weight:atom}.T", PRODUCT)
+    if not _given(call, "bias"):
+        return product
+    return Text(f"{product.within(SUM)} + {call['bias'].within(PRODUCT)}", SUM)
+
+
+def _lower_embedding(call: Call) -> Text:
+    ids, weight = call["ids"].code, call["weight"]
+    if "weight" not in call.packed:
+        return indexed(call, "take", weight.code, ids, "0")
+    if call.checked:
+        ids = f"{call.names.runtime('require_ids')}({ids}, {weight:atom}.shape[0], {call.where!r})"
+    element = call.tensor("weight").element
+    dtype = "" if isinstance(element, ElementVariable) else f", {call.names.dtype(element)}"
+    return Text(f"{call.names.runtime('embedding')}({ids}, {weight}{dtype})")
+
+
+# --- norms
+
+
+def _lower_layer_norm(call: Call) -> Text:
+    return Text(f"mx.fast.layer_norm({call['x']}, {call['weight']}, {call['bias']}, {call['eps']})")
+
+
+def _lower_batch_norm(call: Call) -> Text:
+    operands = ", ".join(call[name].code for name in ("x", "mean", "variance", "weight", "bias", "eps"))
+    return Text(f"{call.names.runtime('batch_norm')}({operands})")
+
+
+# --- convolution and pooling
+
+
+def _with_bias(call: Call, product: str) -> Text:
+    return Text(f"{product} + {call['bias'].within(PRODUCT)}", SUM) if _given(call, "bias") else Text(product)
+
+
+def _windows(call: Call) -> str:
+    """The numbers of a convolution that are not MLX's defaults."""
+    given = [(name, least) for name, least in (("stride", 1), ("padding", 0), ("dilation", 1), ("groups", 1))]
+    return "".join(f", {name}={_pair(call, name)}" for name, least in given if call.constant_int(name) != least)
+
+
+def _pair(call: Call, name: str) -> str:
+    """A pair of ints is a list in emitted code; MLX takes tuples only."""
+    return call[name].code if isinstance(call.types[name], IntType) else f"tuple({call[name]})"
+
+
+def _lower_conv1d(call: Call) -> Text:
+    return _with_bias(call, f"mx.conv1d({call['x']}, {call['weight']:atom}.swapaxes(1, 2){_windows(call)})")
+
+
+def _lower_conv2d(call: Call) -> Text:
+    return _with_bias(call, f"mx.conv2d({call['x']}, {call['weight']:atom}.transpose(0, 2, 3, 1){_windows(call)})")
+
+
+def _lower_pool(function: str, call: Call) -> Text:
+    kernel, padding = _both(call, "kernel"), _both(call, "padding")
+    stride = _both(call, "stride") if _given(call, "stride") else kernel
+    return Text(f"{call.names.runtime(function)}({call['x']}, {kernel}, {stride}, {padding})")
+
+
+def _both(call: Call, name: str) -> str:
+    """A number for each spatial dim."""
+    if not isinstance(call.types[name], IntType):
+        return call[name].code
+    return f"({call[name]}, {call[name]})"
+
+
+# --- attention, rotary positions, dropout
+
+
+def _scale(call: Call) -> str | None:
+    """The factor of the scores; None where only run time knows it."""
+    if _given(call, "scale"):
+        return call["scale"].code if isinstance(call.types["scale"], FloatType) else None
+    width = call.tensor("q").shape.dims[-1].constant
+    return repr(width**-0.5) if width else None
+
+
+def _lower_attention(call: Call) -> Text:
+    causal, scale = call.types["causal"], _scale(call)
+    known = isinstance(causal, BoolType) and causal.constant is not None and scale is not None
+    operands = f"{call['q']}, {call['k']}, {call['v']}"
+    if not known or (causal == BoolType(True) and _given(call, "mask")):
+        return Text(f"{call.names.runtime('attention')}({operands}, {call['scale']}, {call['mask']}, {call['causal']})")
+    mask = '"causal"' if causal == BoolType(True) else call["mask"].code
+    suffix = "" if mask == "None" else f", mask={mask}"
+    return Text(f"mx.fast.scaled_dot_product_attention({operands}, scale={scale}{suffix})")
+
+
+def _lower_rope(call: Call) -> Text:
+    shape = call.tensor("x").shape
+    width = call["dims"].code if _given(call, "dims") else str(shape.dims[-1].constant)
+    if len(shape.dims) < 3 or width == "None":
+        names = ("x", "offset", "base", "traditional", "scale", "dims")
+        return Text(f"{call.names.runtime('rope')}({', '.join(call[name].code for name in names)})")
+    named = ", ".join(f"{name}={call[name]}" for name in ("traditional", "base", "scale", "offset"))
+    return Text(f"mx.fast.rope({call['x']}, {width}, {named})")
+
+
+def _lower_dropout(call: Call) -> Text:
+    rate = call.types["rate"]
+    if isinstance(rate, FloatType) and rate.constant == 0:
+        return call["x"]
+    return Text(f"{call.names.runtime('dropout')}({call['x']}, {call['rate']}, {call['key']})")
+
+
+def _lower_log_softmax(call: Call) -> Text:
+    return Text(f"{call.names.runtime('log_softmax')}({call['x']}, {call['axis']})")
+
+
+_WEIGHT = frozenset({"weight"})
+
+OPS: tuple[Op, ...] = (
+    Op("softmax", "mx.softmax({x}, {axis}, precise=True)", rule=same_shape_along_axis, coreml="softmax"),
+    Op("log_softmax", _lower_log_softmax, rule=same_shape_along_axis),
+    Op("layer_norm", _lower_layer_norm, coreml="layer_norm"),
+    Op("rms_norm", "mx.fast.rms_norm({x}, {weight}, {eps})"),
+    Op("batch_norm", _lower_batch_norm, coreml="batch_norm"),
+    Op("linear", _lower_linear, packed=_WEIGHT, coreml="linear"),
+    Op("embedding", _lower_embedding, packed=_WEIGHT, coreml="gather"),
+    Op("conv1d", _lower_conv1d, rule=neural_rules.conv1d, coreml="conv"),
+    Op("conv2d", _lower_conv2d, rule=neural_rules.conv2d, coreml="conv"),
+    Op("max_pool2d", lambda call: _lower_pool("max_pool", call), rule=neural_rules.pool2d, coreml="max_pool"),
+    Op("avg_pool2d", lambda call: _lower_pool("avg_pool", call), rule=neural_rules.pool2d, coreml="avg_pool"),
+    Op("dropout", _lower_dropout, rule=neural_rules.dropout),
+    Op("attention", _lower_attention, rule=neural_rules.attention, coreml="scaled_dot_product_attention"),
+    Op("rope", _lower_rope, rule=neural_rules.rope),
+)

@@ -1,0 +1,327 @@
+"""Shapes of the layers that a signature cannot say: convolution, pooling, masks of attention, rotary positions.
+
+Takes operands that fit their declared types already, and sizes as host ints. Promises the exact shape of the result:
+a window of size k with stride s over a padded length L stands at `floor((L - k) / s) + 1` places, which for a symbolic
+L is given where the division can be proved to leave one remainder, whatever the size. Refuses (TL3012) where it cannot,
+with the clause that would help; demands that every window fits (TL3018).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+from tensorlogic.compiler.dims import HOLE, ONE, Polynomial
+from tensorlogic.compiler.ops.broadcast import labels, name_of
+from tensorlogic.compiler.ops.rule import Application
+from tensorlogic.compiler.ops.shape_rules import require_at_least
+from tensorlogic.compiler.types import BoolType, FloatType, IntType, Shape, TensorType, Type
+
+# --- windows
+
+
+@dataclass(frozen=True, slots=True)
+class _Windows:
+    """How windows of an op go over one dim of `x`. Each number is at least what makes sense for it."""
+
+    kernel: Polynomial
+    stride: Polynomial
+    padding: Polynomial
+    dilation: Polynomial
+
+    @property
+    def reach(self) -> Polynomial:
+        """The items from a window's first to its last."""
+        return self.dilation * (self.kernel - 1) + 1
+
+
+class _NotProved(Exception):
+    """A demand that was only tried."""
+
+
+def _places(app: Application, size: Polynomial, windows: _Windows) -> Polynomial:
+    """At how many places a window stands over a dim."""
+    padded = size + windows.padding * 2
+
+    def refuse() -> NoReturn:
+        app.demands.fail(
+            "TL3018",
+            f"`{app.op}`: a window of {windows.reach} does not provably fit into {padded}",
+            app.span,
+            others=labels([app["x"]]),
+            helps=[f"add `where {windows.reach} <= {padded}`"] if size.variables() else [],
+        )
+
+    message = f"`{app.op}` of {name_of(app['x'])}: {{0}} items, with padding, are less than a window of {{1}}"
+    app.demands.require_nonnegative(padded, windows.reach, app.span, message, refuse)
+    moved = padded - windows.reach
+    if windows.stride != ONE and (moved.unknown or windows.stride.unknown):
+        return Polynomial.of(HOLE)
+    return _floor(app, moved, windows.stride) + 1
+
+
+def _floor(app: Application, length: Polynomial, stride: Polynomial) -> Polynomial:
+    """`floor(length / stride)`, where `length` is at least 0 and neither is left to run time."""
+    if stride == ONE:
+        return length
+    if length.constant is not None and stride.constant is not None:
+        return Polynomial.of(length.constant // stride.constant)
+    for rest in range(min(stride.constant or 1, 64)):
+        exact = _proved_quotient(app, length - rest, stride)
+        if exact is not None:
+            return exact
+    app.demands.fail(
+        "TL3012",
+        f"`{app.op}` moves its window by {stride} over {length}: cannot tell what remains",
+        app.span,
+        others=labels([app["x"]]),
+        helps=[f"add `where {length} % {stride} == 0`"],
+    )
+
+
+def _proved_quotient(app: Application, p: Polynomial, q: Polynomial) -> Polynomial | None:
+    """`p / q` where it is provably exact; nothing is demanded, since neither has an unknown."""
+
+    def refuse() -> NoReturn:
+        raise _NotProved
+
+    try:
+        return app.demands.require_divisible(p, q, app.span, "", refuse)
+    except _NotProved:
+        return None
+
+
+def _pair(app: Application, name: str, least: int) -> tuple[Polynomial, Polynomial]:
+    """One number for both spatial dims, or one for each."""
+    argument = app[name]
+    if isinstance(argument.type, IntType):
+        number = require_at_least(app, name, least)
+        return number, number
+    numbers = app.sizes(name)
+    if len(numbers) != 2:
+        app.demands.fail("TL2001", f"`{name}` of `{app.op}` is an int or a pair of ints", argument.span)
+    first, second = (_at_least(app, name, number, least) for number in numbers)
+    return first, second
+
+
+def _at_least(app: Application, name: str, number: Polynomial, least: int) -> Polynomial:
+    argument = app[name]
+
+    def refuse() -> NoReturn:
+        app.demands.fail("TL3018", f"`{name}` of `{app.op}` is at least {least}, not {number}", argument.span)
+
+    message = f"a number in `{name}` of `{app.op}` is {{0}}: it must be at least {{1}}"
+    app.demands.require_nonnegative(number, Polynomial.of(least), argument.span, message, refuse)
+    return number
+
+
+# --- convolution
+
+
+def conv1d(app: Application) -> Type:
+    """`[N, L', O]`."""
+    x, weight = app.tensor("x"), app.tensor("weight")
+    n, length, _ = x.shape.dims
+    outputs, _, kernel = weight.shape.dims
+    _require_groups(app, x, weight)
+    numbers = (require_at_least(app, name, least) for name, least in _LEAST)
+    return TensorType(x.element, Shape(None, (n, _places(app, length, _Windows(kernel, *numbers)), outputs)))
+
+
+def conv2d(app: Application) -> Type:
+    """`[N, H', W', O]`."""
+    x, weight = app.tensor("x"), app.tensor("weight")
+    n, height, width, _ = x.shape.dims
+    outputs, _, *kernel = weight.shape.dims
+    _require_groups(app, x, weight)
+    by_dim = zip(*(_pair(app, name, least) for name, least in _LEAST), strict=True)
+    rows, columns = (
+        _places(app, size, _Windows(k, *numbers))
+        for size, k, numbers in zip((height, width), kernel, by_dim, strict=True)
+    )
+    return TensorType(x.element, Shape(None, (n, rows, columns, outputs)))
+
+
+_LEAST = (("stride", 1), ("padding", 0), ("dilation", 1))
+"""The numbers of a convolution besides its kernel, and the least that each can be."""
+
+
+def _require_groups(app: Application, x: TensorType, weight: TensorType) -> None:
+    """The channels of `x` and the outputs are dealt out to the groups evenly."""
+    groups = require_at_least(app, "groups", 1)
+    channels, outputs, own = x.shape.dims[-1], weight.shape.dims[0], weight.shape.dims[1]
+
+    def refuse() -> NoReturn:
+        in_groups = "" if groups == ONE else f", {groups} groups of it make {own * groups}"
+        app.demands.fail(
+            "TL3003",
+            f"`weight` of `{app.op}` takes {own} channels{in_groups}, `x` has {channels}",
+            app.span,
+            others=labels([app["x"], app["weight"]]),
+            notes=["`x` has its channels last, `weight` is [outputs, channels of a group, kernel...]"],
+        )
+
+    def refuse_outputs() -> NoReturn:
+        app.demands.fail(
+            "TL3012",
+            f"cannot prove that {outputs} outputs of `{app.op}` are dealt out to {groups} groups evenly",
+            app.span,
+            others=labels([app["weight"]]),
+            helps=[f"add `where {outputs} % {groups} == 0`"] if outputs.variables() or groups.variables() else [],
+        )
+
+    message = f"`weight` of `{app.op}` takes {{0}} channels, with all groups; `x` has {{1}}"
+    app.demands.require_equal(own * groups, channels, app.span, message, refuse)
+    if groups != ONE:
+        message = f"{{0}} outputs of `{app.op}` are not divisible by {{1}} groups"
+        app.demands.require_divisible(outputs, groups, app.span, message, refuse_outputs)
+
+
+# --- pooling
+
+
+def pool2d(app: Application) -> Type:
+    """`[N, H', W', C]`. Without a stride the windows stand side by side."""
+    x = app.tensor("x")
+    n, height, width, channels = x.shape.dims
+    kernel = _pair(app, "kernel", 1)
+    stride = _pair(app, "stride", 1) if app.given("stride") else kernel
+    padding = _pair(app, "padding", 0)
+    sizes: list[Polynomial] = []
+    for size, k, s, p in zip((height, width), kernel, stride, padding, strict=True):
+        _require_half(app, k, p)
+        sizes.append(_places(app, size, _Windows(k, s, p, ONE)))
+    return TensorType(x.element, Shape(None, (n, *sizes, channels)))
+
+
+def _require_half(app: Application, kernel: Polynomial, padding: Polynomial) -> None:
+    """A window that lies in the padding alone would hold nothing."""
+
+    def refuse() -> NoReturn:
+        app.demands.fail(
+            "TL3018",
+            f"`padding` of `{app.op}` is {padding}: it is at most half of the kernel, which is {kernel}",
+            app["padding"].span,
+        )
+
+    message = f"`{app.op}` with a kernel of {{0}}: twice its padding, {{1}}, is more than that"
+    app.demands.require_nonnegative(kernel, padding * 2, app["padding"].span, message, refuse)
+
+
+# --- attention
+
+
+def attention(app: Application) -> Type:
+    """`[B, H, L, E]`; a mask broadcasts to the scores, `[B, H, L, S]`."""
+    q, k, v = (app.tensor(name) for name in ("q", "k", "v"))
+    batch, heads, queries, _ = q.shape.dims
+    keys = k.shape.dims[2]
+    if app["causal"].type != BoolType(False):
+        _require_past(app, queries, keys)
+    if app.given("mask"):
+        _check_mask(app, q, (batch, heads, queries, keys))
+    return TensorType(q.element, Shape(None, (batch, heads, queries, v.shape.dims[-1])))
+
+
+def _require_past(app: Application, queries: Polynomial, keys: Polynomial) -> None:
+    """The last query sees the last key, so with fewer keys than queries the first queries would see none."""
+
+    def refuse() -> NoReturn:
+        app.demands.fail(
+            "TL3018",
+            f"causal attention needs at least as many keys as queries: cannot prove {queries} <= {keys}",
+            app.span,
+            others=labels([app["q"], app["k"]]),
+            helps=[f"add `where {queries} <= {keys}`"] if queries.variables() or keys.variables() else [],
+        )
+
+    message = "causal attention needs at least as many keys as queries: {0} keys, {1} queries"
+    app.demands.require_nonnegative(keys, queries, app.span, message, refuse)
+
+
+def _check_mask(app: Application, q: TensorType, scores: tuple[Polynomial, ...]) -> None:
+    mask = app.tensor("mask")
+    argument = app["mask"]
+    if mask.element.kind != "bool" and mask.element != q.element:
+        app.demands.fail(
+            "TL2002",
+            f"`mask` of `attention` is bool, or {q.element} to be added to the scores; not {mask.element}",
+            argument.span,
+            str(mask),
+        )
+    if mask.shape.pack is not None or len(mask.shape.dims) > 4:
+        app.demands.fail(
+            "TL3005",
+            f"`mask` of `attention` broadcasts to {Shape(None, scores)}: it has at most four dims",
+            argument.span,
+            str(mask),
+        )
+    for axis in range(-len(mask.shape.dims), 0):
+        _require_score(app, mask.shape.dims[axis], scores, axis)
+
+
+def _require_score(app: Application, size: Polynomial, scores: tuple[Polynomial, ...], axis: int) -> None:
+    if app.demands.provably_equal(size, ONE):
+        return
+
+    def refuse() -> NoReturn:
+        app.demands.fail(
+            "TL3002",
+            f"`mask` of `attention` broadcasts to {Shape(None, scores)}: at axis {axis}, {size} is not {scores[axis]}",
+            app["mask"].span,
+            others=labels([app["q"], app["k"], app["mask"]]),
+        )
+
+    message = f"`mask` of `attention` at axis {axis}: {{0}} is not {{1}}"
+    app.demands.require_equal(size, scores[axis], app["mask"].span, message, refuse)
+
+
+# --- rotary positions, dropout
+
+
+def rope(app: Application) -> Type:
+    """The type of `x`; the dims that are rotated are pairs."""
+    x = app.tensor("x")
+    width = x.shape.dims[-1]
+    rotated = require_at_least(app, "dims", 2) if app.given("dims") else width
+    argument = app["dims"] if app.given("dims") else app["x"]
+
+    def refuse_odd() -> NoReturn:
+        app.demands.fail(
+            "TL3012",
+            f"`rope` rotates pairs: {rotated} is not provably even",
+            argument.span,
+            others=labels([app["x"]]),
+            helps=[f"add `where {rotated} % 2 == 0`"] if rotated.variables() else [],
+        )
+
+    def refuse_excess() -> NoReturn:
+        app.demands.fail(
+            "TL3018",
+            f"`rope` rotates {rotated} of {width} dims: cannot prove that there are so many",
+            argument.span,
+            others=labels([app["x"]]),
+            helps=[f"add `where {rotated} <= {width}`"] if rotated.variables() or width.variables() else [],
+        )
+
+    two = Polynomial.of(2)
+    app.demands.require_divisible(
+        rotated, two, argument.span, "`rope` rotates pairs: {0} is not divisible by {1}", refuse_odd
+    )
+    if rotated != width:
+        message = "`rope` cannot rotate {1} of {0} dims"
+        app.demands.require_nonnegative(width, rotated, argument.span, message, refuse_excess)
+    return x
+
+
+def dropout(app: Application) -> Type:
+    """The type of `x`; a rate that is known lies in 0...1, without 1."""
+    rate = app["rate"].type
+    assert isinstance(rate, FloatType)
+    if rate.high < 0 or rate.low >= 1:
+        app.demands.fail(
+            "TL3018",
+            f"the rate of `dropout` is at least 0 and less than 1, not {rate.low:g}",
+            app["rate"].span,
+        )
+    return app.tensor("x")
