@@ -243,6 +243,9 @@ class Binder:
         if pack not in self.packs:
             self.packs[pack] = (leading, given)
             return
+        if self.signature.op is not None and not pack.name:
+            # Each `...` of an op is a pack of its own, also those of a list's items: its rule compares them.
+            return
         first, by = self.packs[pack]
         same = first.pack is leading.pack and len(first.dims) == len(leading.dims)
         if not same:

@@ -281,6 +281,8 @@ class Context:
     def _unknown_parameter(self, find: Callable[[Span], Value], name: str) -> Polynomial:
         variable = Variable("?", Kind.UNKNOWN)
         size = Polynomial.of(variable)
+        # A struct's dims were found to be at least 1 when it was made.
+        self.facts = self.facts.with_bound(size - 1)
         self.witnesses[variable] = lambda span: self.builder.add(
             "field", (find(span),), IntType(size), span, field=name
         )

@@ -25,6 +25,7 @@ from tensorlogic.compiler.types import (
     NoneType,
     OpaqueType,
     OptionalType,
+    StringType,
     StructDefinition,
     StructType,
     TensorType,
@@ -246,18 +247,19 @@ def _range(o: Operations, operation: Operation, texts: Texts) -> Text:
 
 
 def _format(o: Operations, operation: Operation, texts: Texts) -> Text:
-    parts: list[str] = []
+    parts: list[str | Text] = []
     for value in operation.operands:
         t = value.type
-        constant = getattr(t, "constant", None)
-        if isinstance(constant, str):
-            parts.append(string(constant)[1:-1].replace("{", "{{").replace("}", "}}"))
-        elif isinstance(t, IntType) or str(t) == "string":
-            parts.append(f"{{{texts[value].code}}}")
+        if isinstance(t, StringType) and t.constant is not None:
+            parts.append(string(t.constant)[1:-1].replace("{", "{{").replace("}", "}}"))
         else:
-            parts.append(f"{{{_shown(o, value, texts).code}}}")
-    quoted = "".join(parts)
-    return Text(f'f"{quoted}"')
+            parts.append(texts[value] if isinstance(t, IntType | StringType) else _shown(o, value, texts))
+    codes = [part.code for part in parts if isinstance(part, Text)]
+    if any(character in code for code in codes for character in "\"'\\#{"):
+        # Before Python 3.12 an expression inside an f-string holds no quotes and no backslash.
+        holes = "".join("{}" if isinstance(part, Text) else part for part in parts)
+        return Text(f'"{holes}".format({", ".join(codes)})')
+    return Text('f"' + "".join(f"{{{part.code}}}" if isinstance(part, Text) else part for part in parts) + '"')
 
 
 def form_of(t: Type) -> str | None:
