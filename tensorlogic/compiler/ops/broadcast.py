@@ -153,7 +153,7 @@ class _Meeting:
             return []
         shapes = [shape_of(self.app, argument) for argument in self.all]
         for i, (vector, other) in enumerate((shapes, shapes[::-1])):
-            if vector.pack is not None or len(vector.dims) != 1:
+            if vector.pack is not None or len(vector.dims) != 1 or len(other.dims) < 2:
                 continue
             met = provable(self.app.demands, Shape(None, (*vector.dims, ONE)), other)
             if met is not None:
@@ -221,7 +221,17 @@ def labels(arguments: Iterable[Argument]) -> list[tuple[Span, str]]:
 def postfix_text(span: Span) -> str:
     """An expression's text as something that `[...]` or `.T` can follow."""
     text = " ".join(span.text.split())
-    return text if _POSTFIX_OPERAND.fullmatch(text) else f"({text})"
+    return text if _POSTFIX_OPERAND.fullmatch(text) or _in_parentheses(text) else f"({text})"
+
+
+def _in_parentheses(text: str) -> bool:
+    """Whether the text's first character is the parenthesis that its last one closes."""
+    depth = 0
+    for i, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if depth == 0:
+            return character == ")" and i == len(text) - 1
+    return False
 
 
 def applied(app: Application, texts: Sequence[str]) -> str:

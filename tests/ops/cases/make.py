@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.ops.harness import Case, bools, host, integers, normal, values
 
+_ANY = float("inf")
+
 CASES = [
     Case("zeros", "zeros([2, 3])"),
     Case("zeros", "zeros([])"),
@@ -56,4 +58,9 @@ CASES = [
     Case("triu", "triu(x)", {"x": normal(3, 4, dtype="float16")}),
     Case("triu", "triu(x, 1)", {"x": values([[-float("inf")] * 2] * 2)}),
     Case("triu", "triu(x, k: -5)", {"x": normal(2, 2, 3)}),
+    Case("random_normal", "random_normal([2, 3], 7)", tolerance=_ANY),
+    Case("random_normal", "random_normal([0, 2], key: k, dtype: float32)", {"k": host(-1)}, _ANY, "float32"),
+    Case("random_normal", "random_normal([], -3, bfloat16)", tolerance=_ANY, result="bfloat16"),
+    Case("random_uniform", "random_uniform([2, 3], 7)", tolerance=_ANY),
+    Case("random_uniform", "random_uniform([2], high: 5, low: l, key: 1)", {"l": host(2.5)}, _ANY),
 ]
