@@ -29,7 +29,7 @@ _WHERE = {
     "device": ("carried",),
     "errors": ("BoundaryError", "ModelFileError", "TensorLogicError"),
     "models": ("Model", "load_model"),
-    "packed": ("Packed", "dense", "embedding", "matmul"),
+    "packed": ("Packed", "dense", "embedding", "linear", "matmul"),
     "saving": ("save_model",),
     "script": ("run_main",),
     "show": ("print_values",),

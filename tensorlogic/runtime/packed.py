@@ -85,6 +85,14 @@ def matmul(x: mx.array, w: Tensor, *, transpose: bool) -> mx.array:
     return product if product.dtype == x.dtype else product.astype(x.dtype)
 
 
+def linear(x: mx.array, w: Tensor, bias: mx.array | None = None) -> mx.array:
+    """`x @ w.T + bias` for `w` of shape [O, I] and `bias` [O], in `x`'s type; one kernel where `w` is an array."""
+    if isinstance(w, Packed) or bias is None:
+        product = matmul(x, w, transpose=True)
+        return product if bias is None else product + bias
+    return mx.addmm(bias, x, w.T)
+
+
 def embedding(ids: mx.array, w: Tensor, dtype: mx.Dtype | None = None) -> mx.array:
     """The rows of `w` (N of them) that `ids` name, of shape `ids.shape + w.shape[1:]`.
 

@@ -12,7 +12,7 @@ from tensorlogic.compiler.ops.lowering import PRODUCT, SUM, Call, Text
 from tensorlogic.compiler.ops.shape import indexed
 from tensorlogic.compiler.ops.shape_rules import same_shape_along_axis
 from tensorlogic.compiler.ops.table import Op
-from tensorlogic.compiler.types import BoolType, ElementVariable, FloatType, IntType, NoneType
+from tensorlogic.compiler.types import BoolType, ElementVariable, FloatType, IntType, NoneType, OptionalType
 
 
 def _given(call: Call, name: str) -> bool:
@@ -23,14 +23,14 @@ def _given(call: Call, name: str) -> bool:
 
 
 def _lower_linear(call: Call) -> Text:
-    x, weight = call["x"], call["weight"]
-    if "weight" in call.packed:
-        product = Text(f"{call.names.runtime('matmul')}({x}, {weight}, transpose=True)")
-    else:
-        product = Text(f"{x.within(PRODUCT)} @ {weight:atom}.T", PRODUCT)
-    if not _given(call, "bias"):
-        return product
-    return Text(f"{product.within(SUM)} + {call['bias'].within(PRODUCT)}", SUM)
+    """One kernel adds the bias; a weight that may be packed, and a bias that may be none, are the runtime's business."""
+    x, weight, bias = call["x"], call["weight"], call["bias"]
+    if "weight" in call.packed or isinstance(call.types["bias"], OptionalType):
+        arguments = f"{x}, {weight}, {bias}" if _given(call, "bias") else f"{x}, {weight}"
+        return Text(f"{call.names.runtime('linear')}({arguments})")
+    if _given(call, "bias"):
+        return Text(f"mx.addmm({bias}, {x}, {weight:atom}.T)")
+    return Text(f"{x.within(PRODUCT)} @ {weight:atom}.T", PRODUCT)
 
 
 def _lower_embedding(call: Call) -> Text:
