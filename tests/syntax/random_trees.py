@@ -94,8 +94,8 @@ def _extend_expressions(inner: Made) -> Made:
     part = optional(inner)
     item = st.one_of(inner, made(nodes.Slice, part, part, part), made(nodes.Ellipsis))
     keyword = st.sampled_from(["tensor", "bind"]).map(lambda name: nodes.Name(NOWHERE, name))
-    chosen = st.just(nodes.Name(NOWHERE, "where"))
-    method = made(nodes.Identifier, WORDS | st.just("where"))
+    where = st.just(nodes.Identifier(NOWHERE, "where"))
+    chosen = st.just(nodes.Name(NOWHERE, "where")) | made(nodes.Attribute, inner, where)
     return st.one_of(
         FORMATS,
         made(nodes.Unary, st.sampled_from(["-", "~", "not"]), inner),
@@ -103,7 +103,7 @@ def _extend_expressions(inner: Made) -> Made:
         made(nodes.RangeExpression, inner, inner),
         made(nodes.Call, inner | chosen, st.just(()), arguments),
         made(nodes.Call, keyword, tuples(TYPES, 0, 2), arguments),
-        made(nodes.Attribute, inner, method),
+        made(nodes.Attribute, inner, NAMES),
         made(nodes.Index, inner, tuples(item, 1)),
         made(nodes.TupleExpression, tuples(inner, 2)),
         made(nodes.ListExpression, tuples(inner)),

@@ -118,6 +118,8 @@ def test_main_and_builtin_are_keywords_in_one_place_only() -> None:
     assert kinds("f(main)")[2] == "NAME"
     assert kinds("builtin fn f()", prelude=True)[0] == "BUILTIN"
     assert kinds("builtin fn f()")[0] == "NAME"
+    assert kinds("import a as builtin\nfn f()", prelude=True)[3] == "NAME"
+    assert kinds("builtin\nfn f()", prelude=True)[0] == "NAME"
     assert kinds("let builtin = 1", prelude=True)[1] == "NAME"
 
 
@@ -132,6 +134,7 @@ def test_main_and_builtin_are_keywords_in_one_place_only() -> None:
         ('x = "abc', "1:5 TL0002 this string is not closed on its line"),
         ('x = f"abc{y}', "1:5 TL0002 this string is not closed on its line"),
         ('print("abc)', "1:7 TL0002 this string is not closed on its line"),
+        ('print(a b", c)', "1:10 TL0002 this string is not closed on its line"),
         ("x = 1\n/* a /* b */", "2:1 TL0002 this comment is never closed"),
         (r'x = "a\qb"', "1:7 TL0003 `\\q` is not an escape"),
         (r'x = f"a\qb"', "1:8 TL0003 `\\q` is not an escape"),

@@ -29,7 +29,7 @@ _Production = tuple[str, int, Callable[[list[Any]], Any] | None]
 class Engine:
     """The state of one parse: a stack of automaton states beside the values of their symbols.
 
-    `skipped` gives the ranges of text that recovery stepped over.
+    `skipped` gives the ranges of text that recovery stepped over after an error was told.
     """
 
     def __init__(self, tables: Tables, grammar: Grammar, layout: Layout) -> None:
@@ -89,7 +89,7 @@ class Engine:
 
     def _recover(self, position: int) -> tuple[int, Token]:
         """Tells of the token at `position` and pops. Gives the token to take next, and the position it stands for."""
-        self._tell(position)
+        told = self._tell(position)
         bad = self._tokens[position]
         if bad.kind in STATEMENT_STARTERS and self._shifts(self._states, "NEWLINE"):
             # A statement that begins where another one could end: the line break is what is missing.
@@ -102,7 +102,7 @@ class Engine:
             starts = (_start(value) for value in self._values[depth + 1 :])
             start = next((start for start in starts if start is not None), bad.start)
             end = max(start, self._tokens[going_on - 1].end if going_on else start)
-            if going_on > position:
+            if told:
                 self.skipped.append((bad.start, end))
             del self._states[depth + 1 :]
             del self._values[depth + 1 :]
@@ -152,7 +152,8 @@ class Engine:
 
     # --- telling ---
 
-    def _tell(self, position: int) -> None:
+    def _tell(self, position: int) -> bool:
+        """Reports the token at `position`, unless that would repeat what is told. Returns whether it did."""
         token = self._tokens[position]
         previous = self._tokens[position - 1] if position else None
         since = self._tokens[self._told_at : position] if self._told_at >= 0 else []
@@ -164,10 +165,11 @@ class Engine:
             told = True
         self._told_at = position
         if told or not fresh:
-            return
+            return False
         expected = {kind for kind in self._actions[self._states[-1]] if self._shifts(self._states, kind)}
         situation = Situation(self._layout.source, self._tokens, position, expected - {"error", "$end"}, bracket)
         self._grammar.diagnostics.append(unexpected(situation))
+        return True
 
     def _innermost_bracket(self) -> Token | None:
         for value in reversed(self._values):

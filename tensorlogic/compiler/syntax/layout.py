@@ -90,7 +90,7 @@ def lay_out(source: Source, scanned: list[Token], *, prelude: bool) -> Layout:
         elif kind == "INVALID":
             append(token)
             _close_swallowed(layout, token)
-        elif prelude and token.value == "builtin" and scanned[index + 1].kind == "FN":
+        elif prelude and token.value == "builtin" and _marks_function(layout, token, scanned[index + 1]):
             append(token._replace(kind="BUILTIN"))
         elif prelude and kind == "WHERE" and previous.kind == "FN":
             append(token._replace(kind="NAME"))
@@ -103,6 +103,12 @@ def lay_out(source: Source, scanned: list[Token], *, prelude: bool) -> Layout:
 def _begins(tokens: list[Token]) -> bool:
     """Whether a statement begins after these tokens."""
     return not tokens or tokens[-1].kind == "NEWLINE"
+
+
+def _marks_function(layout: Layout, builtin: Token, following: Token) -> bool:
+    """Whether the name `builtin` here stands before `fn`, on one line."""
+    between = layout.source.text[builtin.end : following.start]
+    return following.kind == "FN" and "\n" not in between and _begins(layout.tokens)
 
 
 def _cannot_hold_braces(layout: Layout) -> bool:

@@ -125,6 +125,11 @@ class ExpressionRules(Rules):
         callee = nodes.Name(self.token_span(p[1]), "where")
         return nodes.Call(self.span(p[1], p[4]), callee, (), tuple(p[3]))
 
+    def p_call_of_method_where(self, p: Symbols) -> nodes.Call:
+        """operation : operation DOT WHERE LPAREN arguments RPAREN"""
+        callee = nodes.Attribute(self.span(p[1], p[3]), p[1], self.identifier(p[3]))
+        return nodes.Call(self.span(p[1], p[6]), callee, (), tuple(p[5]))
+
     def p_argument(self, p: Symbols) -> nodes.Argument:
         """argument : expression
         | NAME COLON expression
@@ -134,9 +139,7 @@ class ExpressionRules(Rules):
         return nodes.Argument(self.span(p[1], p[3]), self.identifier(p[1]), p[3])
 
     def p_attribute(self, p: Symbols) -> nodes.Attribute:
-        """operation : operation DOT NAME
-        | operation DOT WHERE
-        """
+        """operation : operation DOT NAME"""
         return nodes.Attribute(self.span(p[1], p[3]), p[1], self.identifier(p[3]))
 
     def p_index(self, p: Symbols) -> nodes.Index:
