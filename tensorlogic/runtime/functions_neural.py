@@ -14,10 +14,11 @@ import mlx.core as mx
 
 
 def log_softmax(x: mx.array, axis: int) -> mx.array:
-    """`x - logsumexp(x)` along an axis; MLX's logsumexp refuses arrays without items."""
+    """`x - logsumexp(x)` along an axis, from the largest item down; MLX refuses arrays without items."""
     if x.size == 0:
         return x
     y = x.astype(mx.float32)
+    y = y - mx.max(y, axis=axis, keepdims=True)
     return (y - mx.logsumexp(y, axis=axis, keepdims=True)).astype(x.dtype)
 
 

@@ -139,7 +139,7 @@ def reference_result(case: Case, references: References, inputs: Mapping[str, An
             return function(*positional, **named)
         case nodes.Binary(left=left, right=right):
             return function(_value(left, inputs), _value(right, inputs))
-        case nodes.Unary(operand=operand):
+        case nodes.Unary(operand=operand) | nodes.Attribute(value=operand):
             return function(_value(operand, inputs))
     raise AssertionError(f"no call and no operator: {case.source}")
 

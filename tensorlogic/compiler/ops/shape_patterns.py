@@ -193,6 +193,13 @@ def tensors_of(names: Mapping[str, object]) -> list[str]:
 def einsum(app: Application) -> Type:
     """The dims that the result names; a name has one size wherever it stands, and nothing is broadcast."""
     pattern = _pattern(app)
+    if app.given("tensors"):
+        app.demands.fail(
+            "TL2004",
+            "`einsum` takes its tensors one by one",
+            app["tensors"].span,
+            helps=['`einsum("i j, j k -> i k", a, b)`'],
+        )
     arguments = [app[name] for name in tensors_of(app.arguments)]
     tensors = [_einsum_operand(app, argument) for argument in arguments]
     if len(tensors) != len(pattern.operands):
