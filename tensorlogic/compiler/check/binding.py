@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from tensorlogic.compiler import dims
-from tensorlogic.compiler.check import assign
+from tensorlogic.compiler.check import assign, clauses
 from tensorlogic.compiler.check.context import (
     Assumption,
     Bound,
@@ -300,14 +300,15 @@ class Binder:
             self._at_least_one(variable, value, given)
 
     def _at_least_one(self, variable: Variable, value: Polynomial, given: Given) -> None:
+        may_be = ", which may be 0" if value.variables() else ""
+
         def refuse() -> NoReturn:
             fail(
                 "TL3016",
-                f"`{variable.name}` of `{self.signature.name}` would be {value}, which may be 0",
+                f"`{variable.name}` of `{self.signature.name}` would be {value}" + may_be,
                 given.span,
                 str(given.value.type),
                 notes=["a dimension variable is at least 1"],
-                helps=[f"add `where {value} >= 1`"] if value.variables() else [],
             )
 
         message = f"`{variable.name}` of `{self.signature.name}` is {{0}}: a dimension variable is at least {{1}}"
@@ -387,7 +388,7 @@ class Binder:
             numerator, denominator = (p.substitute(self.dims) for p in variable.definition)
 
             def refuse(n: Polynomial = numerator, d: Polynomial = denominator) -> NoReturn:
-                self._refuse_where(f"{n} % {d} == 0", self.span)
+                self._refuse_where(clauses.divisible(n, d), self.span)
 
             message = f"`{self.signature.name}` needs {{0}} to be divisible by {{1}}"
             self.dims[variable] = self.cx.require_divisible(numerator, denominator, self.span, message, refuse)
@@ -400,30 +401,29 @@ class Binder:
         cx, name = self.cx, self.signature.name
         text = f"`{name}` demands `{span.text}`"
         match assumption:
-            case Bound(difference):
-                p = difference.substitute(self.dims)
-                cx.require_nonnegative(p, dims.ZERO, self.span, text, self._refusing(f"{p} >= 0", span), "TL5006")
+            case Bound(low, high, strict):
+                p, q = high.substitute(self.dims), low.substitute(self.dims)
+                refuse = self._refusing(clauses.at_most(q, p, strict=strict), span)
+                cx.require_nonnegative(p, q + 1 if strict else q, self.span, text, refuse, "TL5006")
             case Equation(left, right):
                 p, q = left.substitute(self.dims), right.substitute(self.dims)
                 message = f"{text}: {{0}} is not {{1}}"
-                cx.require_equal(p, q, self.span, message, self._refusing(f"{p} == {q}", span))
+                clause = clauses.equal(p, q)
+                cx.require_equal(p, q, self.span, message, self._refusing(clause, span), clause=clause)
             case Divisible(value, divisor):
                 p, q = value.substitute(self.dims), divisor.substitute(self.dims)
                 message = f"{text}: {{0}} is not divisible by {{1}}"
-                cx.require_divisible(p, q, self.span, message, self._refusing(f"{p} % {q} == 0", span))
+                cx.require_divisible(p, q, self.span, message, self._refusing(clauses.divisible(p, q), span))
 
     def _refusing(self, clause: str, declared: Span) -> Callable[[], NoReturn]:
         return lambda: self._refuse_where(clause, declared)
 
     def _refuse_where(self, clause: str, declared: Span) -> NoReturn:
-        variables = any(character.isalpha() for character in clause)
-        inside = self.cx.function_name
         fail(
             "TL3010",
             f"cannot prove `{clause}`, which `{self.signature.name}` demands",
             self.span,
             others=[(declared, "demanded here")] if self.signature.op is None else [],
-            helps=[f"add `where {clause}` to `{inside}`"] if variables and inside else [],
         )
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import lcm
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from tensorlogic.compiler.check import clauses
 from tensorlogic.compiler.diagnostics.model import Diagnostic, error
 from tensorlogic.compiler.dims import HOLE, Kind, Polynomial, Variable
 from tensorlogic.compiler.facts import Facts
@@ -72,9 +73,16 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """`difference >= 0`."""
+    """`low <= high`, or `low < high`."""
 
-    difference: Polynomial
+    low: Polynomial
+    high: Polynomial
+    strict: bool = False
+
+    @property
+    def difference(self) -> Polynomial:
+        """What is not negative."""
+        return self.high - self.low - (1 if self.strict else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +161,7 @@ class Context:
     module: FileModule
     builder: Builder
     names_in_signature: dict[str, Polynomial] = field(default_factory=dict)
+    own: frozenset[Variable] = frozenset()
     result: Type | None = None
     result_span: Span | None = None
     elements: dict[str, ElementVariable] = field(default_factory=dict)
@@ -202,8 +211,8 @@ class Context:
         """Take what a condition implies as known, to the end of the block."""
         for assumption in assumptions:
             match assumption:
-                case Bound(difference):
-                    self.facts = self.facts.with_bound(difference)
+                case Bound():
+                    self.facts = self.facts.with_bound(assumption.difference)
                 case Equation(left, right):
                     self.facts = self.facts.with_equation(left, right)
                 case Divisible(value, divisor):
@@ -361,14 +370,25 @@ class Context:
         return self.facts.equal(p, q)
 
     def require_equal(
-        self, p: Polynomial, q: Polynomial, span: Span, message: str, refuse: Callable[[], NoReturn]
+        self,
+        p: Polynomial,
+        q: Polynomial,
+        span: Span,
+        message: str,
+        refuse: Callable[[], NoReturn],
+        *,
+        clause: str | None = None,
     ) -> None:
-        """Demand `p == q`. `message` tells it at run time: `{0}` and `{1}` become the two numbers."""
+        """Demand `p == q`. `message` tells it at run time: `{0}` and `{1}` become the two numbers.
+
+        `clause` is the `where` to offer; equality is mostly a mistake rather than a fact left unsaid, so that none is
+        offered without it.
+        """
         if self.facts.equal(p, q):
             return
         difference = self.facts.normal(p) - self.facts.normal(q)
         if not difference.unknown:
-            refuse()
+            self._refuse(refuse, clause, (p, q))
         self._demand("equal", (p, q), span, "TL5001", message)
         self.facts = self.facts.with_equation(p, q)
 
@@ -386,8 +406,9 @@ class Context:
             return
         difference = self.facts.normal(p - q)
         only_rigid = all(variable.kind is Kind.RIGID for variable in difference.variables())
-        if only_rigid or self.facts.nonnegative(q - p - 1):
-            refuse()
+        contradicted = self.facts.nonnegative(q - p - 1)
+        if only_rigid or contradicted:
+            self._refuse(refuse, None if contradicted else clauses.at_most(q, p), (p, q))
         self._demand("at_least", (p, q), span, code, message)
         self.facts = self.facts.with_bound(p - q)
 
@@ -398,13 +419,24 @@ class Context:
         exact = self.facts.divided(p, q)
         if exact is None:
             if not self.facts.normal(p).unknown and not self.facts.normal(q).unknown:
-                refuse()
+                self._refuse(refuse, clauses.divisible(p, q) if q.terms else None, (p, q))
             self._demand("divisible", (p, q), span, "TL5001", message)
             self.facts = self.facts.with_divisibility(p, q)
             exact = self.facts.divided(p, q)
             if exact is None:
                 refuse()
         return exact
+
+    def _refuse(self, refuse: Callable[[], NoReturn], clause: str | None, about: tuple[Polynomial, ...]) -> NoReturn:
+        """Refuse, with the clause that would prove the demand where the function's `where` can say it."""
+        try:
+            refuse()
+        except Failure as failure:
+            told = failure.diagnostic
+            if told is None or clause is None or self.is_script or not clauses.nameable(about, self.own):
+                raise
+            offer = f"add `where {clause}` to `{self.function_name}`"
+            raise Failure(replace(told, helps=(*told.helps, offer))) from None
 
     def _demand(self, kind: str, numbers: tuple[Polynomial, ...], span: Span, code: str, message: str) -> None:
         operands = tuple(self.number(n, span) for n in numbers)

@@ -107,7 +107,8 @@ class _Checks:
         for assumption, span in self.signature.where:
             text = f"`{self.signature.name}` demands `{span.text}`"
             match assumption:
-                case Bound(p):
+                case Bound():
+                    p = assumption.difference
                     self._demand("at_least", p, Polynomial.of(0), f"{text}: {self._values(p)}", "TL5006")
                 case Equation(p, q):
                     self._demand("equal", p, q, f"{text}: it is {{0}} == {{1}}", "TL5006")

@@ -115,7 +115,7 @@ class _TensorIndex:
         if consumed > count:
             fail(
                 "TL3005",
-                f"{consumed} indices for {count} dim{'' if count == 1 else 's'}",
+                f"{_count(consumed, 'index', 'indices')} for {_count(count, 'dim', 'dims')}",
                 self.node.span,
                 others=[(self.node.value.span, str(self.type))],
             )
@@ -212,7 +212,6 @@ class _TensorIndex:
 
         def refuse() -> NoReturn:
             known = self.cx.facts.nonnegative(q - p - 1)
-            help_ = [] if known else [f"add `where {q} <= {p}`" if q.variables() else f"add `where {p} >= {q}`"]
             fail(
                 "TL3006",
                 f"the index {text} is outside of a dim of size {size}"
@@ -220,7 +219,6 @@ class _TensorIndex:
                 else f"cannot prove that the index {text} is inside of a dim of size {size}",
                 item.span,
                 others=[(self.node.value.span, str(self.type))],
-                helps=help_,
             )
 
         self.cx.require_nonnegative(p, q, item.span, f"the index `{text}` of `{self.node.value.span.text}`", refuse)
@@ -275,7 +273,6 @@ class _TensorIndex:
                 "TL3012",
                 f"cannot prove that the slice's length {length} is divisible by {step}",
                 item.span,
-                helps=[f"add `where {length} % {step} == 0`"],
             )
 
         message = f"the slice `{item.span.text}` has length {{0}}, which is not divisible by {{1}}"
@@ -288,13 +285,12 @@ class _TensorIndex:
             wrong = self.cx.facts.nonnegative(q - p - 1)
             fail(
                 "TL3007",
-                f"the slice {text} {what}, whose size is {size}"
+                f"the slice {text} of a dim of size {size} {what}"
                 if wrong
                 else f"cannot prove that the slice {text} fits a dim of size {size}",
                 item.span,
                 others=[(self.node.value.span, str(self.type))],
                 notes=["slices never clamp"],
-                helps=[] if wrong else [f"add `where {q} <= {p}`"],
             )
 
         message = f"the slice `{text}` of `{self.node.value.span.text}` {what}: {{0}} < {{1}}"
@@ -342,6 +338,10 @@ class _TensorIndex:
             )
 
         self.cx.require_equal(p, q, item.span, "the mask's dim {1} is not {0}", refuse)
+
+
+def _count(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"
 
 
 def _negative_literal(node: nodes.Expression) -> bool:

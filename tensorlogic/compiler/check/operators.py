@@ -313,8 +313,8 @@ def _compare_ints(cx: Context, operator: str, left: Value, right: Value, span: S
     assert b is not None
     known = _known_comparison(cx, operator, a, b)
     result = cx.add(f"host.{OP_OF[operator]}", (left, right), BoolType(known), span)
-    less, less_equal = (Bound(b - a - 1),), (Bound(b - a),)
-    greater, greater_equal = (Bound(a - b - 1),), (Bound(a - b),)
+    less, less_equal = (Bound(a, b, strict=True),), (Bound(a, b),)
+    greater, greater_equal = (Bound(b, a, strict=True),), (Bound(b, a),)
     equation: tuple[Equation | Divisible, ...] = (Equation(a, b),)
     if a in cx.remainders and b == Polynomial.of(0):
         equation = (*equation, Divisible(*cx.remainders[a]))

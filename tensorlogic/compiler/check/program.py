@@ -148,6 +148,7 @@ def check_function(world: World, signature: Signature) -> Function | None:
         module=signature.module,
         builder=Builder(),
         names_in_signature={n: p for n, p in signature.names.items() if n not in _parameter_names(signature)},
+        own=frozenset(v for p in signature.names.values() for v in p.variables()),
         result=_open_result(signature),
         result_span=node.result.span if node.result is not None else node.name.span,
         elements=signature.elements,

@@ -303,13 +303,13 @@ class TypeReader:
                 case "==":
                     return [Equation(self.dim(left), self.dim(right))]
                 case "<=":
-                    return [Bound(self.dim(right) - self.dim(left))]
+                    return [Bound(self.dim(left), self.dim(right))]
                 case "<":
-                    return [Bound(self.dim(right) - self.dim(left) - 1)]
+                    return [Bound(self.dim(left), self.dim(right), strict=True)]
                 case ">=":
-                    return [Bound(self.dim(left) - self.dim(right))]
+                    return [Bound(self.dim(right), self.dim(left))]
                 case ">":
-                    return [Bound(self.dim(left) - self.dim(right) - 1)]
+                    return [Bound(self.dim(right), self.dim(left), strict=True)]
         fail(
             "TL1013",
             "a `where` is made of `p == q`, `p <= q`, `p < q` and `p % q == 0`, joined by `and`",
@@ -382,8 +382,8 @@ def _read_where(reader: TypeReader, node: nodes.FunctionDeclaration) -> tuple[tu
 def assumed(facts: Facts, assumption: Assumption) -> Facts:
     """The facts with one more about dims."""
     match assumption:
-        case Bound(difference):
-            return facts.with_bound(difference)
+        case Bound():
+            return facts.with_bound(assumption.difference)
         case Equation(left, right):
             return facts.with_equation(left, right)
         case Divisible(value, divisor):
