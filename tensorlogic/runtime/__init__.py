@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 _WHERE = {
-    "binding": ("Field", "bind"),
+    "binding": ("Field", "bind", "tensors_of"),
     "boundary": (
         "array",
         "boolean",

@@ -9,25 +9,48 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import mlx.core as mx
+
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.models import Model
+from tensorlogic.runtime.packed import Packed
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field: its keys (alternatives, `{i}` for a list's index), its struct's class, and what else it may be."""
+    """A field: its keys (alternatives, `{i}` for a list's index), its struct's class, and what else it may be.
+
+    `dtype` is a tensor's declared type, or the name of the struct's attribute that holds it.
+    """
 
     name: str
     keys: tuple[str, ...]
+    dtype: mx.Dtype | str | None = None
     struct: Any = None
     listed: bool = False
     optional: bool = False
 
 
+def tensors_of(net: Any, prefix: str = "") -> dict[str, mx.array | Packed]:
+    """A struct's tensors by the first of each field's keys, in their declared types: what `save_model` writes."""
+    found: dict[str, mx.array | Packed] = {}
+    for field in net._model_fields():
+        value, key = getattr(net, field.name), _joined(prefix, field.keys[0])
+        items = enumerate(value) if field.listed and value is not None else [(None, value)]
+        for index, item in items:
+            name = key if index is None else key.replace("{i}", str(index))
+            if item is not None and field.struct is not None:
+                found.update(tensors_of(item, name))
+            elif item is not None:
+                dtype = getattr(net, field.dtype) if isinstance(field.dtype, str) else field.dtype
+                found[name] = item if isinstance(item, Packed) or dtype is None else item.astype(dtype)
+    return found
+
+
 def bind(cls: Any, model: Model, prefix: str, dims: dict[str, int]) -> Any:
     """An instance of a struct's class. Raises ModelFileError TL4020 for what the model lacks, TL5001 for shapes."""
     missing: list[str] = []
-    values = _values(model, prefix, cls.keys(), missing)
+    values = _values(model, prefix, cls._model_fields(), missing)
     if missing:
         shown = missing[:20] + ([f"and {len(missing) - 20} more"] if len(missing) > 20 else [])
         raise ModelFileError(
@@ -60,7 +83,7 @@ def _field(model: Model, prefix: str, field: Field, missing: list[str]) -> Any:
 def _struct(model: Model, prefix: str, field: Field, missing: list[str]) -> Any:
     """A struct's instance; None while tensors are missing, since then no instance is made at all."""
     before = len(missing)
-    inner = _values(model, prefix, field.struct.keys(), missing)
+    inner = _values(model, prefix, field.struct._model_fields(), missing)
     return field.struct(**inner) if len(missing) == before else None
 
 

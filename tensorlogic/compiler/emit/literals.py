@@ -9,6 +9,7 @@ from typing import Any
 from tensorlogic.compiler.ops.lowering import ATOM, UNARY, Text
 from tensorlogic.compiler.types import (
     BoolType,
+    Element,
     ElementType,
     FloatType,
     FunctionType,
@@ -42,9 +43,14 @@ def literal(value: Any) -> Text:
             return Text(string(value))
         case tuple() | list():
             return Text(f"[{', '.join(literal(v).code for v in value)}]")
-        case ElementType(name=name):
-            return Text(f"mx.{name if name != 'bool' else 'bool_'}")
+        case ElementType():
+            return Text(dtype_name(value))
     raise AssertionError(f"no literal for {value!r}")
+
+
+def dtype_name(element: Element) -> str:
+    """An element type as MLX calls it."""
+    return "mx.bool_" if element.name == "bool" else f"mx.{element.name}"
 
 
 def string(value: str) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from tensorlogic.compiler.emit.boundary import accept, give
-from tensorlogic.compiler.emit.literals import literal, string
+from tensorlogic.compiler.emit.literals import dtype_name, literal, string
 from tensorlogic.compiler.ir.core import Operation, Value
 from tensorlogic.compiler.ops.all_ops import OPS
-from tensorlogic.compiler.ops.lowering import ATOM, COMPARISON, SUM, Call, Text, lower
+from tensorlogic.compiler.ops.lowering import COMPARISON, PRODUCT, SUM, UNARY, Call, Text, lower
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
     BFLOAT16,
@@ -77,7 +78,7 @@ class Operations:
     def visible_dtype(self, element: Element) -> str:
         if isinstance(element, ElementVariable):
             return self.elements[element]
-        return "mx.bool_" if element.name == "bool" else f"mx.{element.name}"
+        return dtype_name(element)
 
     def runtime(self, function: str) -> str:
         self.module.runtime_functions.add(function)
@@ -114,20 +115,38 @@ class Operations:
             case "at_least":
                 condition = f"{a.within(SUM)} < {rest[0].within(SUM)}"
             case "divisible":
-                condition = f"{a.within(ATOM)} % {rest[0].within(ATOM)} != 0"
+                condition = f"{a.within(PRODUCT)} % {rest[0].within(UNARY)} != 0"
+                if not _is_positive(operation.operands[1].type):
+                    condition = f"{rest[0].within(COMPARISON + 1)} == 0 or {condition}"
             case _:
                 condition = f"not {a.within(COMPARISON)}"
         shown = rest if kind == "true" else [a, *rest]
-        message = operation.attributes["message"]
-        used = [t.code for i, t in enumerate(shown) if f"{{{i}}}" in message]
-        for i in range(len(shown)):
-            message = message.replace(f"{{{i}}}", "{}") if f"{{{i}}}" in message else message
+        message, used = _message(operation.attributes["message"], shown)
         code = operation.attributes["code"]
         arguments = ", ".join([string(where(operation.span)), string(code), string(message), *used])
         return [f"if {condition}:", f"    {self.runtime('refuse')}({arguments})"]
 
     def hint_name(self, definition: StructDefinition) -> str:
         return self.module.structs[definition]
+
+
+def _message(message: str, values: list[Text]) -> tuple[str, list[str]]:
+    """A check's message for `str.format`, and what it is given: `{0}` is the first value, other braces are text."""
+    used: list[str] = []
+    pieces: list[str] = []
+    for piece in re.split(r"(\{\d\})", message):
+        index = int(piece[1]) if re.fullmatch(r"\{\d\}", piece) else len(values)
+        if index < len(values):
+            used.append(values[index].code)
+            pieces.append("{}")
+        else:
+            pieces.append(piece.replace("{", "{{").replace("}", "}}"))
+    return "".join(pieces), used
+
+
+def _is_positive(t: Type) -> bool:
+    """Whether a divisor's type says that it is not 0."""
+    return isinstance(t, IntType) and t.constant is not None and t.constant > 0
 
 
 def where(span: Span) -> str:
@@ -184,14 +203,7 @@ def _list(o: Operations, operation: Operation, texts: Texts) -> Text:
     source = operation.attributes.get("shape_of")
     if source is not None and source in texts:
         return Text(f"{texts[source]:atom}.shape")
-    items = [texts[v].code for v in operation.operands]
-    if isinstance(operation.result.type, ListType) and _holds_tensors(operation.result.type):
-        return Text(f"({', '.join(items)}{',' if len(items) == 1 else ''})")
-    return Text(f"[{', '.join(items)}]")
-
-
-def _holds_tensors(t: ListType) -> bool:
-    return not isinstance(t.item, IntType | FloatType | BoolType)
+    return _tuple(o, operation, texts)
 
 
 def _item(o: Operations, operation: Operation, texts: Texts) -> Text:
@@ -449,6 +461,8 @@ def _load_model(o: Operations, operation: Operation, texts: Texts) -> Text:
 def _save_model(o: Operations, operation: Operation, texts: Texts) -> Text:
     model, path, dequantize = (texts[v].code for v in operation.operands)
     extra = "" if dequantize == "False" else f", dequantize={dequantize}"
+    if isinstance(operation.operands[0].type, StructType):
+        model = f"{o.runtime('tensors_of')}({model})"
     return Text(f"{o.runtime('save_model')}({model}, {path}{extra})")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tensorlogic.compiler.emit.identifiers import Identifiers
-from tensorlogic.compiler.emit.literals import hint, string
+from tensorlogic.compiler.emit.literals import dtype_name, hint, string
 from tensorlogic.compiler.ir.core import Function
 from tensorlogic.compiler.types import (
     ElementVariable,
@@ -103,7 +103,7 @@ def _bind_lines(emitter: Emitter, definition: StructDefinition, own: str) -> lis
     return [
         "",
         "    @staticmethod",
-        "    def keys() -> tuple[tl.Field, ...]:",
+        "    def _model_fields() -> tuple[tl.Field, ...]:",
         f'        """Where a model file holds the fields of a `{definition.name}`."""',
         "        return (",
         *(f"            {row}," for row in rows),
@@ -125,5 +125,8 @@ def _row(emitter: Emitter, name: str, t: Type, keys: tuple[str, ...]) -> str:
     kind = emitter.names.structs[inner.definition] if isinstance(inner, StructType) else "None"
     quoted = f"({', '.join(string(k) for k in keys)},)"
     extra = "" if kind == "None" else f", struct={kind}"
+    if isinstance(inner, TensorType):
+        variable = isinstance(inner.element, ElementVariable)
+        extra = f", dtype={string(inner.element.name) if variable else dtype_name(inner.element)}"
     extra += (", listed=True" if listed else "") + (", optional=True" if optional else "")
     return f"tl.Field({string(name)}, {quoted}{extra})"
