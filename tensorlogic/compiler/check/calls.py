@@ -19,7 +19,8 @@ from tensorlogic.compiler.check.context import (
     fail,
 )
 from tensorlogic.compiler.check.methods import METHODS, call_method
-from tensorlogic.compiler.check.signatures import Parameter, Signature
+from tensorlogic.compiler.check.plan import Parameter
+from tensorlogic.compiler.check.signatures import Signature
 from tensorlogic.compiler.dims import Kind, Polynomial, Variable
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.names import (

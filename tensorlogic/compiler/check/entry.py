@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 from tensorlogic.compiler.check.context import Bound, Context, Divisible, Equation
 from tensorlogic.compiler.check.places import at_place, item_of, witness_plan
-from tensorlogic.compiler.check.signatures import Place, Signature, Step, places_of
+from tensorlogic.compiler.check.plan import Place, Step, places_of
+from tensorlogic.compiler.check.signatures import Signature
 from tensorlogic.compiler.check.world import World
 from tensorlogic.compiler.dims import HOLE, Kind, Polynomial, Variable
 from tensorlogic.compiler.ir.builder import Builder

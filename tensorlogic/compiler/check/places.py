@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tensorlogic.compiler.check.context import Context
-from tensorlogic.compiler.check.signatures import Place, Signature, Step
+from tensorlogic.compiler.check.plan import Place, Step
+from tensorlogic.compiler.check.signatures import Signature
 from tensorlogic.compiler.dims import Kind, Polynomial, Variable
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.source import Span

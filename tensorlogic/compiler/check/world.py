@@ -6,15 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tensorlogic.compiler.check.context import Context, Failure, fail
-from tensorlogic.compiler.check.signatures import (
-    Parameter,
-    Signature,
-    TypeReader,
-    make_plan,
-    read_signature,
-    read_struct,
-)
+from tensorlogic.compiler.check.context import Context, Failure, check_operands, fail
+from tensorlogic.compiler.check.plan import Parameter, make_plan
+from tensorlogic.compiler.check.signatures import Signature, read_signature, read_struct
+from tensorlogic.compiler.check.type_reader import TypeReader
 from tensorlogic.compiler.diagnostics.model import Diagnostic, Label
 from tensorlogic.compiler.dims import Polynomial
 from tensorlogic.compiler.facts import Facts
@@ -285,9 +280,17 @@ class World:
             binding = cx.lookup(name)
             return binding.value.type.value if binding and isinstance(binding.value.type, IntType) else None
 
+        def no_int(name: str) -> str | None:
+            binding = cx.lookup(name)
+            if binding is None:
+                return None
+            check_operands(binding.value)
+            return str(binding.value.type)
+
         reader = self._reader(cx.module)
         reader.names, reader.elements, reader.packs = dict(cx.names_in_signature), cx.elements, dict(cx.packs)
-        reader.outer, reader.facts = outer, cx.facts
+        reader.outer, reader.no_int, reader.facts = outer, no_int, cx.facts
+        reader.own = cx.own
         return reader
 
     def _integer_constant(self, symbol: ConstantSymbol) -> int | None:

@@ -1,0 +1,91 @@
+"""The plan that finds a signature's dimension variables in its arguments.
+
+Takes parameters with their types. Promises steps, each of which finds one variable from a number in an argument once
+the variables before it are known: ints first, then by repeating until nothing changes. Binding, bodies and entries
+follow the same plan. The variables that no step finds are given beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tensorlogic.compiler import dims
+from tensorlogic.compiler.dims import HOLE, Kind, Polynomial, Variable
+from tensorlogic.compiler.source import Span
+from tensorlogic.compiler.syntax import nodes
+from tensorlogic.compiler.types import IntType, ListType, StructType, TensorType, TupleType, Type
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    name: str
+    type: Type
+    default: nodes.Expression | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a number is found in an argument: `steps` lead to it, the last one to the number itself.
+
+    A step is `("item", i)`, `("dim", axis)` (counted from the right), `("parameter", name)` of a struct, or none at
+    all for an argument that is an `int`.
+    """
+
+    parameter: int
+    steps: tuple[tuple[str, int | str], ...]
+    polynomial: Polynomial
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`variable` is `numerator / denominator`, where `stand_in` is the number at `place`."""
+
+    variable: Variable
+    place: Place
+    stand_in: Variable
+    numerator: Polynomial
+    denominator: Polynomial
+
+
+def places_of(type: Type, parameter: int, steps: tuple[tuple[str, int | str], ...] = ()) -> list[Place]:
+    """The numbers that can be read off an argument of a type."""
+    match type:
+        case IntType(value) if value is not None:
+            return [Place(parameter, steps, value)]
+        case TensorType(_, shape):
+            count = len(shape.dims)
+            return [Place(parameter, (*steps, ("dim", i - count)), d) for i, d in enumerate(shape.dims)]
+        case StructType(definition, _, sizes):
+            return [
+                Place(parameter, (*steps, ("parameter", v.name)), d)
+                for v, d in zip(definition.dims, sizes, strict=True)
+            ]
+        case TupleType(items):
+            return [p for i, item in enumerate(items) for p in places_of(item, parameter, (*steps, ("item", i)))]
+        case ListType(item, _):
+            return places_of(item, parameter, (*steps, ("item", 0)))
+    return []
+
+
+def make_plan(parameters: list[Parameter], variables: tuple[Variable, ...]) -> tuple[tuple[Step, ...], list[Variable]]:
+    """How each variable is found, ints first, then by repeating; and the variables that cannot be found."""
+    places = [place for i, p in enumerate(parameters) for place in places_of(p.type, i)]
+    places.sort(key=lambda place: (bool(place.steps), ("item", 0) in place.steps))
+    known: set[Variable] = set()
+    steps: list[Step] = []
+    changed = True
+    while changed:
+        changed = False
+        for place in places:
+            unbound = [v for v in place.polynomial.variables() if v not in known and v is not HOLE]
+            if len(unbound) != 1:
+                continue
+            stand_in = Variable(parameters[place.parameter].name, Kind.RIGID)
+            solved = dims.solve(place.polynomial - Polynomial.of(stand_in), unbound[0])
+            if solved is None:
+                continue
+            steps.append(Step(unbound[0], place, stand_in, *solved))
+            known.add(unbound[0])
+            changed = True
+    return tuple(steps), [v for v in variables if v not in known and v.definition is None]
