@@ -58,6 +58,12 @@ from tensorlogic.compiler.types import (
 )
 
 
+LATER = frozenset(
+    {"generate", "sample", "grad", "value_and_grad", "vmap", "stop_gradient", "checkpoint", "quantize"}
+)
+"""Functions of the language that this version refuses."""
+
+
 def check(cx: Context, node: nodes.Expression, expected: Type | None = None) -> Value:
     """The value of an expression. `expected`, what the place would like, helps what has no type of its own."""
     return _CHECKS[type(node)](cx, node, expected)
@@ -153,6 +159,8 @@ def refuse_name(cx: Context, name: str, span: Span) -> NoReturn:
         )
     visible = [n for frame in cx.frames for n in frame] + list(cx.names_in_signature)
     visible += list(cx.module.scope) + list(cx.world.graph.prelude.scope)
+    if name in LATER:
+        fail("TL1001", f"`{name}` is not in this version", span, notes=["the language has it; the compiler does not yet"])
     near = difflib.get_close_matches(name, visible, 1)
     fail("TL1001", f"there is no `{name}`", span, helps=[f"did you mean `{n}`?" for n in near])
 
