@@ -35,6 +35,11 @@ def batch_norm(
     return (x.astype(mx.float32) * scale + shift).astype(x.dtype)
 
 
+def biased(x: mx.array, bias: mx.array | None) -> mx.array:
+    """`x + bias`, where there is one."""
+    return x if bias is None else x + bias
+
+
 def windows(x: mx.array, kernel: Sequence[int], stride: Sequence[int]) -> mx.array:
     """Every window of `x: [N, H, W, C]` as a view: `[N, H', W', kernel height, kernel width, C]`."""
     x = mx.contiguous(x)

@@ -145,7 +145,6 @@ def _equal_part(app: Application, size: Polynomial) -> Polynomial:
             f"cannot prove that {size} can be split into {count} equal parts",
             argument.span,
             others=labels([app["x"]]),
-            helps=[f"add `where {size} % {count} == 0`"] if size.variables() else [],
         )
 
     message = f"`split` of {name_of(app['x'])}: {{0}} cannot be split into {{1}} equal parts"
@@ -188,7 +187,6 @@ def require_rows(app: Application, size: Polynomial) -> None:
             f"`{app.op}` picks from a dim that " + ("is 0" if size.constant == 0 else f"may be 0: `{size}`"),
             app.span,
             others=labels([app["x"]]),
-            helps=[f"add `where {size} >= 1`"] if size.variables() else [],
         )
 
     message = f"`{app.op}` picks from a dim of {name_of(app['x'])} of size {{0}}: it must be at least {{1}}"
@@ -281,13 +279,11 @@ def _require_inside(app: Application, start: Polynomial, length: Polynomial, siz
     stop = start + length
 
     def refuse() -> NoReturn:
-        variables = (start - length).variables() or size.variables()
         app.demands.fail(
             "TL3007",
             f"cannot prove that {start}:{stop} lies inside {size} at axis {axis}",
             span,
             others=labels([app["x"], app["update"]]),
-            helps=[f"add `where 0 <= {start} and {stop} <= {size}`"] if variables else [],
         )
 
     message = f"`slice_update` of {name_of(app['x'])} at axis {axis} starts at {{0}}: it must be at least {{1}}"

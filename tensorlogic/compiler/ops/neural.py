@@ -23,7 +23,7 @@ def _given(call: Call, name: str) -> bool:
 
 
 def _lower_linear(call: Call) -> Text:
-    """One kernel adds the bias; a weight that may be packed, and a bias that may be none, are the runtime's business."""
+    """One kernel adds the bias; a weight that may be packed and a bias that may be none are the runtime's business."""
     x, weight, bias = call["x"], call["weight"], call["bias"]
     if "weight" in call.packed or isinstance(call.types["bias"], OptionalType):
         arguments = f"{x}, {weight}, {bias}" if _given(call, "bias") else f"{x}, {weight}"
@@ -60,6 +60,8 @@ def _lower_batch_norm(call: Call) -> Text:
 
 
 def _with_bias(call: Call, product: str) -> Text:
+    if isinstance(call.types["bias"], OptionalType):
+        return Text(f"{call.names.runtime('biased')}({product}, {call['bias']})")
     return Text(f"{product} + {call['bias'].within(PRODUCT)}", SUM) if _given(call, "bias") else Text(product)
 
 

@@ -14,8 +14,11 @@ from typing import NoReturn
 from tensorlogic.compiler.dims import HOLE, ONE, Polynomial
 from tensorlogic.compiler.ops.broadcast import labels, name_of
 from tensorlogic.compiler.ops.rule import Application
-from tensorlogic.compiler.ops.shape_rules import require_at_least
-from tensorlogic.compiler.types import BoolType, FloatType, IntType, Shape, TensorType, Type
+from tensorlogic.compiler.ops.shape_rules import refuse_optional, require_at_least
+from tensorlogic.compiler.types import BoolType, FloatType, IntType, OptionalType, Shape, TensorType, Type
+
+_MOST_TRIED = 64
+"""The largest stride for which every remainder is tried."""
 
 # --- windows
 
@@ -49,7 +52,6 @@ def _places(app: Application, size: Polynomial, windows: _Windows) -> Polynomial
             f"`{app.op}`: a window of {windows.reach} does not provably fit into {padded}",
             app.span,
             others=labels([app["x"]]),
-            helps=[f"add `where {windows.reach} <= {padded}`"] if size.variables() else [],
         )
 
     message = f"`{app.op}` of {name_of(app['x'])}: {{0}} items, with padding, are less than a window of {{1}}"
@@ -66,17 +68,28 @@ def _floor(app: Application, length: Polynomial, stride: Polynomial) -> Polynomi
         return length
     if length.constant is not None and stride.constant is not None:
         return Polynomial.of(length.constant // stride.constant)
-    for rest in range(min(stride.constant or 1, 64)):
+    for rest in range(min(stride.constant or 1, _MOST_TRIED)):
         exact = _proved_quotient(app, length - rest, stride)
         if exact is not None:
             return exact
-    app.demands.fail(
-        "TL3012",
-        f"`{app.op}` moves its window by {stride} over {length}: cannot tell what remains",
-        app.span,
-        others=labels([app["x"]]),
-        helps=[f"add `where {length} % {stride} == 0`"],
-    )
+    return _demanded_floor(app, length, stride)
+
+
+def _demanded_floor(app: Application, length: Polynomial, stride: Polynomial) -> Polynomial:
+    """The same where nothing is known of what remains: refused, with the clause that the plainest case needs."""
+    constant = length.terms.get((), 0)
+    shift = constant if isinstance(constant, int) and stride.constant is not None else 0
+
+    def refuse() -> NoReturn:
+        app.demands.fail(
+            "TL3012",
+            f"`{app.op}` moves its window by {stride} over {length}: cannot tell how much remains",
+            app.span,
+            others=labels([app["x"]]),
+        )
+
+    exact = app.demands.require_divisible(length - shift, stride, app.span, "", refuse)
+    return exact + (shift // stride.constant if stride.constant is not None else 0)
 
 
 def _proved_quotient(app: Application, p: Polynomial, q: Polynomial) -> Polynomial | None:
@@ -97,7 +110,7 @@ def _pair(app: Application, name: str, least: int) -> tuple[Polynomial, Polynomi
     if isinstance(argument.type, IntType):
         number = require_at_least(app, name, least)
         return number, number
-    numbers = app.sizes(name)
+    numbers = app.sizes(name) if app.given(name) else ()
     if len(numbers) != 2:
         app.demands.fail("TL2001", f"`{name}` of `{app.op}` is an int or a pair of ints", argument.span)
     first, second = (_at_least(app, name, number, least) for number in numbers)
@@ -167,7 +180,6 @@ def _require_groups(app: Application, x: TensorType, weight: TensorType) -> None
             f"cannot prove that {outputs} outputs of `{app.op}` are dealt out to {groups} groups evenly",
             app.span,
             others=labels([app["weight"]]),
-            helps=[f"add `where {outputs} % {groups} == 0`"] if outputs.variables() or groups.variables() else [],
         )
 
     message = f"`weight` of `{app.op}` takes {{0}} channels, with all groups; `x` has {{1}}"
@@ -232,7 +244,6 @@ def _require_past(app: Application, queries: Polynomial, keys: Polynomial) -> No
             f"causal attention needs at least as many keys as queries: cannot prove {queries} <= {keys}",
             app.span,
             others=labels([app["q"], app["k"]]),
-            helps=[f"add `where {queries} <= {keys}`"] if queries.variables() or keys.variables() else [],
         )
 
     message = "causal attention needs at least as many keys as queries: {0} keys, {1} queries"
@@ -240,8 +251,10 @@ def _require_past(app: Application, queries: Polynomial, keys: Polynomial) -> No
 
 
 def _check_mask(app: Application, q: TensorType, scores: tuple[Polynomial, ...]) -> None:
-    mask = app.tensor("mask")
     argument = app["mask"]
+    app.known_rank(argument)
+    mask = argument.type.item if isinstance(argument.type, OptionalType) else argument.type
+    assert isinstance(mask, TensorType)
     if mask.element.kind != "bool" and mask.element != q.element:
         app.demands.fail(
             "TL2002",
@@ -269,7 +282,8 @@ def _require_score(app: Application, size: Polynomial, scores: tuple[Polynomial,
             "TL3002",
             f"`mask` of `attention` broadcasts to {Shape(None, scores)}: at axis {axis}, {size} is not {scores[axis]}",
             app["mask"].span,
-            others=labels([app["q"], app["k"], app["mask"]]),
+            str(app["mask"].type),
+            others=labels([app["q"], app["k"]]),
         )
 
     message = f"`mask` of `attention` at axis {axis}: {{0}} is not {{1}}"
@@ -283,6 +297,7 @@ def rope(app: Application) -> Type:
     """The type of `x`; the dims that are rotated are pairs."""
     x = app.tensor("x")
     width = x.shape.dims[-1]
+    refuse_optional(app, "dims")
     rotated = require_at_least(app, "dims", 2) if app.given("dims") else width
     argument = app["dims"] if app.given("dims") else app["x"]
 
@@ -291,8 +306,6 @@ def rope(app: Application) -> Type:
             "TL3012",
             f"`rope` rotates pairs: {rotated} is not provably even",
             argument.span,
-            others=labels([app["x"]]),
-            helps=[f"add `where {rotated} % 2 == 0`"] if rotated.variables() else [],
         )
 
     def refuse_excess() -> NoReturn:
@@ -300,8 +313,7 @@ def rope(app: Application) -> Type:
             "TL3018",
             f"`rope` rotates {rotated} of {width} dims: cannot prove that there are so many",
             argument.span,
-            others=labels([app["x"]]),
-            helps=[f"add `where {rotated} <= {width}`"] if rotated.variables() or width.variables() else [],
+            others=labels([app["x"]] if argument is not app["x"] else []),
         )
 
     two = Polynomial.of(2)

@@ -77,9 +77,12 @@ def _lower_flip(call: Call) -> Text:
 
 
 def _lower_pad(call: Call) -> Text:
+    given = not isinstance(call.types["value"], NoneType)
     if call.tensor("x").shape.pack is not None:
-        return Text(f"{call.names.runtime('pad_last')}({call['x']}, {call['widths']}, {call['value']})")
-    return Text(f"mx.pad({call['x']}, {call['widths']}, constant_values={call['value']})")
+        value = call["value"].code if given else "0"
+        return Text(f"{call.names.runtime('pad_last')}({call['x']}, {call['widths']}, {value})")
+    value = f", constant_values={call['value']}" if given else ""
+    return Text(f"mx.pad({call['x']}, {call['widths']}{value})")
 
 
 def _lower_split(call: Call) -> Text:

@@ -164,14 +164,11 @@ def _bind(app: Application, group: Group, size: Polynomial, known: dict[str, Pol
 
     def refuse() -> NoReturn:
         problem = f"is not provably divisible by {rest}" if open_names else f"is not {rest}"
-        clause = f"{size} % {rest} == 0" if open_names else f"{size} == {rest}"
-        variables = size.variables() or rest.variables()
         app.demands.fail(
             "TL3014",
             f"`{text}` in the pattern: the dim {size} {problem}",
             app["pattern"].span,
             others=labels([app["operand"]]),
-            helps=[f"add `where {clause}`"] if variables else [],
         )
 
     if open_names:
@@ -203,7 +200,7 @@ def einsum(app: Application) -> Type:
     arguments = [app[name] for name in tensors_of(app.arguments)]
     tensors = [_einsum_operand(app, argument) for argument in arguments]
     if len(tensors) != len(pattern.operands):
-        _refuse(app, f"the pattern has {len(pattern.operands)} operands, {len(tensors)} are given", arguments)
+        _refuse(app, f"the pattern has {len(pattern.operands)} operands, not {len(tensors)}", arguments)
     element = _element(app, arguments, tensors)
     try:
         _check_einsum(pattern)

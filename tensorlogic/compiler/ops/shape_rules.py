@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from tensorlogic.compiler.dims import ONE, Polynomial, product
-from tensorlogic.compiler.ops.broadcast import labels, name_of, shape_of
+from tensorlogic.compiler.ops.broadcast import labels, name_of, postfix_text, shape_of
 from tensorlogic.compiler.ops.make import require_size
 from tensorlogic.compiler.ops.rule import Application, Argument
-from tensorlogic.compiler.types import IntType, Shape, TensorType, TupleType, Type
+from tensorlogic.compiler.types import IntType, OptionalType, Shape, TensorType, TupleType, Type
 
 
 def int_of(argument: Argument) -> Polynomial:
@@ -37,12 +37,25 @@ def require_at_least(app: Application, name: str, least: int) -> Polynomial:
             if constant
             else f"`{argument.name}` of `{app.op}` is {number}, which may be less than {least}",
             argument.span,
-            helps=[] if constant else [f"add `where {number} >= {least}`"],
         )
 
     message = f"`{argument.name}` of `{app.op}` is {{0}}: it must be at least {{1}}"
     app.demands.require_nonnegative(number, Polynomial.of(least), argument.span, message, refuse)
     return number
+
+
+def refuse_optional(app: Application, name: str) -> None:
+    """Refuse an optional that is not known to be there; `none` itself is fine."""
+    argument = app[name]
+    if not isinstance(argument.type, OptionalType):
+        return
+    text = argument.span.text
+    app.demands.fail(
+        "TL2009",
+        f"`{name}` of `{app.op}` may be none here: it is {argument.type}",
+        argument.span,
+        helps=[f"test `if {text} != none {{ ... }}` first"],
+    )
 
 
 def with_dim(shape: Shape, axis: int, size: Polynomial) -> Shape:
@@ -123,7 +136,6 @@ def _remaining(app: Application, count: Polynomial, given: Polynomial) -> Polyno
             f"-1 cannot be told: {count} items are not provably divisible by {given}",
             span,
             others=labels([app["x"]]),
-            helps=[f"add `where {count} % {given} == 0`"] if count.variables() or given.variables() else [],
         )
 
     message = f"`{app.op}` of {name_of(app['x'])}: -1 cannot be told where the other sizes make {{0}}"
@@ -193,6 +205,7 @@ def tile(app: Application) -> Type:
 def pad(app: Application) -> Type:
     """Each dim (after a pack) longer by a pair of numbers."""
     x, widths = app.tensor("x"), app["widths"]
+    refuse_optional(app, "value")
     pairs = app.items("widths")
     if pairs is None:
         app.must_be_constant(widths)
@@ -247,12 +260,13 @@ def transpose_last(app: Application) -> Type:
     x = app.tensor("x")
     if len(x.shape.dims) < 2:
         packed = x.shape.pack is not None
+        text = postfix_text(app["x"].span).removesuffix(".T")
         app.demands.fail(
             "TL3005",
             "`.T` swaps the last two dims: this tensor " + ("may have fewer" if packed else "has fewer"),
             app["x"].span,
             str(x),
-            helps=[f"`{app['x'].span.text}[:, none]` is a column"] if x.shape.rank == 1 else [],
+            helps=[f"`{text}[:, none]` is a column"] if x.shape.rank == 1 else [],
         )
     *leading, a, b = x.shape.dims
     return TensorType(x.element, Shape(x.shape.pack, (*leading, b, a)))

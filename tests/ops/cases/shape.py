@@ -61,6 +61,7 @@ _PADS = [
     Case("pad", "pad(x, [(1, 2)], -1)", {"x": integers(0, 9, 3)}),
     Case("pad", "pad(x, [(1, 2)], value: v)", {"x": normal(3), "v": values(2.5)}),
     Case("pad", "pad(x, [(1, 1)], v)", {"x": bools(2), "v": values(True, "bool")}),
+    Case("pad", "pad(x, [(1, 2)])", {"x": bools(3)}),
     Case("pad", "pad(x, [(1, 0), (0, 0)])", {"x": normal(0, 2)}),
     Case("pad", "pad(x, [(1, 0)], value: 0.25)", {"x": normal(4, dtype="float16")}),
 ]

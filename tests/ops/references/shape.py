@@ -76,8 +76,8 @@ def tile(x: Array, reps: Sequence[int]) -> Any:
     return np.tile(x, reps)
 
 
-def pad(x: Array, widths: Sequence[tuple[int, int]], value: float = 0) -> Any:
-    return np.pad(x, widths, constant_values=value) if widths else x
+def pad(x: Array, widths: Sequence[tuple[int, int]], value: float | None = None) -> Any:
+    return np.pad(x, widths, constant_values=0 if value is None else value)
 
 
 def _clamped(ids: Array, size: int) -> Array:
