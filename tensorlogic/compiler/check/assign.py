@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from tensorlogic.compiler.check.context import Context, FunctionSymbolType, LambdaType, check_operands, fail
+from tensorlogic.compiler.check.context import (
+    Context,
+    FunctionSymbolType,
+    LambdaType,
+    as_operand,
+    check_operands,
+    fail,
+    test_for_none,
+)
 from tensorlogic.compiler.check.operators import adapt, as_float_range
 from tensorlogic.compiler.dims import HOLE, Polynomial
 from tensorlogic.compiler.ir.core import Value
@@ -150,7 +158,7 @@ class _Assignment:
             self._refuse(
                 "TL2002",
                 notes=["element types are never changed without being asked to"],
-                helps=[f"`.to({declared.element})`"],
+                helps=[f"`{as_operand(self.span)}.to({declared.element})`"] if self.actual == actual else [],
             )
         if declared.shape.pack is not actual.shape.pack or len(declared.shape.dims) != len(actual.shape.dims):
             self._refuse("TL3005" if declared.shape.rank != actual.shape.rank else "TL3013")
@@ -173,7 +181,7 @@ class _Assignment:
     def _refuse(self, code: str, notes: list[str] | None = None, helps: list[str] | None = None) -> NoReturn:
         if isinstance(self.actual, OptionalType) and not isinstance(self.declared, OptionalType):
             code = "TL2009"
-            helps = [f"`{self.span.text}` may be none: test `if {self.span.text} != none {{ ... }}` first"]
+            helps = [test_for_none(self.span)]
         others = [(self.declared_at, f"declared {self.declared}")] if self.declared_at is not None else []
         fail(
             code,

@@ -24,7 +24,9 @@ from tensorlogic.compiler.check.context import (
     Equation,
     FunctionSymbolType,
     LambdaType,
+    as_operand,
     fail,
+    test_for_none,
 )
 from tensorlogic.compiler.check.operators import adapt, refuse_promotion
 from tensorlogic.compiler.check.signatures import Signature
@@ -171,7 +173,7 @@ class Binder:
     def _refuse_kind(self, declared: Type, actual: Type, given: Given) -> NoReturn:
         helps = []
         if isinstance(actual, OptionalType):
-            helps = [f"`{given.span.text}` may be none: test `if {given.span.text} != none {{ ... }}` first"]
+            helps = [test_for_none(given.span)]
         fail(
             "TL2009" if helps else "TL2001",
             f"`{given.name}` of `{self.signature.name}` is {_a(declared)}, not {_a(actual)}",
@@ -195,7 +197,7 @@ class Binder:
                         f"`{given.name}` of `{self.signature.name}` is a tensor of floats, not of {actual}",
                         given.span,
                         str(given.value.type),
-                        helps=[f"`{given.span.text}.to(float16)`"] if actual.kind != "any" else [],
+                        helps=[f"`{as_operand(given.span)}.to(float16)`"] if actual.kind != "any" else [],
                     )
                 self.elements[declared] = (actual, given)
                 return
@@ -204,7 +206,7 @@ class Binder:
                 labels = [(first.span, str(first.value.type)), (given.span, str(given.value.type))]
                 refuse_promotion(bound, actual, labels, self.span)
         elif declared != actual:
-            helps = [f"`{given.span.text}.to({declared})`"]
+            helps = [f"`{as_operand(given.span)}.to({declared})`"]
             fail(
                 "TL2002",
                 f"`{given.name}` of `{self.signature.name}` is {declared}, not {actual}",

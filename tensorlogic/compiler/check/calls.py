@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 
-from tensorlogic.compiler.check import expressions, special
+from tensorlogic.compiler.check import attributes, expressions, special
 from tensorlogic.compiler.check.binding import Binder, Given
 from tensorlogic.compiler.check.context import (
     Binding,
@@ -83,7 +83,7 @@ def _call_local(cx: Context, function: Value, node: nodes.Call) -> Value:
 
 def _call_attribute(cx: Context, callee: nodes.Attribute, node: nodes.Call) -> Value:
     name = callee.name.name
-    module = expressions.module_of(cx, callee.value)
+    module = attributes.module_of(cx, callee.value)
     if module is not None:
         symbol = module.scope.get(name)
         if symbol is None:
@@ -102,13 +102,13 @@ def _call_attribute(cx: Context, callee: nodes.Attribute, node: nodes.Call) -> V
     if isinstance(value.type, OpaqueType) and name in METHODS.get(value.type.name, ()):
         return call_method(cx, value, name, node, callee)
     if isinstance(value.type, StructType) and name in value.type.definition.fields:
-        return _call_local(cx, expressions.field(cx, value, callee), node)
+        return _call_local(cx, attributes.field(cx, value, callee), node)
     symbol = cx.world.resolve(cx.module, name)
     if isinstance(symbol, FunctionSymbol):
         receiver = nodes.Argument(callee.value.span, None, callee.value)
         givens = [(receiver, value), *_givens(cx, node)]
         return call_symbol(cx, symbol, givens, node, name)
-    expressions.refuse_attribute(cx, value, callee)
+    attributes.refuse_attribute(cx, value, callee)
 
 
 Written = tuple[nodes.Argument, Value]
@@ -357,8 +357,8 @@ def make_struct(cx: Context, symbol: StructSymbol, written: list[Written], node:
 def call_value(cx: Context, function: Value, arguments: tuple[Value, ...], span: Span) -> Value:
     """A call of a value: a lambda is checked with these arguments, where it is called."""
     match function.type:
-        case LambdaType(node, frame):
-            return _inline(cx, node, frame, arguments, span)
+        case LambdaType():
+            return _inline(cx, function.type, arguments, span)
         case FunctionSymbolType(symbol):
             signatures = cx.world.signatures(symbol)
             place = nodes.Name(span, symbol.name)
@@ -372,9 +372,9 @@ def call_value(cx: Context, function: Value, arguments: tuple[Value, ...], span:
     fail("TL2005", "this is not a function", span, str(function.type))
 
 
-def _inline(
-    cx: Context, node: nodes.Lambda, frame: dict[str, Binding], arguments: tuple[Value, ...], span: Span
-) -> Value:
+def _inline(cx: Context, function: LambdaType, arguments: tuple[Value, ...], span: Span) -> Value:
+    """The lambda's body with these arguments, which sees what was visible and known where it is written."""
+    node = function.node
     if len(arguments) != len(node.parameters):
         fail(
             "TL2004",
@@ -386,7 +386,9 @@ def _inline(
     for parameter, value in zip(node.parameters, arguments, strict=True):
         cx.builder.name(value, parameter.name)
     frames, narrowed = cx.frames, cx.narrowed
-    cx.frames, cx.narrowed = [frame, bound], {}
+    hidden = {p.name for p in node.parameters}
+    cx.frames = [function.frame, bound]
+    cx.narrowed = {path: value for path, value in function.narrowed.items() if path[0] not in hidden}
     try:
         return expressions.check(cx, node.body)
     finally:

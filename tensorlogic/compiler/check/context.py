@@ -6,14 +6,23 @@ dims is decided: it is proved, or checked at run time where a variable allows th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import lcm
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tensorlogic.compiler.check import clauses
-from tensorlogic.compiler.diagnostics.model import Diagnostic, error
+from tensorlogic.compiler.check.assumptions import (
+    Assumption,
+    Bound,
+    Divisible,
+    Equation,
+    Implications,
+    NotNone,
+    Path,
+)
+from tensorlogic.compiler.check.refusals import Failure, as_operand, fail, refuse_optional, test_for_none
 from tensorlogic.compiler.dims import HOLE, Kind, Polynomial, Variable
 from tensorlogic.compiler.facts import Facts
 from tensorlogic.compiler.ir.builder import Builder
@@ -45,75 +54,6 @@ if TYPE_CHECKING:
     from tensorlogic.compiler.syntax import nodes
 
 
-class Failure(Exception):
-    """Ends the checking of a statement. Without a diagnostic the cause was told before."""
-
-    def __init__(self, diagnostic: Diagnostic | None = None) -> None:
-        self.diagnostic = diagnostic
-        super().__init__(diagnostic.message if diagnostic else "told before")
-
-
-def fail(
-    code: str,
-    message: str,
-    span: Span,
-    label: str = "",
-    *,
-    others: Iterable[tuple[Span, str]] = (),
-    notes: Iterable[str] = (),
-    helps: Iterable[str] = (),
-) -> NoReturn:
-    """Refuse: the labelled spans are told as one error."""
-    raise Failure(error(code, message, span, label, others=others, notes=notes, helps=helps))
-
-
-Path = tuple[str, ...]
-"""A variable and the fields taken of it: what narrowing is about."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """`low <= high`, or `low < high`."""
-
-    low: Polynomial
-    high: Polynomial
-    strict: bool = False
-
-    @property
-    def difference(self) -> Polynomial:
-        """What is not negative."""
-        return self.high - self.low - (1 if self.strict else 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Equation:
-    left: Polynomial
-    right: Polynomial
-
-
-@dataclass(frozen=True, slots=True)
-class Divisible:
-    value: Polynomial
-    divisor: Polynomial
-
-
-@dataclass(frozen=True, slots=True)
-class NotNone:
-    path: Path
-    value: Value
-
-
-Assumption = Bound | Equation | Divisible | NotNone
-
-
-@dataclass(frozen=True, slots=True)
-class Implications:
-    """What follows from a host `bool` being true, and from its being false."""
-
-    when_true: tuple[Assumption, ...] = ()
-    when_false: tuple[Assumption, ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class Binding:
     """What a name stands for now. `declared` is the type written at its `let`, which may hold `?`."""
@@ -130,6 +70,7 @@ class LambdaType(Type):
 
     node: nodes.Lambda
     frame: dict[str, Binding]
+    narrowed: dict[Path, Value]
 
     def __str__(self) -> str:
         return f"fn({', '.join(p.name for p in self.node.parameters)})"
@@ -155,13 +96,18 @@ class Loop:
 
 @dataclass
 class Context:
-    """One body being checked."""
+    """One body being checked: its `statements`.
+
+    `own` are the variables of the function's signature, `places` where its dims are named first.
+    """
 
     world: World
     module: FileModule
     builder: Builder
     names_in_signature: dict[str, Polynomial] = field(default_factory=dict)
     own: frozenset[Variable] = frozenset()
+    places: Mapping[str, Span] = field(default_factory=dict)
+    statements: tuple[nodes.Statement, ...] = ()
     result: Type | None = None
     result_span: Span | None = None
     elements: dict[str, ElementVariable] = field(default_factory=dict)
@@ -506,9 +452,13 @@ __all__ = [
     "Loop",
     "NotNone",
     "PackVariable",
+    "Path",
     "RangeType",
+    "as_operand",
     "check_operands",
     "constant_type",
     "fail",
+    "refuse_optional",
+    "test_for_none",
     "widen",
 ]

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from tensorlogic.compiler.check import calls, indexing, operators
+from tensorlogic.compiler.check import attributes, calls, indexing, operators
 from tensorlogic.compiler.check.context import (
     Binding,
     Context,
@@ -15,18 +15,17 @@ from tensorlogic.compiler.check.context import (
     Implications,
     LambdaType,
     NotNone,
-    Path,
     check_operands,
     fail,
     widen,
 )
-from tensorlogic.compiler.check.methods import ATTRIBUTES, METHODS
-from tensorlogic.compiler.dims import Polynomial, product
+from tensorlogic.compiler.check.signatures import refuse_doubles
+from tensorlogic.compiler.check.world import declared_names
+from tensorlogic.compiler.dims import Polynomial
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.names import (
     BrokenSymbol,
     ConstantSymbol,
-    FileModule,
     FunctionSymbol,
     ModuleSymbol,
     StructSymbol,
@@ -37,16 +36,15 @@ from tensorlogic.compiler.types import (
     BOOLEAN,
     ELEMENT_TYPES,
     ERROR,
-    INT,
     STRING,
     BoolType,
     DeviceType,
     ElementTypeType,
+    ErrorType,
     FloatType,
     IntType,
     ListType,
     NoneType,
-    OpaqueType,
     OptionalType,
     RangeType,
     StringType,
@@ -54,13 +52,9 @@ from tensorlogic.compiler.types import (
     TensorType,
     TupleType,
     Type,
-    field_type,
 )
 
-
-LATER = frozenset(
-    {"generate", "sample", "grad", "value_and_grad", "vmap", "stop_gradient", "checkpoint", "quantize"}
-)
+LATER = frozenset({"generate", "sample", "grad", "value_and_grad", "vmap", "stop_gradient", "checkpoint", "quantize"})
 """Functions of the language that this version refuses."""
 
 
@@ -125,7 +119,9 @@ def _name(cx: Context, node: nodes.Name, expected: Type | None) -> Value:
         return cx.add("constant", (), ElementTypeType(element), node.span, value=element)
     if node.name in ("gpu", "cpu"):
         return cx.add("constant", (), DeviceType(node.name), node.span, value=node.name)
-    if node.name == "args" and cx.is_script:
+    if node.name == "args":
+        if not cx.is_script:
+            fail("TL1015", "`args` is for scripts: functions are pure", node.span)
         return cx.add("arguments", (), ListType(STRING), node.span)
     refuse_name(cx, node.name, node.span)
 
@@ -157,146 +153,23 @@ def refuse_name(cx: Context, name: str, span: Span) -> NoReturn:
                 f"`const {name} = ...` where the value is a number, a string or a bool",
             ],
         )
+    declared = declared_names(cx.statements).get(name)
+    if declared is not None:
+        fail(
+            "TL1001",
+            f"`{name}` is not visible here",
+            span,
+            others=[(declared, "declared here")],
+            notes=["a name is visible from where it is declared to the end of its block"],
+        )
     visible = [n for frame in cx.frames for n in frame] + list(cx.names_in_signature)
     visible += list(cx.module.scope) + list(cx.world.graph.prelude.scope)
     if name in LATER:
-        fail("TL1001", f"`{name}` is not in this version", span, notes=["the language has it; the compiler does not yet"])
+        fail(
+            "TL1001", f"`{name}` is not in this version", span, notes=["the language has it; the compiler does not yet"]
+        )
     near = difflib.get_close_matches(name, visible, 1)
     fail("TL1001", f"there is no `{name}`", span, helps=[f"did you mean `{n}`?" for n in near])
-
-
-# --- attributes
-
-
-def module_of(cx: Context, node: nodes.Expression) -> FileModule | None:
-    """The module that an expression names, where it names one."""
-    if isinstance(node, nodes.Name) and cx.lookup(node.name) is None:
-        symbol = cx.module.scope.get(node.name)
-        if isinstance(symbol, ModuleSymbol):
-            return symbol.module
-        if isinstance(symbol, BrokenSymbol):
-            raise Failure
-    return None
-
-
-def _attribute(cx: Context, node: nodes.Attribute, expected: Type | None) -> Value:
-    module = module_of(cx, node.value)
-    if module is not None:
-        symbol = module.scope.get(node.name.name)
-        if isinstance(symbol, ConstantSymbol):
-            return constant_value(cx, cx.world.constant(symbol), node.span)
-        if isinstance(symbol, FunctionSymbol):
-            return cx.add("retype", (), FunctionSymbolType(symbol), node.span)
-        near = difflib.get_close_matches(node.name.name, module.scope, 1)
-        fail(
-            "TL1008",
-            f"`{node.value.span.text}` has no value `{node.name.name}`",
-            node.name.span,
-            helps=[f"did you mean `{n}`?" for n in near],
-        )
-    path = path_of(node)
-    if path is not None and path in cx.narrowed:
-        return cx.narrowed[path]
-    value = check(cx, node.value)
-    check_operands(value)
-    match value.type:
-        case StructType(definition, _, _):
-            if node.name.name in definition.fields:
-                return field(cx, value, node)
-            sizes = {v.name: i for i, v in enumerate(definition.dims)}
-            if node.name.name in sizes:
-                size = value.type.dims[sizes[node.name.name]]
-                return cx.add("field", (value,), IntType(size), node.span, field=node.name.name)
-        case TensorType():
-            attribute = _TENSOR_ATTRIBUTES.get(node.name.name)
-            if attribute is not None:
-                return attribute(cx, value, value.type, node.span)
-        case OpaqueType(name):
-            type = ATTRIBUTES.get(name, {}).get(node.name.name)
-            if type is not None:
-                return cx.add("attribute", (value,), type, node.span, name_=node.name.name)
-    refuse_attribute(cx, value, node)
-
-
-def field(cx: Context, value: Value, node: nodes.Attribute) -> Value:
-    """A field of a struct, narrowed where it is known not to be none."""
-    path = path_of(node)
-    if path is not None and path in cx.narrowed:
-        return cx.narrowed[path]
-    assert isinstance(value.type, StructType)
-    return cx.add("field", (value,), field_type(value.type, node.name.name), node.span, field=node.name.name)
-
-
-def path_of(node: nodes.Expression) -> Path | None:
-    """The variable and fields that an expression is, where it is nothing else."""
-    match node:
-        case nodes.Name(name=name):
-            return (name,)
-        case nodes.Attribute(value=value, name=name):
-            base = path_of(value)
-            return None if base is None else (*base, name.name)
-    return None
-
-
-def refuse_attribute(cx: Context, value: Value, node: nodes.Attribute) -> NoReturn:
-    """There is no such field, attribute or function."""
-    name = node.name.name
-    known: list[str] = []
-    helps: list[str] = []
-    match value.type:
-        case StructType(definition, _, _):
-            known = [*definition.fields, *(v.name for v in definition.dims)]
-        case TensorType():
-            known = [*_TENSOR_ATTRIBUTES, "to"]
-        case OpaqueType(kind):
-            known = [*METHODS.get(kind, ()), *ATTRIBUTES.get(kind, {})]
-        case OptionalType(_):
-            helps = [f"`{node.value.span.text}` may be none: test `if {node.value.span.text} != none {{ ... }}` first"]
-    near = difflib.get_close_matches(name, known, 1)
-    fail(
-        "TL2009" if helps else "TL1011",
-        f"`{value.type}` has no `{name}`",
-        node.name.span,
-        others=[(node.value.span, str(value.type))],
-        helps=helps or [f"did you mean `{n}`?" for n in near],
-    )
-
-
-def _shape(cx: Context, value: Value, t: TensorType, span: Span) -> Value:
-    if t.shape.pack is not None:
-        return cx.add("shape", (value,), ListType(INT), span)
-    count = len(t.shape.dims)
-    sizes = tuple(cx.add("dim", (value,), IntType(d), span, axis=i - count) for i, d in enumerate(t.shape.dims))
-    return cx.add("list", sizes, ListType(INT, tuple(s.type for s in sizes)), span, shape_of=value)
-
-
-def _rank(cx: Context, value: Value, t: TensorType, span: Span) -> Value:
-    if t.shape.rank is not None:
-        return cx.constant(t.shape.rank, span)
-    return cx.add("rank", (value,), INT, span)
-
-
-def _size(cx: Context, value: Value, t: TensorType, span: Span) -> Value:
-    if t.shape.rank is None:
-        return cx.add("size", (value,), INT, span)
-    return cx.add("size", (value,), IntType(product(t.shape.dims)), span)
-
-
-def _dtype(cx: Context, value: Value, t: TensorType, span: Span) -> Value:
-    return cx.add("dtype", (value,), ElementTypeType(t.element), span)
-
-
-def _transposed(cx: Context, value: Value, t: TensorType, span: Span) -> Value:
-    return operators.apply_op(cx, "transpose_last", (value,), (span,), span, t.element)
-
-
-_TENSOR_ATTRIBUTES: dict[str, Callable[[Context, Value, TensorType, Span], Value]] = {
-    "shape": _shape,
-    "rank": _rank,
-    "size": _size,
-    "dtype": _dtype,
-    "T": _transposed,
-}
 
 
 # --- operators
@@ -327,7 +200,7 @@ def _compare_none(cx: Context, node: nodes.Binary, left: Value) -> Value:
     none = cx.constant(None, node.right.span)
     name = "host.is_none" if node.operator == "==" else "host.is_not_none"
     result = cx.add(name, (left, none), BOOLEAN, node.span)
-    path = path_of(node.left)
+    path = attributes.path_of(node.left)
     if path is not None and isinstance(left.type, OptionalType):
         known = (NotNone(path, left),)
         cx.implications[result] = Implications(known) if node.operator == "!=" else Implications((), known)
@@ -414,6 +287,8 @@ def _conditional(cx: Context, node: nodes.Conditional, expected: Type | None) ->
             value = check(cx, branch, expected)
             check_operands(value)
         sides.append((value, cx.builder.close()))
+    for (value, _), branch in zip(sides, (node.then, node.otherwise), strict=True):
+        _refuse_function(value, branch.span)
     type = merged(cx, [v.type for v, _ in sides])
     if type is None:
         (a, _), (b, _) = sides
@@ -432,6 +307,8 @@ def _conditional(cx: Context, node: nodes.Conditional, expected: Type | None) ->
 def merged(cx: Context, types: list[Type]) -> Type | None:
     """The one type of values that come by several ways; what is known of host values is kept where all agree."""
     first = types[0]
+    if any(isinstance(t, ErrorType) for t in types):
+        return ERROR
     if all(t == first for t in types):
         return first
     plain = [widen(t) for t in types]
@@ -483,6 +360,8 @@ def _tuple(cx: Context, node: nodes.TupleExpression, expected: Type | None) -> V
         wanted = (None,) * len(node.items)
     items = tuple(check(cx, item, w) for item, w in zip(node.items, wanted, strict=True))
     check_operands(*items)
+    for item, place in zip(items, node.items, strict=True):
+        _refuse_function(item, place.span)
     return cx.add("tuple", items, TupleType(tuple(i.type for i in items)), node.span)
 
 
@@ -490,10 +369,10 @@ def _list(cx: Context, node: nodes.ListExpression, expected: Type | None) -> Val
     wanted = expected.item if isinstance(expected, ListType) else None
     items = tuple(check(cx, item, wanted) for item in node.items)
     check_operands(*items)
+    for made, place in zip(items, node.items, strict=True):
+        _refuse_function(made, place.span)
     types = tuple(i.type for i in items)
     item = _join(types)
-    if isinstance(item, LambdaType | FunctionSymbolType):
-        fail("TL2015", "a list holds no functions", node.span)
     for place, t in zip(node.items, types, strict=True):
         if type(t) is not type(types[0]) and not _both_numbers(t, types[0]):
             fail(
@@ -503,6 +382,11 @@ def _list(cx: Context, node: nodes.ListExpression, expected: Type | None) -> Val
                 others=[(node.items[0].span, str(types[0])), (place.span, str(t))],
             )
     return cx.add("list", items, ListType(item, types), node.span)
+
+
+def _refuse_function(value: Value, span: Span) -> None:
+    if isinstance(value.type, LambdaType | FunctionSymbolType):
+        fail("TL2015", "a function is passed to a function, not held in a value", span, str(value.type))
 
 
 def _both_numbers(a: Type, b: Type) -> bool:
@@ -530,10 +414,11 @@ def _range(cx: Context, node: nodes.RangeExpression, expected: Type | None) -> V
 
 
 def _lambda(cx: Context, node: nodes.Lambda, expected: Type | None) -> Value:
+    refuse_doubles(node.parameters, "parameters")
     frame: dict[str, Binding] = {}
     for outer in cx.frames:
         frame.update(outer)
-    return cx.add("retype", (), LambdaType(node, frame), node.span)
+    return cx.add("retype", (), LambdaType(node, frame, dict(cx.narrowed)), node.span)
 
 
 _CHECKS: dict[type[nodes.Expression], Callable[[Context, Any, Type | None], Value]] = {
@@ -548,7 +433,7 @@ _CHECKS: dict[type[nodes.Expression], Callable[[Context, Any, Type | None], Valu
     nodes.Binary: _binary,
     nodes.RangeExpression: _range,
     nodes.Call: calls.check_call,
-    nodes.Attribute: _attribute,
+    nodes.Attribute: attributes.check_attribute,
     nodes.Index: indexing.check_index,
     nodes.TupleExpression: _tuple,
     nodes.ListExpression: _list,

@@ -9,15 +9,27 @@ from __future__ import annotations
 
 from tensorlogic.compiler.check import expressions, statements
 from tensorlogic.compiler.check.assign import coerce
-from tensorlogic.compiler.check.context import Binding, Context, Implications, Loop, check_operands, fail, widen
+from tensorlogic.compiler.check.context import (
+    Binding,
+    Context,
+    Implications,
+    Loop,
+    check_operands,
+    fail,
+    refuse_optional,
+    widen,
+)
+from tensorlogic.compiler.check.signatures import refuse_doubles
 from tensorlogic.compiler.dims import Kind, Polynomial, Variable, serial_mark
 from tensorlogic.compiler.ir.core import Region, Value
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.types import (
+    ErrorType,
     IntType,
     ListType,
     OpaqueType,
+    OptionalType,
     RangeType,
     StringType,
     TupleType,
@@ -49,9 +61,12 @@ def _enter(cx: Context, names: list[str], types: list[Type]) -> tuple[Value, ...
     return arguments
 
 
-def _leave(cx: Context, names: list[str], types: list[Type], mark: int) -> tuple[Value, ...]:
-    """After the loop: the names stand for what it left."""
-    results = tuple(cx.instantiate(statements.leave(t, mark)) for t in types)
+def _leave(cx: Context, names: list[str], types: list[Type], mark: int, inside: tuple[Value, ...]) -> tuple[Value, ...]:
+    """After the loop: the names stand for what it left; those that are wrong `inside` stay so."""
+    results = tuple(
+        v if isinstance(v.type, ErrorType) else cx.instantiate(statements.leave(t, mark))
+        for t, v in zip(types, inside, strict=True)
+    )
     for name, value in zip(names, results, strict=True):
         cx.builder.name(value, name)
         cx.rebind(name, value)
@@ -73,9 +88,9 @@ def check_for(cx: Context, node: nodes.For) -> None:
     """`for i in 0..n`, `for b in list`, `for (i, b) in enumerate(list)`."""
     iterable = expressions.check(cx, node.iterable)
     check_operands(iterable)
+    refuse_doubles(node.names, "names")
     for name in node.names:
-        if cx.lookup(name.name) is not None or name.name in cx.names_in_signature:
-            fail("TL1003", f"`{name.name}` is declared already", name.span)
+        statements.refuse_redeclaration(cx, name)
     item = _item_type(iterable, node.iterable.span)
     names, types, before = _carried(cx, node.body, node.span)
     mark = serial_mark()
@@ -91,8 +106,9 @@ def check_for(cx: Context, node: nodes.For) -> None:
         statements.check_statements(cx, node.body.statements)
         body = _close(cx, names, arguments, node.span)
         cx.loops.pop()
+        inside = _now(cx, tuple(names))
     _restore(cx, outer)
-    results = _leave(cx, names, types, mark)
+    results = _leave(cx, names, types, mark, inside)
     cx.builder.add_statement("for", (iterable, *before), node.span, results=results, regions=(body,))
 
 
@@ -123,6 +139,8 @@ def _item_type(iterable: Value, span: Span) -> Type:
             return iterable.type
         case OpaqueType():
             fail("TL2001", f"`{iterable.type}` is not a list", span)
+        case OptionalType():
+            refuse_optional("a loop goes over a range or a list", iterable.type, span)
     fail("TL2001", "a loop goes over a range or a list", span, str(iterable.type))
 
 
@@ -164,8 +182,9 @@ def check_while(cx: Context, node: nodes.While) -> None:
             statements.check_statements(cx, node.body.statements)
             body = _close(cx, names, (), node.span)
         cx.loops.pop()
+        inside = _now(cx, tuple(names))
     _restore(cx, outer)
-    results = _leave(cx, names, types, mark)
+    results = _leave(cx, names, types, mark, inside)
     cx.builder.add_statement("while", before, node.span, results=results, regions=(condition, body))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
+from typing import NoReturn
 
 from tensorlogic.compiler.check.context import (
     Bound,
@@ -17,9 +18,12 @@ from tensorlogic.compiler.check.context import (
     Divisible,
     Equation,
     Implications,
+    as_operand,
     check_operands,
     constant_type,
     fail,
+    refuse_optional,
+    test_for_none,
 )
 from tensorlogic.compiler.dims import Polynomial
 from tensorlogic.compiler.ir.core import Value
@@ -141,6 +145,11 @@ def common_element(cx: Context, left: Value, right: Value, spans: tuple[Span, Sp
         case (TensorType(element, _), other) | (other, TensorType(element, _)):
             if _is_number(other) or (isinstance(other, BoolType) and element.kind == "bool"):
                 return element
+            if isinstance(other, OptionalType):
+                place, rest = spans if isinstance(left.type, OptionalType) else spans[::-1]
+                tensor = right if isinstance(left.type, OptionalType) else left
+                message = f"`{span.text}` does not take what may be none"
+                refuse_optional(message, other, place, others=[(rest, str(tensor.type))])
     fail(
         "TL2003",
         f"`{span.text}` does not take {_kind(left.type)} and {_kind(right.type)}",
@@ -149,9 +158,13 @@ def common_element(cx: Context, left: Value, right: Value, spans: tuple[Span, Sp
     )
 
 
-def refuse_promotion(a: Element, b: Element, labels: list[tuple[Span, str]], span: Span) -> None:
+def refuse_promotion(a: Element, b: Element, labels: list[tuple[Span, str]], span: Span) -> NoReturn:
     floats = a.kind == "float" and b.kind == "float"
-    offers = [f"`{labels[1][0].text}.to({a})` or `{labels[0][0].text}.to({b})` says which is meant"]
+    first, second = labels[0][0], labels[1][0]
+    offers = [f"`{as_operand(second)}.to({a})` or `{as_operand(first)}.to({b})` says which is meant"]
+    if first == second:
+        offers = [f"`.to({a})` or `.to({b})` on one of them says which is meant"]
+        labels = labels[:1]
     fail(
         "TL2002",
         f"{a} meets {b}",
@@ -423,7 +436,7 @@ def _others(cx: Context, operator: str, left: Value, right: Value, spans: tuple[
     helps = []
     for value, place in ((left, spans[0]), (right, spans[1])):
         if isinstance(value.type, OptionalType):
-            helps.append(f"`{place.text}` may be none: test `if {place.text} != none {{ ... }}` first")
+            helps.append(test_for_none(place))
     code = "TL2009" if helps else "TL2003"
     fail(
         code,
@@ -462,8 +475,16 @@ def unary(cx: Context, operator: str, value: Value, span: Span, operand_span: Sp
                 fail("TL2003", "`-` does not take bool", span, others=[(operand_span, str(value.type))])
             return apply_op(cx, "negative", (value,), (operand_span,), span, element)
         case (("~" | "not"), TensorType(element, shape)):
-            if element.kind == "float" or (operator == "not" and (element.kind != "bool" or shape.dims)):
-                fail("TL2003", f"`{operator}` does not take floats", span, others=[(operand_span, str(value.type))])
+            if operator == "not" and (element.kind != "bool" or shape.rank != 0):
+                fail(
+                    "TL2003",
+                    "`not` takes a host bool or `bool[]`",
+                    span,
+                    others=[(operand_span, str(value.type))],
+                    helps=[f"`~{as_operand(operand_span)}` negates a mask"] if element.kind == "bool" else [],
+                )
+            if element.kind == "float":
+                fail("TL2003", "`~` does not take floats", span, others=[(operand_span, str(value.type))])
             return apply_op(cx, "logical_not", (value,), (operand_span,), span, element)
         case "not", BoolType(constant):
             result = cx.add("host.not", (value,), BoolType(None if constant is None else not constant), span)

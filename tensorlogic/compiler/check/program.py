@@ -46,7 +46,7 @@ from tensorlogic.compiler.ir.core import Function, Program, walk
 from tensorlogic.compiler.names import FileModule, FunctionSymbol, ModuleGraph
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
-from tensorlogic.compiler.types import IntType, NoneType, Substitution, Type, substitute
+from tensorlogic.compiler.types import INT, IntType, NoneType, Substitution, Type, substitute
 
 
 def check_program(graph: ModuleGraph, name: str) -> tuple[Program | None, list[Diagnostic]]:
@@ -149,6 +149,8 @@ def check_function(world: World, signature: Signature) -> Function | None:
         builder=Builder(),
         names_in_signature={n: p for n, p in signature.names.items() if n not in _parameter_names(signature)},
         own=frozenset(v for p in signature.names.values() for v in p.variables()),
+        places=signature.places,
+        statements=node.body.statements if node.body is not None else (),
         result=_open_result(signature),
         result_span=node.result.span if node.result is not None else node.name.span,
         elements=signature.elements,
@@ -197,15 +199,10 @@ def _parameter_names(signature: Signature) -> set[str]:
 def _check_defaults(cx: Context, signature: Signature) -> None:
     for parameter in signature.parameters:
         if parameter.default is not None:
-            value = cx.world.evaluate(parameter.default, signature.module)
-            if isinstance(parameter.type, IntType):
-                if isinstance(value, bool) or not isinstance(value, int):
-                    fail("TL2001", f"the default of `{parameter.name}` is not an int", parameter.default.span)
-                continue
-            from tensorlogic.compiler.check.expressions import constant_value
-
-            constant = constant_value(cx, value, parameter.default.span)
-            coerce(cx, constant, parameter.type, parameter.default.span, f"the default of `{parameter.name}`")
+            constant = cx.world.default(cx, signature, parameter, parameter.default.span)
+            declared = INT if isinstance(parameter.type, IntType) else parameter.type
+            what = f"the default of `{parameter.name}`"
+            coerce(cx, constant, declared, parameter.default.span, what, parameter.span)
 
 
 def _check_body(cx: Context, signature: Signature, node: nodes.FunctionDeclaration) -> None:
@@ -237,7 +234,8 @@ def check_script(world: World, module: FileModule) -> Function | None:
     """A file's statements, as a function without parameters; None where there are none, or they are wrong."""
     if not module.tree.statements:
         return None
-    cx = Context(world=world, module=module, builder=Builder(), is_script=True)
+    statements_ = module.tree.statements
+    cx = Context(world=world, module=module, builder=Builder(), is_script=True, statements=statements_)
     cx.builder.open()
     statements.check_statements(cx, module.tree.statements)
     if not cx.builder.terminated:

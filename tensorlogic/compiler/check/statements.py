@@ -15,14 +15,17 @@ from tensorlogic.compiler.check.context import (
     Binding,
     Context,
     Failure,
+    FunctionSymbolType,
     Implications,
     LambdaType,
     check_operands,
     fail,
     widen,
 )
+from tensorlogic.compiler.check.signatures import refuse_doubles
 from tensorlogic.compiler.dims import HOLE, Polynomial, serial_mark
 from tensorlogic.compiler.ir.core import Region, Value
+from tensorlogic.compiler.names import BrokenSymbol, ConstantSymbol, FunctionSymbol, StructSymbol
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.types import (
@@ -80,8 +83,9 @@ def _declare_errors(cx: Context, node: nodes.Statement) -> None:
 
 
 def _let(cx: Context, node: nodes.Let) -> None:
+    refuse_doubles(node.names, "names")
     for name in node.names:
-        _refuse_redeclaration(cx, name)
+        refuse_redeclaration(cx, name)
     declared = None if node.type is None else cx.world.reader(cx).read(node.type)
     value = expressions.check(cx, node.value, declared)
     check_operands(value)
@@ -92,11 +96,13 @@ def _let(cx: Context, node: nodes.Let) -> None:
         if value.type != declared and not isinstance(value.type, IntType | FloatType):
             value = cx.retype(value, declared, node.span)
     for name, part in zip(node.names, _taken_apart(cx, node.names, value, node.value.span), strict=True):
+        refuse_function(part, node.value.span)
         cx.builder.name(part, name.name)
         cx.declare(name.name, Binding(part, name.span, declared=declared))
 
 
-def _refuse_redeclaration(cx: Context, name: nodes.Identifier) -> None:
+def refuse_redeclaration(cx: Context, name: nodes.Identifier) -> None:
+    """A name that is visible in a function or script is not declared again."""
     earlier = cx.lookup(name.name)
     if earlier is not None:
         fail(
@@ -107,7 +113,8 @@ def _refuse_redeclaration(cx: Context, name: nodes.Identifier) -> None:
             helps=[f"`{name.name} = ...` gives it another value"] if earlier.role == "let" else [],
         )
     if name.name in cx.names_in_signature:
-        fail("TL1003", f"`{name.name}` is a dim of this function already", name.span)
+        others = [(cx.places[name.name], "the dim")]
+        fail("TL1003", f"`{name.name}` is a dim of this function already", name.span, others=others)
 
 
 def _taken_apart(cx: Context, names: tuple[nodes.Identifier, ...], value: Value, span: Span) -> list[Value]:
@@ -136,18 +143,48 @@ def _set(cx: Context, name: nodes.Identifier, value: Value, span: Span) -> None:
     """`x = e`: another value of the same type, shape included."""
     binding = cx.lookup(name.name)
     if binding is None:
-        if cx.is_script and cx.world.resolve(cx.module, name.name) is None:
-            cx.builder.name(value, name.name)
-            cx.frames[0][name.name] = Binding(value, name.span)
-            return
-        if cx.world.resolve(cx.module, name.name) is not None or name.name in cx.names_in_signature:
-            fail("TL1014", f"`{name.name}` is not a variable", name.span)
-        helps = [f"`let {name.name} = ...` declares it"]
-        fail("TL1001", f"there is no variable `{name.name}`", name.span, helps=helps)
+        _refuse_what_keeps_its_value(cx, name)
+        if not cx.is_script:
+            helps = [f"`let {name.name} = ...` declares it"]
+            fail("TL1001", f"there is no variable `{name.name}`", name.span, helps=helps)
+        refuse_function(value, span)
+        cx.builder.name(value, name.name)
+        cx.declare(name.name, Binding(value, name.span))
+        return
     check_operands(binding.value)
     value = _same_type(cx, name.name, binding, value, span)
     cx.builder.name(value, name.name)
     cx.rebind(name.name, value)
+
+
+def _refuse_what_keeps_its_value(cx: Context, name: nodes.Identifier) -> None:
+    symbol = cx.module.scope.get(name.name)
+    match symbol:
+        case None if name.name not in cx.names_in_signature:
+            return
+        case BrokenSymbol():
+            raise Failure
+        case None:
+            others = [(cx.places[name.name], "the dim")]
+        case ConstantSymbol(node=node) | StructSymbol(node=node):
+            others = [(node.name.span, "declared here")]
+        case FunctionSymbol():
+            others = [(symbol.declarations[0].name.span, "declared here")]
+        case _:
+            others = []
+    fail("TL1014", f"`{name.name}` is not a variable", name.span, others=others)
+
+
+def refuse_function(value: Value, span: Span) -> None:
+    """Functions without types of their own are passed, and kept nowhere."""
+    if isinstance(value.type, LambdaType | FunctionSymbolType):
+        fail(
+            "TL2015",
+            "nothing says what this function takes",
+            span,
+            str(value.type),
+            helps=["give the name a type, as in `let f: fn(float16[3]) -> float16[3] = ...`, or declare it with `fn`"],
+        )
 
 
 def _same_type(cx: Context, name: str, binding: Binding, value: Value, span: Span) -> Value:
@@ -157,6 +194,8 @@ def _same_type(cx: Context, name: str, binding: Binding, value: Value, span: Spa
     except Failure as failure:
         if failure.diagnostic is None:
             raise
+        # What it is from here on is anybody's guess: uses of it would tell the same mistake again.
+        cx.rebind(name, cx.error_value(span))
         shape_alone = failure.diagnostic.code.startswith("TL3")
         in_loop = any(name in loop.carried for loop in cx.loops)
         if in_loop:

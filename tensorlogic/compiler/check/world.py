@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from tensorlogic.compiler.check.context import Context, Failure, check_operands, fail
 from tensorlogic.compiler.check.plan import Parameter, make_plan
@@ -16,10 +17,12 @@ from tensorlogic.compiler.facts import Facts
 from tensorlogic.compiler.ir.core import Operation, Region, Value
 from tensorlogic.compiler.names import (
     STANDARD_LIBRARY,
+    BrokenSymbol,
     ConstantSymbol,
     FileModule,
     FunctionSymbol,
     ModuleGraph,
+    ModuleSymbol,
     StructSymbol,
     Symbol,
 )
@@ -49,7 +52,7 @@ class World:
     _structs: dict[StructSymbol, StructDefinition | None] = field(default_factory=dict)
     _constructors: dict[StructDefinition, Signature] = field(default_factory=dict)
     _constants: dict[ConstantSymbol, Any] = field(default_factory=dict)
-    _open: list[object] = field(default_factory=list)
+    _open: list[StructSymbol | ConstantSymbol] = field(default_factory=list)
     _script_names: dict[FileModule, dict[str, Span]] = field(default_factory=dict)
 
     # --- names
@@ -61,12 +64,7 @@ class World:
     def script_names(self, module: FileModule) -> dict[str, Span]:
         """The variables of a file's statements, which its functions do not see."""
         if module not in self._script_names:
-            found: dict[str, Span] = {}
-            for statement in module.tree.statements:
-                if isinstance(statement, nodes.Let | nodes.Assign):
-                    for name in statement.names:
-                        found.setdefault(name.name, name.span)
-            self._script_names[module] = found
+            self._script_names[module] = declared_names(module.tree.statements)
         return self._script_names[module]
 
     # --- declarations
@@ -96,8 +94,7 @@ class World:
     def struct(self, symbol: StructSymbol) -> StructDefinition:
         if symbol not in self._structs:
             if symbol in self._open:
-                name = symbol.node.name
-                fail("TL1013", f"the struct `{name.name}` would contain itself", name.span)
+                self._refuse_circle("TL1013", "the struct `{}` would contain itself", symbol)
             self._open.append(symbol)
             self._structs[symbol] = None
             try:
@@ -113,6 +110,18 @@ class World:
         if definition is None:
             raise Failure
         return definition
+
+    def _refuse_circle(self, code: str, message: str, symbol: StructSymbol | ConstantSymbol) -> NoReturn:
+        """Declarations that need each other, in the order of the needing."""
+        circle = self._open[self._open.index(symbol) :]
+        names = [s.node.name for s in (*circle, symbol)]
+        fail(
+            code,
+            message.format(names[0].name),
+            names[0].span,
+            others=[(name.span, "through this one") for name in names[1:-1]],
+            notes=[" -> ".join(f"`{name.name}`" for name in names)] if len(circle) > 1 else [],
+        )
 
     def constructor(self, definition: StructDefinition) -> Signature:
         """Making a struct, as the signature of a function of its fields; dims that no field tells are ints by name."""
@@ -183,8 +192,7 @@ class World:
         """A `const`'s value: a number, string or bool, or a tuple or list of them."""
         if symbol not in self._constants:
             if symbol in self._open:
-                name = symbol.node.name
-                fail("TL2016", f"the constant `{name.name}` is defined by itself", name.span)
+                self._refuse_circle("TL2016", "the constant `{}` is defined by itself", symbol)
             self._open.append(symbol)
             try:
                 self._constants[symbol] = self.evaluate(symbol.node.value, symbol.module)
@@ -225,19 +233,29 @@ class World:
             case nodes.Binary() if node.operator in _ARITHMETIC:
                 return self._arithmetic(node, module)
             case nodes.Name(name=name):
-                symbol = self.resolve(module, name)
-                if isinstance(symbol, ConstantSymbol):
-                    return self.constant(symbol)
-                if name in ELEMENT_TYPES:
+                if name in ELEMENT_TYPES and name not in module.scope:
                     return ELEMENT_TYPES[name]
+                return self._constant_name(node, self.resolve(module, name), module)
+            case nodes.Attribute(value=nodes.Name(name=name), name=attribute):
+                target = module.scope.get(name)
+                if isinstance(target, ModuleSymbol):
+                    return self._constant_name(node, target.module.scope.get(attribute.name), module)
             case nodes.ErrorExpression():
                 raise Failure
-        fail(
-            "TL2016",
-            f"`{node.span.text}` is not constant",
-            node.span,
-            notes=["a constant is made of literals, other constants and arithmetic"],
-        )
+        _refuse_constant(node.span)
+
+    def _constant_name(self, node: nodes.Expression, symbol: Symbol | None, module: FileModule) -> Any:
+        match symbol:
+            case ConstantSymbol():
+                return self.constant(symbol)
+            case BrokenSymbol():
+                raise Failure
+            case None if node.span.text not in self.script_names(module):
+                known = [n for n, s in module.scope.items() if isinstance(s, ConstantSymbol)]
+                near = difflib.get_close_matches(node.span.text, known, 1)
+                helps = [f"did you mean `{n}`?" for n in near]
+                fail("TL1001", f"there is no `{node.span.text}`", node.span, helps=helps)
+        _refuse_constant(node.span)
 
     def _arithmetic(self, node: nodes.Binary, module: FileModule) -> Any:
         a, b = self.evaluate(node.left, module), self.evaluate(node.right, module)
@@ -332,6 +350,36 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+def _refuse_constant(span: Span) -> NoReturn:
+    fail(
+        "TL2016",
+        f"`{span.text}` is not constant",
+        span,
+        notes=["a constant is made of literals, other constants and arithmetic"],
+    )
+
+
+def declared_names(statements: tuple[nodes.Statement, ...]) -> dict[str, Span]:
+    """Where statements, those inside of others included, declare or first assign each name."""
+    found: dict[str, Span] = {}
+    for statement in statements:
+        blocks: tuple[nodes.Block | None, ...] = ()
+        match statement:
+            case nodes.Let(names=names) | nodes.Assign(names=names):
+                found.update({n.name: n.span for n in names if n.name not in found})
+            case nodes.For(names=names, body=body):
+                found.update({n.name: n.span for n in names if n.name not in found})
+                blocks = (body,)
+            case nodes.While(body=body):
+                blocks = (body,)
+            case nodes.If(then=then, otherwise=otherwise):
+                blocks = (then, otherwise)
+        for block in blocks:
+            if block is not None:
+                found = declared_names(block.statements) | found
+    return found
+
+
 def _none_default(t: object, span: Span) -> nodes.Expression | None:
     return nodes.NoneLiteral(span) if isinstance(t, OptionalType) else None
 
@@ -350,4 +398,4 @@ def is_library(module: FileModule) -> bool:
     return module.path is not None and module.path.is_relative_to(STANDARD_LIBRARY)
 
 
-__all__ = ["World", "is_library"]
+__all__ = ["World", "declared_names", "is_library"]
