@@ -131,6 +131,8 @@ def test_main_and_builtin_are_keywords_in_one_place_only() -> None:
         ("x = 'it'", "1:5 TL0001 the character `'` is not part of the language"),
         ("x\u00a0= 1", "1:2 TL0001 the character U+00A0 (NO-BREAK SPACE) is not part of the language"),
         ("²x = 1", "1:1 TL0001 the character `²` U+00B2 (SUPERSCRIPT TWO) is not part of the language"),
+        ("x²³1y = 1", "1:2 TL0001 the character `²` U+00B2 (SUPERSCRIPT TWO) is not part of the language"),
+        ("f\"{'}\" // '", "1:4 TL0001 the character `'` is not part of the language"),
         ('x = "abc', "1:5 TL0002 this string is not closed on its line"),
         ('x = f"abc{y}', "1:5 TL0002 this string is not closed on its line"),
         ('print("abc)', "1:7 TL0002 this string is not closed on its line"),

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tensorlogic.compiler.diagnostics.model import MAXIMUM_ERRORS
 from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.syntax.expected import Situation, unexpected
 from tensorlogic.compiler.syntax.grammar import Grammar
@@ -111,6 +112,8 @@ class Engine:
 
     def _resume(self, position: int, depth: int) -> int | None:
         """Where parsing can go on with `error` shifted on top of the state at `depth`; None where it cannot."""
+        if "error" not in self._actions[self._states[depth]]:
+            return None
         states = self._shifted(self._states[: depth + 1], "error")
         if states is None:
             return None
@@ -164,7 +167,7 @@ class Engine:
         if bracket is not None and bracket.kind in NEWLINE_FREE and bracket.start in self._layout.told:
             told = True
         self._told_at = position
-        if told or not fresh:
+        if told or not fresh or len(self._grammar.diagnostics) >= MAXIMUM_ERRORS:
             return False
         expected = {kind for kind in self._actions[self._states[-1]] if self._shifts(self._states, kind)}
         situation = Situation(self._layout.source, self._tokens, position, expected - {"error", "$end"}, bracket)

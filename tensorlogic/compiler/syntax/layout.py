@@ -150,11 +150,15 @@ def _may_end(layout: Layout, previous: Token) -> bool:
         return previous.kind in STATEMENT_ENDERS
     depth = 0
     angles = 0
+    following = ""
     for index in range(len(layout.tokens) - 1, 0, -1):
         kind = layout.tokens[index].kind
         depth += (kind in OPENER_OF) - (kind in CLOSER_OF)
-        if depth < 0 or (depth == 0 and kind not in _TYPE_TOKENS):
+        if depth < 0 or (depth == 0 and kind not in _TYPE_TOKENS) or angles > MAXIMUM_NESTING:
             return False
+        if (kind, following) == ("GREATER", "NAME"):
+            return False
+        following = kind
         if depth == 0:
             angles += (kind == "GREATER") - (kind == "LESS")
             if angles == 0:

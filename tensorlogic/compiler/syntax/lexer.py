@@ -95,7 +95,7 @@ def _scan_range(result: Scan, position: int, end: int) -> list[Token]:
         assert isinstance(value, str)
         if group == "NAME":
             if not value.isascii() and not value.isidentifier():
-                position = _scan_broken_name(result, start, value)
+                _scan_broken_name(result, start, value)
             elif value in KEYWORDS:
                 if value == "in" and tokens and tokens[-1].kind == "NOT":
                     append(Token("NOT_IN", "not in", tokens.pop().start, position))
@@ -121,46 +121,61 @@ def _scan_range(result: Scan, position: int, end: int) -> list[Token]:
         elif group == "BLOCK_COMMENT":
             position = _skip_block_comment(result, start, end)
         elif group != "LINE_COMMENT":
-            position = _scan_unreadable(result, group, start, position)
+            position = _scan_unreadable(result, group, start, position, end)
 
 
-def _scan_broken_name(result: Scan, start: int, text: str) -> int:
-    """A run of word characters that is no identifier: its longest beginning that is one, or an error."""
-    length = next((k for k in range(len(text) - 1, 0, -1) if text[:k].isidentifier()), 0)
-    if length == 0:
-        return _scan_unreadable(result, "OTHER", start, start + 1)
-    result.tokens.append(Token("NAME", text[:length], start, start + length))
-    return start + length
+def _scan_broken_name(result: Scan, start: int, text: str) -> None:
+    """A run of characters that may be word characters but make no identifier: names, and errors between them."""
+    position = 0
+    while position < len(text):
+        end = position + 1
+        if text[position].isidentifier():
+            while end < len(text) and f"_{text[end]}".isidentifier():
+                end += 1
+            result.tokens.append(Token("NAME", text[position:end], start + position, start + end))
+        else:
+            while end < len(text) and not text[end].isidentifier():
+                end += 1
+            _tell_character(result, start + position, start + end)
+        position = end
 
 
-def _scan_unreadable(result: Scan, group: str, start: int, end: int) -> int:
+def _scan_unreadable(result: Scan, group: str, start: int, end: int, limit: int) -> int:
     """Tells of something that is no token, and puts an INVALID token in its place. Returns where to go on."""
     text = result.source.text
     if group == "BAD_NUMBER":
-        result.tell(
-            "TL0004", f"`{text[start:end]}` is not a number", start, end, literals.number_advice(text[start:end])
-        )
+        advice = literals.number_advice(text[start:end])
+        result.tell("TL0004", f"`{literals.shorten(text[start:end])}` is not a number", start, end, advice)
     elif group == "BAD_STRING":
         previous = result.tokens[-1] if result.tokens else None
         if previous is not None and previous.value == "f" and previous.end == start:
             start = result.tokens.pop().start
         result.tell("TL0002", "this string is not closed on its line", start, end, 'close it with `"`')
     else:
-        character = text[start]
-        if character == "'":
-            line_end = text.find("\n", end)
-            end = text.find("'", end, line_end if line_end >= 0 else len(text)) + 1 or end
-        while end < len(text) and text[end] == character:
-            end += 1
-        result.tell(
-            "TL0001",
-            f"{_character_name(character)} is not part of the language",
-            start,
-            end,
-            _ADVICE.get(character, ""),
-        )
+        end = _unreadable_end(text, start, limit)
+        _tell_character(result, start, end)
+        return end
     result.tokens.append(Token("INVALID", None, start, end))
     return end
+
+
+def _unreadable_end(text: str, start: int, limit: int) -> int:
+    """Where to go on after a character that begins no token: after all of its kind, or what looks like a string."""
+    end = start + 1
+    if text[start] == "'":
+        line_end = text.find("\n", end, limit)
+        closing = text.find("'", end, line_end if line_end >= 0 else limit)
+        return closing + 1 if closing >= 0 else end
+    while end < limit and text[end] == text[start]:
+        end += 1
+    return end
+
+
+def _tell_character(result: Scan, start: int, end: int) -> None:
+    character = result.source.text[start]
+    advice = _ADVICE.get(character, "")
+    result.tell("TL0001", f"{_character_name(character)} is not part of the language", start, end, advice)
+    result.tokens.append(Token("INVALID", None, start, end))
 
 
 def _character_name(character: str) -> str:

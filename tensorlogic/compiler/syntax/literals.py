@@ -16,6 +16,7 @@ from tensorlogic.compiler.syntax.tokens import Token
 Tell = Callable[[str, str, int, int, str], None]
 
 LARGEST_INTEGER = 2**63 - 1
+LONGEST_QUOTE = 24
 
 _ESCAPE = re.compile(r"\\(?:u\{([^}\"]*)\}|(.))")
 _SIMPLE_ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
@@ -124,4 +125,4 @@ def format_text(tell: Tell, text: str, start: int) -> str | None:
 
 def shorten(text: str) -> str:
     """A text fit for a message."""
-    return text if len(text) <= 24 else text[:20] + "..."
+    return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 4] + "..."

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from tensorlogic.compiler.diagnostics.model import Diagnostic, error
 from tensorlogic.compiler.source import Source, Span
 from tensorlogic.compiler.syntax import nodes
+from tensorlogic.compiler.syntax.literals import LONGEST_QUOTE, shorten
 from tensorlogic.compiler.syntax.tokens import MAXIMUM_NESTING, Token
 from tensorlogic.compiler.syntax.walk import is_nested_deeper
 
@@ -61,6 +62,10 @@ class Rules:
 
     def token_span(self, token: Token) -> Span:
         return Span(self.source, token.start, token.end)
+
+    def quote(self, node: nodes.Node) -> str:
+        """A node's text, short enough for a message."""
+        return shorten(self.source.text[node.span.start : min(node.span.end, node.span.start + LONGEST_QUOTE + 1)])
 
     def identifier(self, token: Token) -> nodes.Identifier:
         assert isinstance(token.value, str)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tensorlogic.compiler.source import Span
-from tensorlogic.compiler.syntax import literals, nodes
+from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.syntax.grammar.base import Enclosed, Rules, Symbols
 from tensorlogic.compiler.syntax.tokens import Token
 
@@ -55,7 +55,7 @@ class ExpressionRules(Rules):
         """
         left, operator = p[1], p[2]
         if self._is_bare_comparison(left) and not self._is_bare_comparison(left.left):
-            first, middle, last = (literals.shorten(part.span.text) for part in (left.left, left.right, p[3]))
+            first, middle, last = (self.quote(part) for part in (left.left, left.right, p[3]))
             self.report(
                 "TL0105",
                 "comparisons do not chain",
@@ -104,7 +104,7 @@ class ExpressionRules(Rules):
     def _refuse_loose_not(self, operand: nodes.Unary, operator: Token) -> None:
         if not self._in_parentheses(operand):
             message = f"`not` binds less tightly than `{operator.value}`"
-            self.report("TL0105", message, operand.span, helps=[f"`{operator.value} ({operand.span.text})`"])
+            self.report("TL0105", message, operand.span, helps=[f"`{operator.value} ({self.quote(operand)})`"])
 
     # --- calls, attributes, indexing ---
 
