@@ -86,6 +86,11 @@ def _side(tokens: list[str]) -> Side:
     return tuple(groups)
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 dim`, `2 dims`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def names_of(side: Side) -> list[str]:
     """The names of a side in their order."""
     return [name for group in side if group != REST for name in group]
@@ -120,7 +125,7 @@ def rearrange_sides(pattern: Pattern, count: int) -> tuple[Side, Side]:
         raise PatternError("`...` stands on both sides or on none")
     named = len(before) - (REST in before)
     if count < named or (count > named and REST not in before):
-        raise PatternError(f"the pattern names {named} dims, the tensor has {count}")
+        raise PatternError(f"the pattern names {counted(named, 'dim')}, the tensor has {count}")
     return spread(before, count - named), spread(after, count - named)
 
 
@@ -133,12 +138,12 @@ def rearrange(app: Application) -> Type:
     """The products of the right side's names; at most one name in each group of the left is told by division."""
     x = app.tensor("operand")
     pattern = _pattern(app)
+    if x.shape.pack is not None and not pattern.operands[0][:1] == pattern.result[:1] == (REST,):
+        _refuse(app, f"`...` comes first on both sides: the tensor begins with `{x.shape.pack}`", [app["operand"]])
     try:
         before, after = rearrange_sides(pattern, len(x.shape.dims))
     except PatternError as error:
         _refuse(app, str(error), [app["operand"]])
-    if x.shape.pack is not None and not pattern.operands[0][:1] == pattern.result[:1] == (REST,):
-        _refuse(app, f"`...` comes first on both sides: the tensor begins with `{x.shape.pack}`", [app["operand"]])
     given = sizes_given(app.arguments)
     stray = next((name for name in given if name not in names_of(before)), None)
     if stray is not None:
@@ -200,7 +205,7 @@ def einsum(app: Application) -> Type:
     arguments = [app[name] for name in tensors_of(app.arguments)]
     tensors = [_einsum_operand(app, argument) for argument in arguments]
     if len(tensors) != len(pattern.operands):
-        _refuse(app, f"the pattern has {len(pattern.operands)} operands, not {len(tensors)}", arguments)
+        _refuse(app, f"the pattern has {counted(len(pattern.operands), 'operand')}, not {len(tensors)}", arguments)
     element = _element(app, arguments, tensors)
     try:
         _check_einsum(pattern)
@@ -268,11 +273,11 @@ def _match(app: Application, argument: Argument, shape: Shape, side: Side, sizes
     """Give the names of an operand their sizes; gives the dims that `...` stands for."""
     named = len(side) - (REST in side)
     count = len(shape.dims)
-    if count < named or (count > named and REST not in side):
-        _refuse(app, f"the pattern names {named} dims, {name_of(argument)} has {count}", [argument])
-    at = side.index(REST) if REST in side else 0
-    if shape.pack is not None and (REST not in side or at):
+    if shape.pack is not None and side[:1] != (REST,):
         _refuse(app, f"`...` comes first for {name_of(argument)}, which begins with `{shape.pack}`", [argument])
+    if count < named or (count > named and REST not in side):
+        _refuse(app, f"the pattern names {counted(named, 'dim')}, {name_of(argument)} has {count}", [argument])
+    at = side.index(REST) if REST in side else 0
     rest = shape.dims[at : at + count - named]
     dims = shape.dims[:at] + shape.dims[at + count - named :]
     for name, size in zip(names_of(side), dims, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -140,7 +140,7 @@ def astype(x: Array, dtype: ElementType) -> Any:
     return x.astype(numpy_dtype(dtype))
 
 
-REFERENCES = {
+REFERENCES: dict[str, Callable[..., Any]] = {
     "reshape": reshape,
     "transpose": transpose,
     "permute": permute,
