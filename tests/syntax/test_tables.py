@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tensorlogic.compiler.syntax import tables as module
 from tensorlogic.compiler.syntax.tables import build, tables
+
+
+BUILT = cache(build)
 
 
 @pytest.fixture
@@ -27,7 +31,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def count() -> module.Tables:
         made.append(1)
-        return build()
+        return BUILT()
 
     monkeypatch.setattr(module, "build", count)
     return made
