@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorlogic.compiler.diagnostics.model import MAXIMUM_ERRORS
+from tensorlogic.compiler.diagnostics.pages.syntax import PAGES
 from tensorlogic.compiler.source import Source
 from tensorlogic.compiler.syntax import (
     dump,
@@ -88,7 +89,7 @@ def holds(text: str) -> None:
     module, diagnostics = parse(source)
     assert len(diagnostics) <= MAXIMUM_ERRORS
     for diagnostic in diagnostics:
-        assert diagnostic.code in diagnostic.code
+        assert diagnostic.code in PAGES
         for label in diagnostic.labels:
             assert 0 <= label.span.start <= label.span.end <= len(text)
     has_error = False

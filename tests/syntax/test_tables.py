@@ -13,7 +13,6 @@ import pytest
 from tensorlogic.compiler.syntax import tables as module
 from tensorlogic.compiler.syntax.tables import build, tables
 
-
 BUILT = cache(build)
 
 
