@@ -1,36 +1,47 @@
 """A region of the IR as Python statements.
 
-Takes a function's region. Promises statements that compute the same values in an order that dependencies allow, one
-for each named value, with values that are used once written where they are used. Source names are kept; a name that a
-loop or branch rebinds is one Python variable where nothing else still needs its old value.
+Takes a function's region. Promises statements that compute the same values and do the same things in the same order,
+one statement for each named value, with a value that is used once written where it is used. Source names are kept, and
+a name keeps one Python variable for as long as nothing needs its old value (`variables.py`).
+
+What a text mentions is known for each value, so that no variable is set while a text that still waits to be written
+mentions it. A text that may do or refuse something is not carried past a statement that does.
 """
 
 from __future__ import annotations
 
-import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tensorlogic.compiler.emit.identifiers import Identifiers, python_name
-from tensorlogic.compiler.ir.core import Operation, Region, Value, uses, walk
-from tensorlogic.compiler.ops.lowering import AND, CONDITIONAL, LOWEST, NOT, OR, Text
+from tensorlogic.compiler.emit import control
+from tensorlogic.compiler.emit.layout import wrapped
+from tensorlogic.compiler.emit.liveness import reads
+from tensorlogic.compiler.emit.order import ORDERED, REPEATED, STATEMENTS, acts, barriers, items_of, last_uses
+from tensorlogic.compiler.emit.variables import Variables, fits
+from tensorlogic.compiler.ir.core import Operation, Region, Value, uses
+from tensorlogic.compiler.ops.lowering import Text
+from tensorlogic.compiler.types import ListType, OptionalType, StructType, TensorType, TupleType, Type
 
 _LONGEST = 96
 """An expression longer than this gets a statement of its own."""
 
-REPEATED = frozenset(
-    {"constant", "dim", "field", "item", "dtype", "shape", "rank", "size", "attribute", "arguments", "retype"}
-)
-"""Operations so cheap that they are written at each use rather than kept."""
+_NOTHING: frozenset[str] = frozenset()
 
-STATEMENTS = frozenset({"print", "save_model"})
-"""Operations that stand for what they do: each is a statement where it stands."""
 
-ORDERED = frozenset(
-    {"read_line", "load_model", "load_tokenizer", "bind", "method", "bool", "accept", "ranked", "debug"}
-)
-"""Operations that read the world or may refuse: they stay where they stand, in a statement of their own."""
+@dataclass
+class Block:
+    """What is known of a region whose statements are being written."""
+
+    region: Region
+    targets: tuple[str, ...]
+    last_use: dict[Value, tuple[int, int]]
+    """For each value how often the region's own operations use it, and at which position last."""
+    barriers: list[int]
+    """The positions of the operations that must stay where they stand."""
+    is_expression: bool = False
+    """Whether the region is to be one expression: then its values get no variables."""
 
 
 @dataclass
@@ -39,362 +50,241 @@ class Body:
 
     lower: Callable[[Operation, dict[Value, Text]], Text]
     demand: Callable[[Operation, dict[Value, Text]], list[str]]
+    hint: Callable[[Type], str]
     names: dict[Value, str]
-    identifiers: Identifiers
+    variables: Variables
     place: Callable[[Operation], str]
+    indent: int = 1
     lines: list[str] = field(default_factory=list)
     texts: dict[Value, Text] = field(default_factory=dict)
+    mentions: dict[Value, frozenset[str]] = field(default_factory=dict)
+    acting: set[Value] = field(default_factory=set)
     counts: dict[Value, int] = field(default_factory=dict)
-    indent: int = 1
     carries: list[tuple[str, ...]] = field(default_factory=list)
-    renamed: dict[Value, str] = field(default_factory=dict)
-    homes: dict[str, Region] = field(default_factory=dict)
-    pinned: set[str] = field(default_factory=set)
-    _yielded: set[Value] = field(default_factory=set)
-    _targets: tuple[str, ...] = ()
+    blocks: list[Block] = field(default_factory=list)
+    written: set[Operation] = field(default_factory=set)
+    waiting: set[Value] = field(default_factory=set)
+    """Values whose text is an expression to be written once, where they are used."""
 
     def write(self, region: Region, parameters: tuple[tuple[Value, str], ...]) -> list[str]:
         """The statements of a function's region, whose parameters have these expressions."""
         self.counts = uses(region)
         for value, text in parameters:
-            self.texts[value] = Text(text)
-            self.homes[text] = region
-        self._region(region)
+            if text.isidentifier():
+                self.variables.declare(text, self.names.get(value, text), self.hint(value.type))
+                self.bind(value, Text(text), frozenset((text,)))
+            else:
+                self.bind(value, Text(text), _NOTHING)
+        self.region(region, ())
         return self.lines
 
     def add(self, text: str, comment: str = "") -> None:
-        line = "    " * self.indent + text
-        self.lines.append(f"{line}  # {comment}" if comment and len(line) + len(comment) < 118 else line)
+        """One statement."""
+        self.lines += wrapped("    " * self.indent + text, comment)
+
+    def bind(self, value: Value, text: Text, mentions: frozenset[str]) -> None:
+        """A value's text from here on."""
+        self.texts[value] = text
+        self.mentions[value] = mentions
+        self.variables.mention(value, mentions)
+
+    def mentioned(self, operation: Operation) -> frozenset[str]:
+        """The variables that an operation's text mentions."""
+        found = [self.mentions.get(v, _NOTHING) for v in reads(operation)]
+        return frozenset().union(*found)
 
     # --- regions and operations
 
-    def _region(self, region: Region) -> None:
-        local = _local_uses(region)
+    def region(self, region: Region, targets: tuple[str, ...]) -> None:
+        """The statements of a region that ends by setting the targets."""
+        self.blocks.append(Block(region, targets, last_uses(region), barriers(region)))
         for position, operation in enumerate(region.operations):
-            self._operation(operation, region, position, local)
+            if operation not in self.written:
+                self._operation(operation, position)
+        self.blocks.pop()
 
-    def _operation(self, operation: Operation, region: Region, position: int, local: dict[Value, int]) -> None:
+    def value_of(self, region: Region, *, is_expression: bool = False) -> Value:
+        """The one value that a region yields, after the statements before its end."""
+        self.blocks.append(Block(region, (), last_uses(region), barriers(region), is_expression))
+        *operations, end = region.operations
+        for position, operation in enumerate(operations):
+            self._operation(operation, position)
+        self.blocks.pop()
+        (value,) = end.operands
+        return value
+
+    def _operation(self, operation: Operation, position: int) -> None:
         match operation.name:
             case "if":
-                self._if(operation, region, position)
+                control.write_if(self, operation, position)
             case "for":
-                self._for(operation, region)
+                control.write_for(self, operation)
             case "while":
-                self._while(operation, region)
+                control.write_while(self, operation)
             case "lambda":
-                self._lambda(operation)
+                control.write_lambda(self, operation, position)
             case "yield" | "break" | "continue" | "return":
-                self._terminator(operation)
+                control.write_end(self, operation)
             case "demand":
                 for line in self.demand(operation, self.texts):
                     self.add(line)
             case _:
-                self._value(operation, local, region, position)
+                self._simple(operation, position)
 
-    def _value(self, operation: Operation, local: dict[Value, int], region: Region, position: int) -> None:
-        text = self.lower(operation, self.texts)
-        (result,) = operation.results
-        used = self.counts.get(result, 0)
+    def _simple(self, operation: Operation, position: int) -> None:
+        text = self._lowered(operation)
         if operation.name in STATEMENTS:
             self.add(text.code, self.place(operation))
             return
-        if not used:
-            if operation.name in ORDERED or operation.name == "call":
+        if not self.counts.get(operation.result):
+            if acts(operation):
                 self.add(text.code, self.place(operation))
             return
-        named = self.names.get(result)
-        if operation.name == "retype" and operation.operands:
-            same = self.texts.get(operation.operands[0])
-            if same is not None and (named is None or same.code == named or same.code.isidentifier()):
-                self.texts[result] = text
-                return
-        here = local.get(result, 0) == used == 1
-        if named is None and operation.name not in ORDERED:
-            if operation.name in REPEATED and not (operation.name == "constant" and len(text.code) > 40):
-                self.texts[result] = text
-                return
-            if here and len(text.code) <= _LONGEST:
-                self.texts[result] = text
-                return
-        # A value whose one use is the end of its region takes its name there.
-        if named is not None and here and result in self._yielded and operation.name not in ORDERED:
-            self.texts[result] = text
-            return
-        name = named or _short(operation.name)
-        self._assign(result, name, text, region, position, self.place(operation))
+        if not self._take_apart(operation, text, position):
+            self.place_value(operation, text, position, self.mentioned(operation))
 
-    def _assign(self, value: Value, name: str, text: Text, region: Region, position: int, comment: str = "") -> None:
-        python = self.renamed.get(value) or self._variable(name, region, position)
-        self.add(f"{python} = {text.code}", comment)
-        self.texts[value] = Text(python)
+    def _lowered(self, operation: Operation) -> Text:
+        """The operation's expression. An operand that it would write twice gets a variable first."""
+        text = self.lower(operation, self.texts)
+        for operand in dict.fromkeys(operation.operands):
+            if operand in self.waiting and text.code.count(self.texts[operand].code) > 1:
+                variable = self.variables.fresh(self.names.get(operand, "value"), self.hint(operand.type))
+                self.add(f"{variable} = {self.texts[operand].code}")
+                self.bind(operand, Text(variable), frozenset((variable,)))
+                self.waiting.discard(operand)
+                text = self.lower(operation, self.texts)
+        return text
 
-    def _variable(self, name: str, region: Region, position: int) -> str:
-        """The name itself where it is free, or where nothing that follows needs what it stands for; else a new one."""
-        wanted = python_name(name)
-        if wanted not in self.pinned and self.homes.get(wanted) is region:
-            later = {v for o in region.operations[position + 1 :] for v in _operands(o)}
-            texts = (self.texts.get(v) for v in later)
-            if not any(t is not None and _mentions(t.code, [wanted]) for t in texts):
-                return wanted
-        taken = self.identifiers.take(name)
-        self.homes[taken] = region
-        return taken
+    # --- where a value's text goes
 
-    # --- branches
-
-    def _if(self, operation: Operation, region: Region, position: int) -> None:
-        expression = self._as_expression(operation)
-        if expression is not None:
-            result = operation.result
-            name = self.names.get(result)
-            if name is None:
-                self.texts[result] = expression
-            else:
-                self._assign(result, name, expression, region, position)
-            return
-        targets = tuple(self._target(operation, i, region, position) for i in range(len(operation.results)))
-        condition = self.texts[operation.operands[0]].code
-        then = self._block(operation.regions[0], targets)
-        otherwise = self._block(operation.regions[1], targets)
-        prefix = "    " * self.indent
-        if not then and not otherwise:
-            pass
-        elif not then:
-            self.add(f"if {_negated(self.texts[operation.operands[0]])}:")
-            self.lines += otherwise
+    def place_value(self, operation: Operation, text: Text, position: int, mentions: frozenset[str]) -> None:
+        """Keep the value's text for its one use, or give it a variable here."""
+        result = operation.result
+        does = acts(operation) or any(v in self.acting for v in operation.operands)
+        if self._is_cheap(operation, text):
+            self.bind(result, text, mentions)
+        elif self._can_wait(operation, text, position, does):
+            self.bind(result, text, mentions)
+            self.waiting.add(result)
+            if does:
+                self.acting.add(result)
         else:
-            self.add(f"if {condition}:")
-            self.lines += then
-            chained = otherwise and otherwise[0].startswith(f"{prefix}    if ") and _one_statement(otherwise, prefix)
-            if chained:
-                shorter = [line[4:] for line in otherwise]
-                self.lines += [f"{prefix}el{shorter[0][len(prefix) :]}", *shorter[1:]]
-            elif otherwise:
-                self.add("else:")
-                self.lines += otherwise
-        for value, target in zip(operation.results, targets, strict=True):
-            self.texts[value] = Text(target)
+            self.assign(result, operation, text, _short(operation.name))
 
-    def _target(self, operation: Operation, i: int, region: Region, position: int) -> str:
-        """The variable of a result: the one that a branch leaves as it was, where nothing else needs its value."""
-        result = operation.results[i]
-        name = self.names.get(result, "chosen")
-        own = set(region.arguments) | {r for o in region.operations for r in o.results}
-        later: dict[Value, int] = {}
-        for after in region.operations[position + 1 :]:
-            for operand in _operands(after):
-                later[operand] = later.get(operand, 0) + 1
-        for branch in operation.regions:
-            if not branch.operations or branch.operations[-1].name != "yield":
+    def _is_cheap(self, operation: Operation, text: Text) -> bool:
+        """Whether the text may be written at each use: a constant, a size, an operand under another type."""
+        if operation.name not in REPEATED or any(v in self.waiting for v in operation.operands):
+            return False
+        name = self.names.get(operation.result)
+        if operation.name == "retype":
+            return name is None or fits(text.code, name)
+        return name is None and (operation.name != "constant" or len(text.code) <= 40)
+
+    def _can_wait(self, operation: Operation, text: Text, position: int, does: bool) -> bool:
+        """Whether the value needs no variable: what uses it, once, follows in its own region."""
+        result = operation.result
+        if self.blocks[-1].is_expression:
+            return True
+        if operation.name in ORDERED or self.target_of(operation) is not None:
+            return False
+        named = result in self.names
+        block = self.blocks[-1]
+        times, last = block.last_use.get(result, (0, 0))
+        if times != 1 or self.counts[result] != 1:
+            return False
+        if named and not (last == len(block.region.operations) - 1 and self._hands_on(block)):
+            return False
+        if not named and len(text.code) > _LONGEST:
+            return False
+        return not does or not self._barred(block, position, last)
+
+    def _hands_on(self, block: Block) -> bool:
+        end = block.region.operations[-1]
+        return (end.name == "yield" and bool(block.targets)) or end.name in ("break", "continue")
+
+    def _barred(self, block: Block, position: int, last: int) -> bool:
+        """Whether something between two positions must run before what stands at the second."""
+        i = bisect_right(block.barriers, position)
+        return i < len(block.barriers) and block.barriers[i] < last
+
+    def target_of(self, operation: Operation) -> str | None:
+        """The variable that the end of this region sets to the value, where it may be set here already."""
+        block = self.blocks[-1]
+        end = block.region.operations[-1]
+        if end.name == "yield":
+            targets = block.targets
+        elif end.name in ("break", "continue"):
+            targets = self.carries[-1]
+        else:
+            return None
+        result = operation.result
+        for operand, target in zip(end.operands, targets, strict=False):
+            if operand is result and self.variables.settable(target, operation, self.hint(result.type)):
+                return target
+        return None
+
+    def assign(self, value: Value, operation: Operation, text: Text, otherwise: str) -> None:
+        """Give the value a variable of its name, or of another where it has none."""
+        target = self.target_of(operation) if value in operation.results else None
+        name = self.names.get(value, otherwise)
+        variable = target or self.variables.choose(name, operation, self.hint(value.type))
+        self.add(f"{variable} = {text.code}", self.place(operation))
+        self.bind(value, Text(variable), frozenset((variable,)) | self.captured(operation))
+        self.acting.discard(value)
+        self.waiting.discard(value)
+
+    def captured(self, operation: Operation) -> frozenset[str]:
+        """The variables that functions inside of a value see: Python looks them up when the function is called."""
+        if not any(_may_hold_function(r.type) for r in operation.results):
+            return _NOTHING
+        return self.mentioned(operation)
+
+    def _take_apart(self, operation: Operation, text: Text, position: int) -> bool:
+        """`a, b = f(x)`: a tuple all of whose uses are the items that are taken of it next."""
+        tuple_type = operation.result.type
+        if not isinstance(tuple_type, TupleType) or operation.result in self.names or operation.name in REPEATED:
+            return False
+        items = items_of(operation.result, self.blocks[-1].region.operations[position + 1 :])
+        if len(items) != self.counts[operation.result] or not items:
+            return False
+        last = items[-1]
+        chosen: list[str] = []
+        found = {o.attributes["index"]: o for o in items}
+        for index in range(len(tuple_type.items)):
+            item = found.get(index)
+            if item is None:
+                chosen.append("_")
                 continue
-            kept = branch.operations[-1].operands[i]
-            text = self.texts.get(kept)
-            if kept in own and kept not in later and text is not None and text.code.isidentifier():
-                users = [o for o in walk(region) if kept in o.operands]
-                inside = {id(o) for inner in operation.regions for o in walk(inner)}
-                before = {id(o) for o in region.operations[: position + 1]}
-                before |= {id(o) for p in region.operations[:position] for r in p.regions for o in walk(r)}
-                pending = [t.code for v in later if (t := self.texts.get(v)) is not None]
-                if any(_mentions(code, [text.code]) for code in pending):
-                    continue
-                if text.code.startswith(name) and all(id(o) in inside or id(o) in before for o in users):
-                    return text.code
-        taken = self.identifiers.take(name)
-        self.homes[taken] = region
-        return taken
-
-    def _block(self, region: Region, targets: tuple[str, ...]) -> list[str]:
-        """The statements of an inner region, one level deeper, which ends by setting the targets."""
-        with self._inside(targets, region) as lines:
-            self._region(region)
-        return lines
+            name = self.names.get(item.result, "item")
+            variable = self.variables.choose(name, last, self.hint(item.result.type), tuple(chosen))
+            chosen.append(variable)
+            self.bind(item.result, Text(variable), frozenset((variable,)))
+        self.add(f"{', '.join(chosen)}{',' if len(chosen) == 1 else ''} = {text.code}", self.place(operation))
+        self.written.update(items)
+        return True
 
     @contextmanager
-    def _inside(self, targets: tuple[str, ...], region: Region) -> Iterator[list[str]]:
+    def inside(self) -> Iterator[list[str]]:
+        """Lines of their own, one level deeper."""
         outer, self.lines = self.lines, []
-        outer_targets, self._targets = self._targets, targets
-        yielded = self._yielded
-        self._yielded = self._yielded | _at_end(region)
         self.indent += 1
         lines = self.lines
         try:
             yield lines
         finally:
             self.indent -= 1
-            self.lines, self._targets, self._yielded = outer, outer_targets, yielded
-
-    def _as_expression(self, operation: Operation) -> Text | None:
-        """`a if c else b`, `c and a`, `c or b`, where both branches are expressions."""
-        if len(operation.results) != 1:
-            return None
-        sides: list[Text] = []
-        for region in operation.regions:
-            if not region.operations or region.operations[-1].name != "yield":
-                return None
-            if any(o.regions or o.name in STATEMENTS | ORDERED | {"demand"} for o in region.operations):
-                return None
-            with self._inside((), region) as lines:
-                local = _local_uses(region)
-                for position, o in enumerate(region.operations[:-1]):
-                    self._value(o, local, region, position)
-            if lines:
-                return None
-            sides.append(self.texts[region.operations[-1].operands[0]])
-        condition = self.texts[operation.operands[0]]
-        then, otherwise = sides
-        if otherwise.code == "False":
-            return Text(f"{condition.within(AND)} and {then.within(AND + 1)}", AND)
-        if then.code == "True":
-            return Text(f"{condition.within(OR)} or {otherwise.within(OR + 1)}", OR)
-        code = f"{then.within(OR)} if {condition.within(OR)} else {otherwise.within(CONDITIONAL)}"
-        return Text(code, CONDITIONAL) if len(code) <= _LONGEST else None
-
-    # --- loops
-
-    def _carried(self, before: tuple[Value, ...], arguments: tuple[Value, ...], body: Region) -> tuple[str, ...]:
-        """The variables that carry values from one iteration to the next, set to what they are before the loop."""
-        targets: list[str] = []
-        sets: list[tuple[str, str]] = []
-        for value, argument in zip(before, arguments, strict=True):
-            text = self.texts[value]
-            name = self.names.get(argument, "carried")
-            reusable = self.counts.get(value, 0) == 1 and text.code.isidentifier() and text.code not in targets
-            if reusable and text.code.startswith(name):
-                target = text.code
-            else:
-                target = self.identifiers.take(name)
-                sets.append((target, text.code))
-            targets.append(target)
-            self.texts[argument] = Text(target)
-            self.homes[target] = body
-        self._set(sets)
-        return tuple(targets)
-
-    def _set(self, pairs: list[tuple[str, str]]) -> None:
-        pairs = [(target, code) for target, code in pairs if target != code]
-        if len(pairs) == 1 or all(not _mentions(code, [t for t, _ in pairs]) for _, code in pairs):
-            for target, code in pairs:
-                self.add(f"{target} = {code}")
-        elif pairs:
-            self.add(f"{', '.join(t for t, _ in pairs)} = {', '.join(c for _, c in pairs)}")
-
-    def _for(self, operation: Operation, region: Region) -> None:
-        (body,) = operation.regions
-        variable, *arguments = body.arguments
-        iterable = self.texts[operation.operands[0]].code
-        targets = self._carried(operation.operands[1:], tuple(arguments), body)
-        name = self.identifiers.take(self.names.get(variable) or _item_name(self, body))
-        self.texts[variable] = Text(name)
-        self._loop(f"for {name} in {iterable}:", body, targets)
-        self._after(operation, targets, region)
-
-    def _after(self, operation: Operation, targets: tuple[str, ...], region: Region) -> None:
-        for value, target in zip(operation.results, targets, strict=True):
-            self.texts[value] = Text(target)
-            self.homes[target] = region
-
-    def _loop(self, head: str, body: Region, targets: tuple[str, ...]) -> None:
-        self.carries.append(targets)
-        lines = self._block(body, targets)
-        self.carries.pop()
-        while lines and lines[-1].strip() == "continue":
-            lines.pop()
-        self.add(head)
-        self.lines += lines or ["    " * (self.indent + 1) + "pass"]
-
-    def _while(self, operation: Operation, region: Region) -> None:
-        condition, body = operation.regions
-        targets = self._carried(operation.operands, condition.arguments, body)
-        with self._inside((), condition) as lines:
-            local = _local_uses(condition)
-            for position, o in enumerate(condition.operations[:-1]):
-                self._operation(o, condition, position, local)
-        test = self.texts[condition.operations[-1].operands[0]]
-        if lines:
-            self.carries.append(targets)
-            block = self._block(body, targets)
-            self.carries.pop()
-            stop = "    " * (self.indent + 1)
-            self.add("while True:")
-            self.lines += [*lines, f"{stop}if {_negated(test)}:", f"{stop}    break", *block]
-        else:
-            self._loop(f"while {test.code}:", body, targets)
-        self._after(operation, targets, region)
-
-    def _terminator(self, operation: Operation) -> None:
-        texts = [self.texts[v].code for v in operation.operands]
-        match operation.name:
-            case "yield":
-                self._set(list(zip(self._targets, texts, strict=True)))
-            case "break" | "continue":
-                self._set(list(zip(self.carries[-1], texts, strict=True)))
-                self.add(operation.name)
-            case _:
-                self.add(f"return {texts[0]}" if texts else "return", self.place(operation))
-
-    # --- functions as values
-
-    def _lambda(self, operation: Operation) -> None:
-        (region,) = operation.regions
-        arguments = [self.identifiers.take(self.names.get(a, "x")) for a in region.arguments]
-        for value, name in zip(region.arguments, arguments, strict=True):
-            self.texts[value] = Text(name)
-        # Python's functions see variables, not values: what this one sees must not be set again.
-        seen = (self.texts[v].code for o in walk(region) for v in o.operands if v in self.texts)
-        self.pinned.update(word for code in seen for word in re.findall(r"\b[^\W\d]\w*", code))
-        with self._inside(("result",), region) as lines:
-            local = _local_uses(region)
-            for position, o in enumerate(region.operations[:-1]):
-                self._operation(o, region, position, local)
-        result = self.texts[region.operations[-1].operands[0]]
-        if not lines:
-            self.texts[operation.result] = Text(f"lambda {', '.join(arguments)}: {result.code}", LOWEST)
-            return
-        name = self.identifiers.take(self.names.get(operation.result, "function"))
-        self.add(f"def {name}({', '.join(arguments)}):")
-        self.lines += lines
-        self.lines.append("    " * (self.indent + 1) + f"return {result.code}")
-        self.texts[operation.result] = Text(name)
+            self.lines = outer
 
 
-def _item_name(body: Body, region: Region) -> str:
-    return "_pair" if any(o.name == "item" for o in region.operations) else "_"
-
-
-def _local_uses(region: Region) -> dict[Value, int]:
-    """How often values are operands of the region's own operations; what loops and branches inside use is left out."""
-    counts: dict[Value, int] = {}
-    for operation in region.operations:
-        for operand in operation.operands:
-            counts[operand] = counts.get(operand, 0) + 1
-    return counts
-
-
-def _operands(operation: Operation) -> Iterator[Value]:
-    yield from operation.operands
-    for region in operation.regions:
-        for inner in walk(region):
-            yield from inner.operands
-
-
-def _at_end(region: Region) -> set[Value]:
-    """The values that a region's `yield` hands on."""
-    if region.operations and region.operations[-1].name == "yield":
-        return set(region.operations[-1].operands)
-    return set()
-
-
-def _negated(text: Text) -> str:
-    return f"not {text.within(NOT)}"
-
-
-def _one_statement(lines: list[str], prefix: str) -> bool:
-    inner = f"{prefix}    "
-    return all(line.startswith((f"{inner}    ", f"{inner}elif ", f"{inner}else:")) for line in lines[1:])
-
-
-def _mentions(code: str, names: list[str]) -> bool:
-    return any(re.search(rf"\b{re.escape(name)}\b", code) for name in names)
+def _may_hold_function(t: Type) -> bool:
+    match t:
+        case TupleType(items):
+            return any(_may_hold_function(i) for i in items)
+        case ListType(item, _) | OptionalType(item):
+            return _may_hold_function(item)
+        case TensorType() | StructType():
+            return False
+    return "fn" in str(t)
 
 
 def _short(operation: str) -> str:

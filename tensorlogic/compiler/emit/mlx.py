@@ -15,8 +15,10 @@ from tensorlogic.compiler.emit import standalone
 from tensorlogic.compiler.emit.body import Body
 from tensorlogic.compiler.emit.identifiers import Identifiers
 from tensorlogic.compiler.emit.literals import hint, literal, string
+from tensorlogic.compiler.emit.liveness import Liveness
 from tensorlogic.compiler.emit.operations import ModuleNames, Operations, where
 from tensorlogic.compiler.emit.structs import struct_lines
+from tensorlogic.compiler.emit.variables import Variables
 from tensorlogic.compiler.ir.core import Entry, Function, Program, walk
 from tensorlogic.compiler.types import (
     ElementVariable,
@@ -136,8 +138,9 @@ class Emitter:
         return Body(
             lower=operations.lower,
             demand=operations.demand,
+            hint=lambda t: hint(t, self.names.structs),
             names=dict(function.names),
-            identifiers=local,
+            variables=Variables(local, Liveness(function.body)),
             place=lambda operation: _place(operation.name, operation.span),
         )
 
@@ -160,10 +163,6 @@ class Emitter:
                     local.take(element.name)
                     first.append(f"    {element.name} = {code}")
         body = self.body(function, self.operations(elements), local)
-        texts = dict(parameters)
-        for operation in function.body.operations:
-            if operation.name == "accept":
-                body.renamed[operation.result] = texts[operation.operands[0]]
         return [*_short_head(lines[:1]), *lines[1:], *first, *body.write(function.body, tuple(parameters))]
 
     def _entry_elements(self, t: Type, text: str, name: str, place: str) -> dict[ElementVariable, str]:
@@ -222,7 +221,7 @@ _TOLD = frozenset(
 
 
 def _place(name: str, span: Any) -> str:
-    return where(span) if name in _TOLD or name.startswith("host.") else ""
+    return where(span) if name in _TOLD else ""
 
 
 def docstring(lines: list[str], indent: int) -> list[str]:

@@ -1,0 +1,94 @@
+"""Long lines of emitted code, broken as a formatter would.
+
+`wrapped` takes one statement on one line and gives it on several where it is too long for one: what stands in its
+outermost brackets goes to lines of its own, together where that fits, else one item a line. A line without brackets is
+left as it is.
+"""
+
+from __future__ import annotations
+
+import re
+
+LONGEST = 120
+_STRING = re.compile(r'[fr]?"(?:[^"\\]|\\.)*"|[fr]?\'(?:[^\'\\]|\\.)*\'')
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+
+
+def wrapped(line: str, comment: str = "") -> list[str]:
+    """The lines of a statement; a comment stands at the end of the first."""
+    remark = f"  # {comment}" if comment else ""
+    if len(line) + len(remark) <= LONGEST:
+        return [line + remark]
+    parts = _outermost(line)
+    if parts is None:
+        return [line + remark] if len(line) > LONGEST else [line]
+    head, items, tail, trailing = parts
+    space = " " * (len(line) - len(line.lstrip()) + 4)
+    together = space + ", ".join(items)
+    single = len(items) == 1
+    if len(together) <= LONGEST and (single or not trailing):
+        inner = [together]
+    else:
+        comma = "," if trailing else ""
+        inner = [
+            text
+            for i, item in enumerate(items)
+            for text in wrapped(space + item + (comma if i == len(items) - 1 else ","))
+        ]
+    first = head + remark if len(head) + len(remark) <= LONGEST else head
+    return [first, *inner, *wrapped(space[4:] + tail)]
+
+
+def _outermost(line: str) -> tuple[str, list[str], str, bool] | None:
+    """A line as what opens its longest outermost bracket, the items in it, and what closes it.
+
+    The last tells whether a comma may follow the last item: in a call, and where a comma stands already.
+    """
+    best: tuple[int, int] | None = None
+    depth, start = 0, 0
+    for position, character in _code(line):
+        if character in "([{":
+            if depth == 0:
+                start = position
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+            if depth == 0 and (best is None or position - start > best[1] - best[0]):
+                best = (start, position)
+    if best is None or best[1] - best[0] < 2:
+        return None
+    start, end = best
+    items = _items(line[start + 1 : end])
+    called = start > 0 and (line[start - 1].isidentifier() or line[start - 1] in ")]") and line[start] == "("
+    generates = len(items) == 1 and " for " in items[0]
+    trailing = (called and not generates) or len(items) > 1
+    return line[: start + 1], items, line[end:], trailing
+
+
+def _items(text: str) -> list[str]:
+    items: list[str] = []
+    depth, start = 0, 0
+    for position, character in _code(text):
+        if character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+        elif character == "," and depth == 0:
+            items.append(text[start:position].strip())
+            start = position + 1
+    rest = text[start:].strip()
+    return [*items, rest] if rest else items
+
+
+def _code(text: str) -> list[tuple[int, str]]:
+    """The characters with their positions, those in string literals left out."""
+    found: list[tuple[int, str]] = []
+    position = 0
+    while position < len(text):
+        literal = _STRING.match(text, position)
+        if literal is not None and (position == 0 or not text[position - 1].isalnum()):
+            position = literal.end()
+            continue
+        found.append((position, text[position]))
+        position += 1
+    return found
