@@ -61,6 +61,12 @@ def put_along_checked(x: mx.array, ids: mx.array, values: mx.array, axis: int, w
     return mx.put_along_axis(x, require_ids(ids, x.shape[axis], where), values, axis)
 
 
+def roll(x: mx.array, shift: int, axis: int) -> mx.array:
+    """Moved along an axis by any int."""
+    size = x.shape[axis]
+    return mx.roll(x, shift % size, axis) if size else x
+
+
 def split(x: mx.array, sizes: Sequence[int], axis: int) -> tuple[mx.array, ...]:
     """Parts of these sizes, which make the axis."""
     ends: list[int] = []

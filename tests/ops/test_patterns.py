@@ -42,8 +42,8 @@ def test_what_is_no_pattern_is_told(text: str) -> None:
 def test_names_of_einsum_become_letters() -> None:
     assert einsum_letters(parse("b q dim, b k dim -> b q k")) == "bqa,bka->bqk"
     assert einsum_letters(parse("... row a, ... a -> ... row")) == "...ba,...a->...b"
-    many = " ".join(f"n{i}" for i in range(52))
-    assert len(set(einsum_letters(parse(f"{many} ->"))) - {"-", ">"}) == 52
+    many = " ".join(f"n{i}" for i in range(32))
+    assert len(set(einsum_letters(parse(f"{many} ->"))) - {"-", ">"}) == 32
 
 
 @given(st.permutations(range(6)))

@@ -6,6 +6,8 @@ import pytest
 
 from tests.ops.harness import errors, refusal
 
+_MANY = " ".join(f"n{i}" for i in range(33))
+
 # Parameters, a call, the code and the message of the one error.
 REFUSED = [
     ("x: float16[N, D]", "reshape(x, [D, 3])", "TL3009", "`x` has N*D items, the new shape 3*D"),
@@ -309,6 +311,7 @@ REFUSED = [
         "the dims of `einsum` are plain names: use `rearrange` before or after it",
     ),
     ("x: float16[N, D]", 'einsum("n d -> n e", x)', "TL3014", "`e` is missing before `->`"),
+    ("x: float16[N, D]", f'einsum("{_MANY} ->", x)', "TL3014", "a pattern has at most 32 names"),
     ("x: float16[N, D]", 'einsum("n d -> n n", x)', "TL3014", "`n` occurs twice after `->`"),
     ("x: float16[N, D]", 'einsum("n n -> n", x)', "TL3014", "`n` is N, and D in `x`"),
     ("x: float16[N, D]", 'einsum("n d -> ", tensors: [x])', "TL2004", "`einsum` takes its tensors one by one"),

@@ -67,6 +67,13 @@ def _lower_transpose_last(call: Call) -> Text:
     return Text(f"{call['x']:atom}.T" if flat else f"{call['x']:atom}.swapaxes(-1, -2)")
 
 
+def _lower_roll(call: Call) -> Text:
+    """MLX takes shifts of 32 bits."""
+    shift = call.constant_int("shift")
+    function = "mx.roll" if shift is not None and abs(shift) < 2**31 else call.names.runtime("roll")
+    return Text(f"{function}({call['x']}, {call['shift']}, {call['axis']})")
+
+
 def _lower_flip(call: Call) -> Text:
     if isinstance(call.types["axis"], NoneType):
         return Text(f"mx.flip({call['x']})")
@@ -228,7 +235,7 @@ OPS: tuple[Op, ...] = (
     Op("split", _lower_split, rule=gather_rules.split, coreml="split"),
     Op("broadcast_to", "mx.broadcast_to({x}, {shape})", rule=shape_rules.broadcast_to),
     Op("flip", _lower_flip, rule=shape_rules.flip, coreml="reverse"),
-    Op("roll", "mx.roll({x}, {shift}, {axis})", rule=shape_rules.same_shape_along_axis),
+    Op("roll", _lower_roll, rule=shape_rules.same_shape_along_axis),
     Op("repeat", "mx.repeat({x}, {n}, {axis})", rule=shape_rules.repeat),
     Op("tile", "mx.tile({x}, {reps})", rule=shape_rules.tile, coreml="tile"),
     Op("pad", _lower_pad, rule=shape_rules.pad, coreml="pad"),

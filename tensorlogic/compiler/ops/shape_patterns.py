@@ -25,6 +25,9 @@ Side = tuple[Group, ...]
 REST: Group = ("...",)
 """The group that stands for all dims that are not named."""
 
+_MOST_NAMES = 32
+"""MLX runs out of letters at 50, of which dims that `...` stands for take their share."""
+
 _TOKEN = re.compile(r"\s*(->|\.\.\.|[(),]|\w+|\S)")
 
 
@@ -265,8 +268,8 @@ def _check_einsum(pattern: Pattern) -> None:
     anywhere = any(REST in side for side in pattern.operands)
     if anywhere != (REST in pattern.result):
         raise PatternError("`...` stands on both sides or on none")
-    if len(known) > 52:
-        raise PatternError("a pattern has at most 52 names")
+    if len(known) > _MOST_NAMES:
+        raise PatternError(f"a pattern has at most {_MOST_NAMES} names")
 
 
 def _match(app: Application, argument: Argument, shape: Shape, side: Side, sizes: dict[str, Polynomial]) -> Shape:

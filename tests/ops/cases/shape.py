@@ -47,6 +47,8 @@ _AXES = [
     Case("flip", "flip(x, 0)", {"x": bools(0, 2)}),
     *(Case("roll", f"roll(x, {n}, axis: {axis})", _X) for n, axis in ((1, 0), (-1, 1), (5, -1), (-9, -2), (0, 2))),
     Case("roll", "roll(x, n, 0)", {"x": integers(0, 9, 0), "n": host(3)}),
+    Case("roll", "roll(x, n, 0)", {"x": integers(0, 9, 5), "n": host(2**40 + 1)}),
+    Case("roll", "roll(x, -1_000_000_000_001, 0)", {"x": integers(0, 9, 5)}),
     Case("repeat", "repeat(x, 2, axis: -1)", _X),
     Case("repeat", "repeat(x, 0, 0)", _X),
     Case("repeat", "repeat(x, 3, axis: 1)", {"x": bools(0, 2)}),
