@@ -109,6 +109,7 @@ class _Loader:
         self.modules: dict[Path, FileModule | None] = {}
         self.opening: list[FileModule] = []
         self.prefixes: set[str] = set()
+        self.places: dict[FileModule, dict[str, Span]] = {}
 
     # --- one file
 
@@ -126,7 +127,7 @@ class _Loader:
 
     def declare(self, module: FileModule) -> None:
         """Put what the file itself declares into its scope."""
-        places: dict[str, Span] = {}
+        places = self.places.setdefault(module, {})
         overloads = module.path == PRELUDE
         for declaration in module.tree.declarations:
             match declaration:
@@ -150,18 +151,17 @@ class _Loader:
         overload: bool = False,
     ) -> None:
         if name.name in places and not overload:
-            self.diagnostics.append(
-                error(
-                    "TL1002",
-                    f"`{name.name}` is declared twice in this file",
-                    name.span,
-                    "declared again here",
-                    others=[(places[name.name], "first declared here")],
-                )
-            )
+            self._refuse_second(name.span, places[name.name])
             return
         places.setdefault(name.name, name.span)
         module.scope[name.name] = symbol
+
+    def _refuse_second(self, one: Span, other: Span) -> None:
+        """A name that is declared twice, in the order of the text."""
+        first, second = sorted((one, other), key=lambda span: span.start)
+        message = f"`{one.text}` is declared twice in this file"
+        others = [(first, "first declared here")]
+        self.diagnostics.append(error("TL1002", message, second, "declared again here", others=others))
 
     # --- imports
 
@@ -192,9 +192,11 @@ class _Loader:
             self._bind_import(module, name, symbol)
 
     def _bind_import(self, module: FileModule, name: nodes.Identifier, symbol: Symbol) -> None:
-        if name.name in module.scope:
-            self._report("TL1002", f"`{name.name}` is declared twice in this file", name.span)
+        places = self.places[module]
+        if name.name in places:
+            self._refuse_second(name.span, places[name.name])
             return
+        places[name.name] = name.span
         module.scope[name.name] = symbol
 
     def _target(self, module: FileModule, node: nodes.ImportDeclaration) -> FileModule | None:

@@ -260,7 +260,7 @@ class OpaqueType(Type):
     element: ElementType | None = None
 
     def __str__(self) -> str:
-        return self.name
+        return "int or tuple of ints" if self.name == "axes" else self.name
 
 
 @dataclass(frozen=True, slots=True)

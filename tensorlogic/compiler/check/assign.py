@@ -89,7 +89,8 @@ class _Assignment:
                 self._tensor(declared, actual)
                 return value
             case TensorType(element, shape), (IntType() | FloatType()) if shape == Shape(None, ()):
-                return scalar(self.cx, adapt(self.cx, value, element, self.span), declared, self.span)
+                adapted = adapt(self.cx, value, element, self.span, "a scalar of type `{}[]` holds it")
+                return scalar(self.cx, adapted, declared, self.span)
             case FloatType(), IntType():
                 return to_float(self.cx, value, self.span)
             case IntType(p), IntType(q):
@@ -227,12 +228,19 @@ def as_function(cx: Context, value: Value, parameters: tuple[Type, ...], span: S
     """A lambda or a function's name as a value of function type, once it is known what it takes."""
     from tensorlogic.compiler.check import calls
 
+    if isinstance(value.type, LambdaType) and len(value.type.node.parameters) != len(parameters):
+        asked, takes = (_arguments(n) for n in (len(parameters), len(value.type.node.parameters)))
+        fail("TL2004", f"a function of {asked} is asked for; this one takes {takes}", span)
     region_arguments = tuple(cx.instantiate(p) for p in parameters)
     cx.builder.open()
     with cx.scope():
-        result = calls.call_value(cx, value, region_arguments, span)
+        result = calls.call_value(cx, value, region_arguments, span, (span,) * len(region_arguments))
         cx.builder.add_statement("yield", (result,), span)
     region = cx.builder.close(region_arguments)
     made = Value(FunctionType(parameters, result.type))
     cx.builder.add_statement("lambda", (), span, results=(made,), regions=(region,))
     return made
+
+
+def _arguments(count: int) -> str:
+    return f"{count} argument{'' if count == 1 else 's'}"

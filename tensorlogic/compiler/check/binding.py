@@ -62,6 +62,8 @@ class Given:
     name: str
     value: Value
     span: Span
+    part: str = ""
+    """What of the argument is meant, as in `the result of `."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +178,15 @@ class Binder:
             helps = [test_for_none(given.span)]
         fail(
             "TL2009" if helps else "TL2001",
-            f"`{given.name}` of `{self.signature.name}` is {_a(declared)}, not {_a(actual)}",
+            f"{self._what(given)} is `{declared}`, not `{actual}`",
             given.span,
             str(actual),
             others=self._declaration(given),
             helps=helps,
         )
+
+    def _what(self, given: Given) -> str:
+        return f"{given.part}`{given.name}` of `{self.signature.name}`"
 
     def _declaration(self, given: Given) -> list[tuple[Span, str]]:
         if self.signature.op is not None:
@@ -194,7 +199,7 @@ class Binder:
                 if declared.bound == "float" and actual.kind != "float":
                     fail(
                         "TL2001",
-                        f"`{given.name}` of `{self.signature.name}` is a tensor of floats, not of {actual}",
+                        f"{self._what(given)} is a tensor of floats, not of {actual}",
                         given.span,
                         str(given.value.type),
                         helps=[f"`{as_operand(given.span)}.to(float16)`"] if actual.kind != "any" else [],
@@ -209,7 +214,7 @@ class Binder:
             helps = [f"`{as_operand(given.span)}.to({declared})`"]
             fail(
                 "TL2002",
-                f"`{given.name}` of `{self.signature.name}` is {declared}, not {actual}",
+                f"{self._what(given)} is {declared}, not {actual}",
                 given.span,
                 str(given.value.type),
                 notes=["element types are never changed without being asked to"],
@@ -235,7 +240,7 @@ class Binder:
         has = f"begins with {actual.shape.pack}" if actual.shape.pack is not None else f"has {_dims(found)}"
         fail(
             "TL3005",
-            f"`{given.name}` of `{self.signature.name}` has {least}{_dims(wanted)}; this {has}",
+            f"{self._what(given)} has {least}{_dims(wanted)}; this {has}",
             given.span,
             str(actual),
             others=self._declaration(given),
@@ -332,7 +337,7 @@ class Binder:
         def refuse() -> NoReturn:
             constant = not name or name == str(p)
             told = (
-                f"`{given.name}` of `{self.signature.name}` has a dim {q} where {p} is declared"
+                f"{self._what(given)} has a dim {q} where {p} is declared"
                 if constant and by is given
                 else f"`{name}` of `{self.signature.name}` is {p} by `{by.name}` and {q} by `{given.name}`"
             )
@@ -360,7 +365,7 @@ class Binder:
             self._refuse_kind(declared, given.value.type, given)
         value = assign.as_function(self.cx, given.value, wanted.parameters, given.span)
         assert isinstance(value.type, FunctionType)
-        self.match(wanted.result, value.type.result, Given(given.name, value, given.span))
+        self.match(wanted.result, value.type.result, Given(given.name, value, given.span, "the result of "))
         return value
 
     def _convert(self, wanted: Type, given: Given) -> Value:
@@ -368,17 +373,29 @@ class Binder:
         if isinstance(wanted, OptionalType) and not isinstance(value.type, OptionalType | NoneType):
             wanted = wanted.item
         if isinstance(wanted, TensorType) and _is_number(value.type):
-            if wanted.element in self.signature.elements.values():
-                if self.signature.op is not None:
-                    return value
-                self._refuse_kind(wanted, value.type, given)
-            value = adapt(self.cx, value, wanted.element, given.span)
+            declared = next(p.type for p in self.signature.parameters if p.name == given.name)
+            unbound = wanted.element in self.signature.elements.values()
+            if not self._takes_number(declared) or (unbound and self.signature.op is None):
+                self._refuse_kind(declared, value.type, given)
+            if unbound:
+                return value
+            value = adapt(self.cx, value, wanted.element, given.span, "compute in {0}: convert the tensors to {0}")
             return value if self.signature.op is not None else assign.scalar(self.cx, value, wanted, given.span)
         if isinstance(wanted, FloatType) and isinstance(value.type, IntType):
             return assign.to_float(self.cx, value, given.span)
         if isinstance(wanted, OpaqueType):
             return value
         return value
+
+    def _takes_number(self, declared: Type) -> bool:
+        """Whether a host number may stand for a parameter: for a scalar, and in an op for what is broadcast."""
+        if isinstance(declared, OptionalType):
+            return self._takes_number(declared.item)
+        if not isinstance(declared, TensorType):
+            return False
+        pack = declared.shape.pack
+        broadcast = self.signature.op is not None and pack is not None and not pack.name
+        return not declared.shape.dims and (pack is None or broadcast)
 
     # --- facts
 
@@ -463,7 +480,3 @@ def _is_number(t: Type) -> bool:
 
 def _dims(count: int) -> str:
     return f"{count} dim{'' if count == 1 else 's'}"
-
-
-def _a(t: Type) -> str:
-    return f"`{t}`"

@@ -19,6 +19,7 @@ from tensorlogic.compiler.check.context import (
     fail,
 )
 from tensorlogic.compiler.check.methods import METHODS, call_method
+from tensorlogic.compiler.check.overloads import Written, choose
 from tensorlogic.compiler.check.plan import Parameter
 from tensorlogic.compiler.check.signatures import Signature
 from tensorlogic.compiler.dims import Kind, Polynomial, Variable
@@ -41,9 +42,7 @@ from tensorlogic.compiler.types import (
     FloatType,
     FunctionType,
     IntType,
-    NoneType,
     OpaqueType,
-    OptionalType,
     StructType,
     TensorType,
     Type,
@@ -78,7 +77,8 @@ def _call_local(cx: Context, function: Value, node: nodes.Call) -> Value:
     if named is not None:
         fail("TL1012", "a function value takes no named arguments", named.span)
     arguments = tuple(expressions.check(cx, a.value) for a in node.arguments)
-    return call_value(cx, function, arguments, node.span)
+    check_operands(*arguments)
+    return call_value(cx, function, arguments, node.span, tuple(a.value.span for a in node.arguments))
 
 
 def _call_attribute(cx: Context, callee: nodes.Attribute, node: nodes.Call) -> Value:
@@ -111,10 +111,6 @@ def _call_attribute(cx: Context, callee: nodes.Attribute, node: nodes.Call) -> V
     attributes.refuse_attribute(cx, value, callee)
 
 
-Written = tuple[nodes.Argument, Value]
-"""An argument as written, and its value."""
-
-
 def _givens(cx: Context, node: nodes.Call) -> list[Written]:
     return [(a, expressions.check(cx, a.value)) for a in node.arguments]
 
@@ -125,7 +121,7 @@ def call_symbol(cx: Context, symbol: Symbol, written: list[Written], node: nodes
     match symbol:
         case FunctionSymbol():
             signatures = cx.world.signatures(symbol)
-            signature = signatures[0] if len(signatures) == 1 else _overload(signatures, written)
+            signature = choose(signatures, written, node.span)
             return call_function(cx, signature, written, node.span)
         case StructSymbol():
             return make_struct(cx, symbol, written, node)
@@ -133,50 +129,6 @@ def call_symbol(cx: Context, symbol: Symbol, written: list[Written], node: nodes
             raise Failure
         case ModuleSymbol() | ConstantSymbol():
             fail("TL2005", f"`{name}` is not a function", node.callee.span)
-
-
-def _overload(signatures: tuple[Signature, ...], written: list[Written]) -> Signature:
-    """The first declaration whose parameters are of the arguments' kinds; the first of all where none is."""
-
-    def kind_fits(declared: Type, actual: Type) -> bool:
-        if isinstance(declared, OptionalType):
-            return isinstance(actual, NoneType) or kind_fits(declared.item, actual)
-        if isinstance(declared, TensorType):
-            return isinstance(actual, TensorType) and (
-                declared.element.kind != "bool" or actual.element.kind in ("bool", "any")
-            )
-        if isinstance(declared, FloatType):
-            return isinstance(actual, FloatType | IntType)
-        return type(declared) is type(actual)
-
-    def all_fit(signature: Signature, tensors_only: bool) -> bool:
-        parameters = signature.parameters
-        by_name = {p.name: p for p in parameters}
-        position = 0
-        any_tensor = False
-        for argument, value in written:
-            if argument.name is not None:
-                parameter = by_name.get(argument.name.name)
-            else:
-                parameter = parameters[position] if position < len(parameters) else None
-                position += 1
-            if parameter is None:
-                return False
-            number = isinstance(value.type, IntType | FloatType)
-            adapts = isinstance(parameter.type, TensorType) and number and tensors_only
-            any_tensor = any_tensor or isinstance(value.type, TensorType)
-            if not kind_fits(parameter.type, value.type) and not adapts:
-                return False
-        given = {a.name.name for a, _ in written if a.name is not None} | {p.name for p in parameters[:position]}
-        if any(p.default is None and p.name not in given for p in parameters):
-            return False
-        return any_tensor or not tensors_only
-
-    for with_adaptation in (False, True):
-        for signature in signatures:
-            if all_fit(signature, with_adaptation):
-                return signature
-    return signatures[0]
 
 
 def call_function(cx: Context, signature: Signature, written: list[Written], span: Span) -> Value:
@@ -280,13 +232,15 @@ def match_arguments(cx: Context, signature: Signature, written: list[Written], s
                     f"`{signature.name}` takes {_count(len(parameters))}, not {len(written)}",
                     argument.span,
                     "one too many",
+                    others=[(signature.node.name.span, "declared here")] if signature.op is None else [],
                 )
             parameter = parameters[position]
             position += 1
         else:
             parameter = _named(signature, argument.name)
         if parameter.name in found:
-            fail("TL2004", f"`{parameter.name}` of `{signature.name}` is given twice", argument.span)
+            others = [(found[parameter.name].span, "the first")]
+            fail("TL2004", f"`{parameter.name}` of `{signature.name}` is given twice", argument.span, others=others)
         found[parameter.name] = Given(parameter.name, value, argument.value.span)
     missing = [p for p in parameters if p.name not in found and p.default is None]
     if op is not None and op.variadic:
@@ -339,6 +293,7 @@ def make_struct(cx: Context, symbol: StructSymbol, written: list[Written], node:
     unnamed = next((a for a, _ in written if a.name is None), None)
     if unnamed is not None and len(definition.fields) > 1:
         fail("TL2014", f"the fields of `{definition.name}` are given by name", unnamed.span)
+    _refuse_fields(signature, written, node.span)
     givens = match_arguments(cx, signature, written, node.span)
     binder = Binder(cx, signature, node.span)
     operands = binder.bind(givens)
@@ -351,22 +306,49 @@ def make_struct(cx: Context, symbol: StructSymbol, written: list[Written], node:
     return cx.add("struct", (*fields, *sizes), type, node.span, definition=definition, names=names)
 
 
+def _refuse_fields(signature: Signature, written: list[Written], span: Span) -> None:
+    """Fields that are unknown, given twice or missing."""
+    fields = {p.name: p for p in signature.parameters}
+    seen: dict[str, Span] = {}
+    for argument, _ in written:
+        if argument.name is None:
+            continue
+        name = argument.name.name
+        if name not in fields:
+            near = difflib.get_close_matches(name, fields, 1)
+            helps = [f"did you mean `{n}`?" for n in near] or [f"its fields are {', '.join(fields)}"]
+            fail("TL2014", f"`{signature.name}` has no field `{name}`", argument.name.span, helps=helps)
+        if name in seen:
+            others = [(seen[name], "the first")]
+            fail("TL2014", f"`{name}` of `{signature.name}` is given twice", argument.span, others=others)
+        seen[name] = argument.span
+    missing = [p for n, p in fields.items() if n not in seen and p.default is None]
+    if missing and all(argument.name is not None for argument, _ in written):
+        names = ", ".join(f"`{p.name}`" for p in missing)
+        others = [(p.span, f"declared {p.type}") for p in missing]
+        fail("TL2014", f"`{signature.name}` needs {names}", span, others=others)
+
+
 # --- function values
 
 
-def call_value(cx: Context, function: Value, arguments: tuple[Value, ...], span: Span) -> Value:
-    """A call of a value: a lambda is checked with these arguments, where it is called."""
+def call_value(
+    cx: Context, function: Value, arguments: tuple[Value, ...], span: Span, places: tuple[Span, ...]
+) -> Value:
+    """A call of a value: a lambda is checked with these arguments, where it is called. `places` are theirs."""
     match function.type:
         case LambdaType():
             return _inline(cx, function.type, arguments, span)
         case FunctionSymbolType(symbol):
             signatures = cx.world.signatures(symbol)
-            place = nodes.Name(span, symbol.name)
-            written = [(nodes.Argument(span, None, place), value) for value in arguments]
-            signature = signatures[0] if len(signatures) == 1 else _overload(signatures, written)
+            written = [
+                (nodes.Argument(place, None, nodes.Name(place, symbol.name)), value)
+                for value, place in zip(arguments, places, strict=True)
+            ]
+            signature = choose(signatures, written, span)
             return call_function(cx, signature, written, span)
         case FunctionType(parameters, result):
-            return _call_function_value(cx, function, parameters, result, arguments, span)
+            return _call_function_value(cx, function, parameters, result, arguments, span, places)
         case ErrorType():
             raise Failure
     fail("TL2005", "this is not a function", span, str(function.type))
@@ -402,12 +384,14 @@ def _call_function_value(
     result: Type,
     arguments: tuple[Value, ...],
     span: Span,
+    places: tuple[Span, ...],
 ) -> Value:
     from tensorlogic.compiler.check.assign import coerce
 
     if len(parameters) != len(arguments):
         fail("TL2004", f"this function takes {_count(len(parameters))}, not {len(arguments)}", span)
     renewed = tuple(
-        coerce(cx, a, p, span, f"argument {i + 1}") for i, (a, p) in enumerate(zip(arguments, parameters, strict=True))
+        coerce(cx, a, p, place, f"argument {i + 1}")
+        for i, (a, p, place) in enumerate(zip(arguments, parameters, places, strict=True))
     )
     return cx.add("call_value", (function, *renewed), result, span)

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from tensorlogic.compiler import dims
 from tensorlogic.compiler.check import expressions
-from tensorlogic.compiler.check.context import Context, check_operands, fail
+from tensorlogic.compiler.check.context import Context, check_operands, fail, refuse_optional
 from tensorlogic.compiler.dims import HOLE, Polynomial
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.source import Span
@@ -20,6 +20,7 @@ from tensorlogic.compiler.types import (
     STRING,
     IntType,
     ListType,
+    OptionalType,
     Shape,
     StringType,
     TensorType,
@@ -46,24 +47,27 @@ def check_index(cx: Context, node: nodes.Index, expected: Type | None) -> Value:
             position = expressions.check(cx, index)
             check_operands(position)
             if isinstance(position.type, IntType):
-                return cx.add("host.item", (value, position), STRING, node.span, where=True)
-    fail("TL2003", f"`{value.type}` takes no index", node.span, others=[(node.value.span, str(value.type))])
+                return _item_at(cx, value, position, STRING, node)
+            fail("TL2001", "the index of a string is an int", index.span, str(position.type))
+        case OptionalType():
+            refuse_optional(f"`{value.type}` takes no index", value.type, node.value.span)
+    fail("TL2003", f"`{value.type}` takes no index", node.value.span, str(value.type))
 
 
 def _one_item(node: nodes.Index) -> nodes.Expression:
     if len(node.items) != 1 or not isinstance(node.items[0], nodes.Expression):
-        fail("TL2003", "this takes one index", node.span)
+        fail("TL2003", "only a tensor takes slices and several indices", node.items[0].span)
     return node.items[0]
 
 
 def _tuple_item(cx: Context, value: Value, items: tuple[Type, ...], node: nodes.Index) -> Value:
     index = expressions.check(cx, _one_item(node))
+    check_operands(index)
     number = index.type.constant if isinstance(index.type, IntType) else None
+    whole = (node.value.span, str(value.type))
     if number is None:
-        fail("TL2008", "the index of a tuple must be known while compiling", node.items[0].span)
-    if not -len(items) <= number < len(items):
-        fail("TL3006", f"the tuple has {len(items)} items: there is no item {number}", node.items[0].span)
-    number %= len(items)
+        fail("TL2008", "the index of a tuple must be known while compiling", node.items[0].span, others=[whole])
+    number = _position(number, len(items), "tuple", value.type, node)
     return cx.add("item", (value,), items[number], node.span, index=number)
 
 
@@ -74,11 +78,37 @@ def _list_item(cx: Context, value: Value, t: ListType, node: nodes.Index) -> Val
         fail("TL2001", "the index of a list is an int", node.items[0].span, str(index.type))
     number = index.type.constant
     if t.items is not None and number is not None:
-        if not -len(t.items) <= number < len(t.items):
-            fail("TL3006", f"the list has {len(t.items)} items: there is no item {number}", node.items[0].span)
-        number %= len(t.items)
+        number = _position(number, len(t.items), "list", t, node)
         return cx.add("item", (value,), t.items[number], node.span, index=number)
-    return cx.add("host.item", (value, index), t.item, node.span, where=True)
+    return _item_at(cx, value, index, t.item, node)
+
+
+def _item_at(cx: Context, value: Value, index: Value, t: Type, node: nodes.Index) -> Value:
+    """An item at an index or of a list that only run time knows. The operation itself refuses what is past the end."""
+    assert isinstance(index.type, IntType)
+    assert index.type.value is not None
+    item = node.items[0]
+    if not _negative_literal(item):
+
+        def refuse() -> NoReturn:
+            others = [(node.value.span, str(value.type))]
+            notes = ["only a negative literal counts from the end"]
+            fail("TL3006", f"there is no item {item.span.text}", item.span, others=others, notes=notes)
+
+        message = f"the index `{item.span.text}` of `{node.value.span.text}` is {{0}}: less than 0"
+        cx.require_nonnegative(index.type.value, dims.ZERO, item.span, message, refuse)
+    return cx.add("host.item", (value, index), t, node.span, where=True)
+
+
+def _position(number: int, count: int, what: str, t: Type, node: nodes.Index) -> int:
+    """A known index, from the front; a negative one counts from the end where it is a literal."""
+    item = node.items[0]
+    least = -count if _negative_literal(item) else 0
+    if not least <= number < count:
+        message = f"the {what} has {_count(count, 'item', 'items')}: there is no item {number}"
+        notes = ["only a negative literal counts from the end"] if -count <= number < 0 else []
+        fail("TL3006", message, item.span, others=[(node.value.span, str(t))], notes=notes)
+    return number % count
 
 
 class _TensorIndex:
@@ -103,12 +133,13 @@ class _TensorIndex:
         consumed = sum(not isinstance(i, nodes.NoneLiteral) for i in before + after)
         count = len(shape.dims)
         if shape.pack is not None and before and not ellipsis:
+            written = ", ".join(item.span.text for item in self.node.items)
             fail(
                 "TL3005",
                 f"the shape {shape} begins with a pack: index it from the right",
                 self.node.span,
                 str(self.type),
-                helps=[f"`{self.node.value.span.text}[..., {self.node.items[0].span.text}]`"],
+                helps=[f"`{self.node.value.span.text}[..., {written}]`"] if consumed <= count else [],
             )
         if shape.pack is not None and any(not isinstance(i, nodes.NoneLiteral) for i in before):
             fail("TL3005", f"the dims of {shape.pack} cannot be indexed", self.node.span, str(self.type))
@@ -177,10 +208,10 @@ class _TensorIndex:
         match index.type:
             case IntType(position) if position is not None:
                 if _negative_literal(item):
-                    self._require(position + size, dims.ZERO, item, size)
+                    self._require(position + size, dims.ZERO, item, size, "is {0} from the front: less than 0")
                 else:
-                    self._require(position, dims.ZERO, item, size)
-                    self._require(size - 1, position, item, size)
+                    self._require(position, dims.ZERO, item, size, "is {0}: less than 0")
+                    self._require(size - 1, position, item, size, "is {1}, the last item is {0}")
                 self.pattern.append("int")
                 self.operands.append(index)
             case TensorType(element, shape) if element.kind == "integer":
@@ -201,17 +232,19 @@ class _TensorIndex:
             )
         if shape.pack is not None:
             fail("TL3013", "an index tensor with a pack is taken by `take` or `embedding`", item.span, str(index.type))
-        self._require(size, dims.ONE, item, size)
+        self._require(size, dims.ONE, item, size, "has nothing to take: the dim is {0}")
         self.gathered = (index, item.span)
         self.pattern.append("ids")
         self.operands.append(index)
         self.sizes.extend(shape.dims)
 
-    def _require(self, p: Polynomial, q: Polynomial, item: nodes.Node, size: Polynomial) -> None:
+    def _require(self, p: Polynomial, q: Polynomial, item: nodes.Node, size: Polynomial, wrong: str) -> None:
+        """Demand `p >= q` of an index; `wrong` says at run time what is `{0}` and what `{1}`."""
         text = item.span.text
 
         def refuse() -> NoReturn:
             known = self.cx.facts.nonnegative(q - p - 1)
+            negative = q == dims.ZERO and not _negative_literal(item)
             fail(
                 "TL3006",
                 f"the index {text} is outside of a dim of size {size}"
@@ -219,9 +252,11 @@ class _TensorIndex:
                 else f"cannot prove that the index {text} is inside of a dim of size {size}",
                 item.span,
                 others=[(self.node.value.span, str(self.type))],
+                notes=["only a negative literal counts from the end"] if known and negative else [],
             )
 
-        self.cx.require_nonnegative(p, q, item.span, f"the index `{text}` of `{self.node.value.span.text}`", refuse)
+        message = f"the index `{text}` of `{self.node.value.span.text}` {wrong}"
+        self.cx.require_nonnegative(p, q, item.span, message, refuse)
 
     def _slice(self, item: nodes.Slice, size: Polynomial) -> None:
         step = self._step(item)
@@ -344,5 +379,5 @@ def _count(number: int, one: str, several: str) -> str:
     return f"{number} {one if number == 1 else several}"
 
 
-def _negative_literal(node: nodes.Expression) -> bool:
+def _negative_literal(node: nodes.Node) -> bool:
     return isinstance(node, nodes.Unary) and node.operator == "-" and isinstance(node.operand, nodes.IntegerLiteral)

@@ -33,6 +33,7 @@ from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
     BOOLEAN,
     FLOAT,
+    FLOAT32,
     STRING,
     BoolType,
     Element,
@@ -96,7 +97,9 @@ def _tensors(cx: Context, operator: str, left: Value, right: Value, spans: tuple
     if operator not in OP_OF:
         fail("TL2003", f"`{operator}` does not take tensors", span, others=_labels(left, right, spans))
     element = common_element(cx, left, right, spans, span)
-    left, right = (adapt(cx, v, element, s) for v, s in zip((left, right), spans, strict=True))
+    tensor = spans[0] if isinstance(left.type, TensorType) else spans[1]
+    wider = f"compute in {{0}}: `{as_operand(tensor)}.to({{0}})`"
+    left, right = (adapt(cx, v, element, s, wider) for v, s in zip((left, right), spans, strict=True))
     return apply_op(cx, OP_OF[operator], (left, right), spans, span, element)
 
 
@@ -186,8 +189,11 @@ def _labels(left: Value, right: Value, spans: tuple[Span, Span]) -> list[tuple[S
 # --- host numbers that meet tensors
 
 
-def adapt(cx: Context, value: Value, element: Element, span: Span) -> Value:
-    """A host number where a tensor's element type is expected: as it is, once it is sure to be representable."""
+def adapt(cx: Context, value: Value, element: Element, span: Span, wider: str) -> Value:
+    """A host number where a tensor's element type is expected: as it is, once it is sure to be representable.
+
+    `wider` is the help for one that is not, `{}` in it the type that holds it.
+    """
     match value.type:
         case FloatType() as number:
             if element.kind in ("integer", "bool"):
@@ -198,23 +204,23 @@ def adapt(cx: Context, value: Value, element: Element, span: Span) -> Value:
                     str(number),
                     helps=["`.to(float32)` makes the integers floats"],
                 )
-            return _fitting_float(cx, value, number, element, span)
+            return _fitting_float(cx, value, number, element, span, wider)
         case IntType(polynomial):
             if element.kind == "bool":
                 fail("TL2002", "an int meets bool", span)
             constant = None if polynomial is None else polynomial.constant
             if constant is not None:
-                check_constant(float(constant) if element.kind == "float" else constant, element, span)
+                check_constant(constant, element, span, wider)
                 return value
             if element.kind == "integer":
                 return value
-            return _fitting_float(cx, value, as_float_range(cx, value.type), element, span)
+            return _fitting_float(cx, value, as_float_range(cx, value.type), element, span, wider)
     return value
 
 
-def _fitting_float(cx: Context, value: Value, number: FloatType, element: Element, span: Span) -> Value:
+def _fitting_float(cx: Context, value: Value, number: FloatType, element: Element, span: Span, wider: str) -> Value:
     if number.constant is not None and isinstance(element, ElementType):
-        check_constant(number.constant, element, span)
+        check_constant(number.constant, element, span, wider)
         return value
     largest = element.largest if isinstance(element, ElementType) else 65504.0
     smallest = element.smallest if isinstance(element, ElementType) else 2.0**-24
@@ -226,7 +232,8 @@ def _fitting_float(cx: Context, value: Value, number: FloatType, element: Elemen
     return cx.add("fits", (value,), value.type, span, element=element)
 
 
-def check_constant(value: float | int, element: Element, span: Span) -> None:
+def check_constant(value: float | int, element: Element, span: Span, wider: str) -> None:
+    """Refuse a number that an element type cannot hold. `wider` is the help, `{}` in it the type that does."""
     if not isinstance(element, ElementType):
         return
     if element.kind == "integer":
@@ -236,28 +243,26 @@ def check_constant(value: float | int, element: Element, span: Span) -> None:
         return
     change = loss(float(value), element)
     if change:
-        wider = "float32" if loss(float(value), _FLOAT32) is None else None
-        helps = [f"compute in {wider}: `.to({wider})` on the tensor"] if wider and element.name != wider else []
-        fail("TL2007", f"{value:g} would become {change} in {element}", span, helps=helps)
-
-
-_FLOAT32 = ElementType("float32", "float", 32, 3.4028234663852886e38, 2.0**-149)
+        held = element != FLOAT32 and loss(float(value), FLOAT32) is None
+        helps = [wider.format(FLOAT32)] if held else []
+        fail("TL2007", f"{value} would become {change} in {element}", span, helps=helps)
 
 
 def loss(value: float, element: ElementType) -> str | None:
-    """What a constant would lose in an element type: it becomes `inf` or `0`; None where it does not."""
+    """What a constant would become in an element type, `inf`, `-inf` or `0`; None where it stays a number."""
+    infinite = "inf" if value > 0 else "-inf"
     if value == 0 or math.isinf(value) or math.isnan(value):
         return None
     code = {"float16": "<e", "float32": "<f"}.get(element.name)
     if code is None:
         # bfloat16 keeps float32's exponent: round its upper half to the nearest even.
         if abs(value) >= 3.3961775292304957e38:
-            return "inf"
+            return infinite
         return "0" if abs(value) <= 2.0**-134 else None
     try:
         rounded = struct.unpack(code, struct.pack(code, value))[0]
     except OverflowError:
-        return "inf"
+        return infinite
     return "0" if rounded == 0 else None
 
 

@@ -7,8 +7,15 @@ from typing import Any, NoReturn
 
 from tensorlogic.compiler.check import expressions
 from tensorlogic.compiler.check.assign import coerce
-from tensorlogic.compiler.check.context import Context, FunctionSymbolType, LambdaType, check_operands, fail
-from tensorlogic.compiler.check.operators import adapt, check_constant
+from tensorlogic.compiler.check.context import (
+    Context,
+    FunctionSymbolType,
+    LambdaType,
+    check_operands,
+    fail,
+    refuse_optional,
+)
+from tensorlogic.compiler.check.operators import check_constant
 from tensorlogic.compiler.dims import HOLE, Polynomial
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.names import StructSymbol
@@ -119,7 +126,7 @@ def _tensor(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
         return cx.add("tensor_constant", (), type, node.span, data=data, device=name)
     value = expressions.check(cx, written)
     check_operands(value)
-    sizes = _sizes(cx, value, value.type, element, written.span)
+    sizes = _sizes(value.type, element, written)
     type = TensorType(element, Shape(None, sizes))
     return cx.add("tensor", (value,), type, node.span, device=name)
 
@@ -179,36 +186,44 @@ def _number(node: nodes.Expression) -> int | float | bool | None:
     return None
 
 
+_HELD = "`tensor<{}>(...)` holds it"
+
+
 def _check_literal(value: int | float | bool, element: Element, span: Span) -> None:
     if isinstance(value, bool) != (element.kind == "bool"):
         fail("TL2001", f"a tensor of {element} does not hold `{span.text}`", span)
     if isinstance(value, float) and element.kind == "integer":
         fail("TL2002", f"a float meets {element}", span, helps=["`tensor<float16>(...)`"])
     if not isinstance(value, bool):
-        check_constant(value, element, span)
+        check_constant(value, element, span, _HELD)
 
 
-def _sizes(cx: Context, value: Value, t: Type, element: Element, span: Span) -> tuple[Polynomial, ...]:
+def _sizes(t: Type, element: Element, node: nodes.Expression) -> tuple[Polynomial, ...]:
     """The shape of nested host values; numbers that are not known are checked when the tensor is made."""
     match t:
         case IntType() | FloatType():
             if isinstance(t, FloatType) and element.kind != "float":
-                fail("TL2002", f"a float meets {element}", span)
+                fail("TL2002", f"a float meets {element}", node.span, str(t))
+            if element.kind == "bool":
+                fail("TL2001", "a tensor of bool holds no numbers", node.span, str(t))
             if t.constant is not None:
-                adapt(cx, value, element, span)
+                check_constant(t.constant, element, node.span, _HELD)
             return ()
         case BoolType():
             if element.kind != "bool":
-                fail("TL2001", f"a tensor of {element} holds no bools", span)
+                fail("TL2001", f"a tensor of {element} holds no bools", node.span, str(t))
             return ()
-        case ListType(item, items) if items is not None and items:
-            inner = [_sizes(cx, value, i, element, span) for i in items]
+        case ListType(_, items) if items is not None:
+            places = node.items if isinstance(node, nodes.ListExpression) else (node,) * len(items)
+            inner = [_sizes(i, element, place) for i, place in zip(items, places, strict=True)]
             if any(sizes != inner[0] for sizes in inner):
-                fail("TL2019", "the rows of a tensor have equal lengths", span, str(t))
-            return (Polynomial.of(len(items)), *inner[0])
+                fail("TL2019", "the rows of a tensor have equal lengths", node.span, str(t))
+            return (Polynomial.of(len(items)), *(inner[0] if inner else ()))
         case ListType(item, None):
-            return (Polynomial.of(HOLE), *_sizes(cx, value, item, element, span))
-    fail("TL2001", "a tensor is made of numbers, or nested lists of them", span, str(t))
+            return (Polynomial.of(HOLE), *_sizes(item, element, node))
+        case OptionalType():
+            refuse_optional("a tensor is made of numbers, or nested lists of them", t, node.span)
+    fail("TL2001", "a tensor is made of numbers, or nested lists of them", node.span, str(t))
 
 
 # --- loops and models

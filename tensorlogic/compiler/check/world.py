@@ -233,9 +233,10 @@ class World:
             case nodes.Binary() if node.operator in _ARITHMETIC:
                 return self._arithmetic(node, module)
             case nodes.Name(name=name):
-                if name in ELEMENT_TYPES and name not in module.scope:
+                symbol = self.resolve(module, name)
+                if name in ELEMENT_TYPES and not isinstance(symbol, ConstantSymbol):
                     return ELEMENT_TYPES[name]
-                return self._constant_name(node, self.resolve(module, name), module)
+                return self._constant_name(node, symbol, module)
             case nodes.Attribute(value=nodes.Name(name=name), name=attribute):
                 target = module.scope.get(name)
                 if isinstance(target, ModuleSymbol):
