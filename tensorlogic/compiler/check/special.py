@@ -1,11 +1,11 @@
-"""Calls that no signature can say: `tensor`, `bind`, `print`, `enumerate`, `debug`, and what only scripts may do."""
+"""Calls that no signature can say: `tensor`, `print`, `enumerate`, `debug`, and what only scripts may do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from tensorlogic.compiler.check import expressions
+from tensorlogic.compiler.check import bind, expressions
 from tensorlogic.compiler.check.assign import coerce
 from tensorlogic.compiler.check.context import (
     Context,
@@ -18,7 +18,6 @@ from tensorlogic.compiler.check.context import (
 from tensorlogic.compiler.check.operators import check_constant
 from tensorlogic.compiler.dims import HOLE, Polynomial
 from tensorlogic.compiler.ir.core import Value
-from tensorlogic.compiler.names import StructSymbol
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.types import (
@@ -244,7 +243,7 @@ def _enumerate(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
 def _load_model(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
     _script_only(cx, node)
     found = _arguments(node, ("path", "dtype", "dequantize"), 1)
-    path = _typed(cx, found["path"], STRING)
+    path = _typed(cx, node, found, "path", STRING)
     element: ElementType | None = None
     if "dtype" in found:
         written = found["dtype"].value
@@ -253,7 +252,9 @@ def _load_model(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
         if not isinstance(named, ElementType) or named.kind != "float":
             _refuse_dtype(written.span)
         element = None if named == FLOAT16 else named
-    dequantize = _typed(cx, found["dequantize"], BoolType()) if "dequantize" in found else cx.constant(False, node.span)
+    dequantize = (
+        _typed(cx, node, found, "dequantize", BoolType()) if "dequantize" in found else cx.constant(False, node.span)
+    )
     return cx.add("load_model", (path, dequantize), OpaqueType("Model", element), node.span)
 
 
@@ -266,10 +267,15 @@ def _refuse_dtype(span: Span) -> NoReturn:
     )
 
 
-def _typed(cx: Context, argument: nodes.Argument, type: Type) -> Value:
-    value = expressions.check(cx, argument.value)
+def _typed(cx: Context, node: nodes.Call, found: dict[str, nodes.Argument], name: str, type: Type) -> Value:
+    written = found[name].value
+    value = expressions.check(cx, written)
     check_operands(value)
-    return coerce(cx, value, type, argument.value.span, f"`{argument.value.span.text}`")
+    return coerce(cx, value, type, written.span, f"`{name}` of `{node.callee.span.text}`")
+
+
+def _flag(cx: Context, node: nodes.Call, found: dict[str, nodes.Argument], name: str) -> Value:
+    return _typed(cx, node, found, name, BoolType()) if name in found else cx.constant(False, node.span)
 
 
 def _save_model(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
@@ -279,66 +285,24 @@ def _save_model(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
     check_operands(model)
     if not isinstance(model.type, StructType) and model.type != OpaqueType("Model"):
         fail("TL2001", "`save_model` takes a model or a struct", found["model"].span, str(model.type))
-    path = _typed(cx, found["path"], STRING)
-    dequantize = _typed(cx, found["dequantize"], BoolType()) if "dequantize" in found else cx.constant(False, node.span)
+    path = _typed(cx, node, found, "path", STRING)
+    dequantize = (
+        _typed(cx, node, found, "dequantize", BoolType()) if "dequantize" in found else cx.constant(False, node.span)
+    )
     return cx.add("save_model", (model, path, dequantize), NONE, node.span)
 
 
 def _load_tokenizer(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
     _script_only(cx, node)
     found = _arguments(node, ("path",), 1)
-    return cx.add("load_tokenizer", (_typed(cx, found["path"], STRING),), OpaqueType("Tokenizer"), node.span)
+    return cx.add("load_tokenizer", (_typed(cx, node, found, "path", STRING),), OpaqueType("Tokenizer"), node.span)
 
 
 def _read_line(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
     _script_only(cx, node)
     found = _arguments(node, ("prompt",), 0)
-    prompt = _typed(cx, found["prompt"], STRING) if "prompt" in found else cx.constant("", node.span)
+    prompt = _typed(cx, node, found, "prompt", STRING) if "prompt" in found else cx.constant("", node.span)
     return cx.add("read_line", (prompt,), OptionalType(STRING), node.span)
-
-
-def _bind(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
-    """`bind<Llama>(model, prefix: "blk.3", H: 4)`: a struct filled from a model by its keys."""
-    _script_only(cx, node)
-    if len(node.type_arguments) != 1 or not isinstance(node.type_arguments[0], nodes.NamedType):
-        fail("TL2004", "`bind<S>(model)` names the struct to fill", node.span)
-    named = node.type_arguments[0]
-    symbol = cx.module.scope.get(named.name.name)
-    if not isinstance(symbol, StructSymbol):
-        fail("TL1013", f"there is no struct `{named.name.name}`", named.name.span)
-    definition = cx.world.struct(symbol)
-    cx.world.reach_struct(definition)
-    model: Value | None = None
-    prefix = cx.constant("", node.span)
-    sizes: dict[str, Value] = {}
-    names = {v.name for v in definition.dims}
-    for argument in node.arguments:
-        value = expressions.check(cx, argument.value)
-        check_operands(value)
-        name = argument.name.name if argument.name is not None else "model"
-        if name == "model":
-            model = coerce(cx, value, OpaqueType("Model"), argument.value.span, "`model` of `bind`")
-        elif name == "prefix":
-            prefix = coerce(cx, value, STRING, argument.value.span, "`prefix` of `bind`")
-        elif name in names:
-            sizes[name] = coerce(cx, value, INT, argument.value.span, f"`{name}` of `bind`")
-        else:
-            fail("TL1012", f"`{definition.name}` has no dim `{name}`", argument.span)
-    if model is None:
-        fail("TL2004", "`bind` needs a model", node.span)
-    holes = tuple(_bound_dim(sizes.get(v.name)) for v in definition.dims)
-    if named.type_arguments or named.dims:
-        fail("TL2004", "`bind` takes the struct's name alone", named.span)
-    floats = model.type.element if isinstance(model.type, OpaqueType) and model.type.element else FLOAT16
-    type = StructType(definition, tuple(floats for _ in definition.elements), holes)
-    operands = (model, prefix, *sizes.values())
-    return cx.add("bind", operands, type, node.span, definition=definition, sizes=tuple(sizes))
-
-
-def _bound_dim(value: Value | None) -> Polynomial:
-    if value is not None and isinstance(value.type, IntType) and value.type.value is not None:
-        return value.type.value
-    return Polynomial.of(HOLE)
 
 
 def _len(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
@@ -360,7 +324,7 @@ def _len(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
 
 FORMS: dict[str, Form] = {
     "tensor": _tensor,
-    "bind": _bind,
+    "bind": bind.check_bind,
     "print": _print,
     "debug": _debug,
     "enumerate": _enumerate,

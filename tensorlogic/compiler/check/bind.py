@@ -1,0 +1,136 @@
+"""`bind<Llama>(model, prefix: "blk.3", H: 4)`: a struct filled from a model by its keys (language.md, section 9.2).
+
+Promises a struct type whose dims are unknown, apart from those that are given by name. Refuses structs that hold what
+no model does, and dims that neither a tensor nor a name tells.
+"""
+
+from __future__ import annotations
+
+import difflib
+
+from tensorlogic.compiler.check.assign import coerce
+from tensorlogic.compiler.check.context import Context, Failure, check_operands, fail
+from tensorlogic.compiler.check.plan import Parameter, make_plan
+from tensorlogic.compiler.dims import HOLE, Polynomial
+from tensorlogic.compiler.ir.core import Value
+from tensorlogic.compiler.names import BrokenSymbol, StructSymbol
+from tensorlogic.compiler.source import Span
+from tensorlogic.compiler.syntax import nodes
+from tensorlogic.compiler.types import (
+    FLOAT16,
+    INT,
+    STRING,
+    IntType,
+    ListType,
+    OpaqueType,
+    OptionalType,
+    StructDefinition,
+    StructType,
+    TensorType,
+    Type,
+)
+
+
+def check_bind(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
+    from tensorlogic.compiler.check import expressions
+
+    definition = _struct(cx, node)
+    cx.world.reach_struct(definition)
+    model: Value | None = None
+    prefix = cx.constant("", node.span)
+    sizes: dict[str, Value] = {}
+    for argument in node.arguments:
+        value = expressions.check(cx, argument.value)
+        check_operands(value)
+        name = argument.name.name if argument.name is not None else "model"
+        if name in sizes or (name == "model" and model is not None):
+            fail("TL2004", f"`{name}` of `bind` is given twice", argument.span)
+        if name == "model":
+            model = _model(cx, value, argument.value.span)
+        elif name == "prefix":
+            prefix = coerce(cx, value, STRING, argument.value.span, "`prefix` of `bind`")
+        elif name in {v.name for v in definition.dims}:
+            sizes[name] = coerce(cx, value, INT, argument.value.span, f"`{name}` of `bind`")
+        else:
+            near = difflib.get_close_matches(name, [v.name for v in definition.dims], 1)
+            helps = [f"did you mean `{n}`?" for n in near]
+            fail("TL1012", f"`{definition.name}` has no dim `{name}`", argument.span, helps=helps)
+    if model is None:
+        fail("TL2004", "`bind` needs a model", node.span)
+    _refuse_open_dims(definition, sizes, node)
+    assert isinstance(model.type, OpaqueType)
+    element = model.type.element or FLOAT16
+    holes = tuple(_dim(sizes.get(v.name)) for v in definition.dims)
+    type = StructType(definition, tuple(element for _ in definition.elements), holes)
+    operands = (model, prefix, *sizes.values())
+    return cx.add("bind", operands, type, node.span, definition=definition, sizes=tuple(sizes))
+
+
+def _struct(cx: Context, node: nodes.Call) -> StructDefinition:
+    """The struct that is named between the angle brackets."""
+    written = node.type_arguments
+    named = written[0] if len(written) == 1 else None
+    if not isinstance(named, nodes.NamedType):
+        fail("TL2004", "`bind<S>(model)` names the struct to fill", node.span)
+    symbol = cx.module.scope.get(named.name.name)
+    if isinstance(symbol, BrokenSymbol):
+        raise Failure
+    if not isinstance(symbol, StructSymbol):
+        known = [n for n, s in cx.module.scope.items() if isinstance(s, StructSymbol)]
+        helps = [f"did you mean `{n}`?" for n in difflib.get_close_matches(named.name.name, known, 1)]
+        fail("TL1013", f"there is no struct `{named.name.name}`", named.name.span, helps=helps)
+    if named.type_arguments or named.dims is not None:
+        fail("TL2004", "`bind` takes the struct's name alone", named.span)
+    definition = cx.world.struct(symbol)
+    for field in definition.node.fields:
+        if not _in_a_model(definition.fields[field.name.name]):
+            fail(
+                "TL2001",
+                f"`{definition.name}` cannot be filled from a model: `{field.name.name}` is no tensor",
+                named.span,
+                others=[(field.span, str(definition.fields[field.name.name]))],
+                notes=["a model holds tensors, and structs and lists of them by their keys"],
+            )
+    return definition
+
+
+def _in_a_model(t: Type) -> bool:
+    match t:
+        case TensorType():
+            return True
+        case ListType(item, _) | OptionalType(item):
+            return _in_a_model(item)
+        case StructType(definition, _, _):
+            return all(_in_a_model(f) for f in definition.fields.values())
+    return False
+
+
+def _model(cx: Context, value: Value, span: Span) -> Value:
+    return coerce(cx, value, OpaqueType("Model"), span, "`model` of `bind`")
+
+
+def _refuse_open_dims(definition: StructDefinition, sizes: dict[str, Value], node: nodes.Call) -> None:
+    """Dims that the fields' shapes do not settle, once those that are given are known."""
+    given = [v for v in definition.dims if v.name in sizes]
+    parameters = [
+        *(Parameter(v.name, IntType(Polynomial.of(v)), None, node.span) for v in given),
+        *(Parameter(name, t, None, node.span) for name, t in definition.fields.items()),
+    ]
+    _, open_dims = make_plan(parameters, definition.dims)
+    if open_dims:
+        names = " and ".join(f"`{v.name}`" for v in open_dims)
+        written = "".join(f", {v.name}: ..." for v in open_dims[:1])
+        places = {d.name: d.span for d in definition.node.dims}
+        fail(
+            "TL1010",
+            f"{names} of `{definition.name}` cannot be found from its tensors",
+            node.span,
+            others=[(places[v.name], "declared here") for v in open_dims],
+            helps=[f"give it by name: `bind<{definition.name}>(model{written})`"],
+        )
+
+
+def _dim(value: Value | None) -> Polynomial:
+    if value is not None and isinstance(value.type, IntType) and value.type.value is not None:
+        return value.type.value
+    return Polynomial.of(HOLE)
