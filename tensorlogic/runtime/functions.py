@@ -7,6 +7,7 @@ depends on MLX and on functions of this file only, so that its text can stand in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import mlx.core as mx
@@ -19,57 +20,90 @@ def wide(x: mx.array) -> mx.array:
     return x.astype(mx.float32) if x.dtype in (mx.float16, mx.bfloat16) else x
 
 
-def sum(x: mx.array, axis: Axes = None, keepdims: bool = False) -> mx.array:
+def of_nothing(x: mx.array, axis: Axes, keepdims: bool, value: float | bool, dtype: mx.Dtype) -> mx.array:
+    """What a reduction of an empty `x` gives: `value` everywhere. MLX's own reads foreign memory, for minutes."""
+    axes = range(x.ndim) if axis is None else [a % x.ndim for a in ([axis] if isinstance(axis, int) else axis)]
+    shape = [1 if i in axes else size for i, size in enumerate(x.shape) if keepdims or i not in axes]
+    return mx.full(shape, value, dtype)
+
+
+def counted(x: mx.array) -> mx.Dtype:
+    """The type of sums and products: bools are counted in int32."""
+    return mx.int32 if x.dtype == mx.bool_ else x.dtype
+
+
+def reduce_sum(x: mx.array, axis: Axes = None, keepdims: bool = False) -> mx.array:
     """The sum over axes; of bools the count, as int32."""
-    total = mx.sum(wide(x), axis=axis, keepdims=keepdims)
-    return total if x.dtype == mx.bool_ else total.astype(x.dtype)
+    if x.size == 0:
+        return of_nothing(x, axis, keepdims, 0, counted(x))
+    return mx.sum(wide(x), axis=axis, keepdims=keepdims).astype(counted(x))
 
 
-def prod(x: mx.array, axis: Axes = None, keepdims: bool = False) -> mx.array:
+def reduce_prod(x: mx.array, axis: Axes = None, keepdims: bool = False) -> mx.array:
     """The product over axes; of bools as int32."""
-    product = mx.prod(wide(x), axis=axis, keepdims=keepdims)
-    return product if x.dtype == mx.bool_ else product.astype(x.dtype)
+    if x.size == 0:
+        return of_nothing(x, axis, keepdims, 1, counted(x))
+    return mx.prod(wide(x), axis=axis, keepdims=keepdims).astype(counted(x))
 
 
-def mean(x: mx.array, axis: Axes = None, keepdims: bool = False) -> mx.array:
-    """The mean over axes."""
+def reduce_mean(x: mx.array, axis: Axes = None, keepdims: bool = False) -> mx.array:
+    """The mean over axes; NaN of nothing."""
+    if x.size == 0:
+        return of_nothing(x, axis, keepdims, math.nan, x.dtype)
     return mx.mean(wide(x), axis=axis, keepdims=keepdims).astype(x.dtype)
 
 
-def var(x: mx.array, axis: Axes = None, keepdims: bool = False, ddof: int = 0) -> mx.array:
+def reduce_var(x: mx.array, axis: Axes = None, keepdims: bool = False, ddof: int = 0) -> mx.array:
     """The variance over axes: squares of differences to the mean, summed, over the count less `ddof`."""
+    if x.size == 0:
+        return of_nothing(x, axis, keepdims, math.nan, x.dtype)
     return mx.var(wide(x), axis=axis, keepdims=keepdims, ddof=ddof).astype(x.dtype)
 
 
-def std(x: mx.array, axis: Axes = None, keepdims: bool = False, ddof: int = 0) -> mx.array:
+def reduce_std(x: mx.array, axis: Axes = None, keepdims: bool = False, ddof: int = 0) -> mx.array:
     """The square root of the variance."""
+    if x.size == 0:
+        return of_nothing(x, axis, keepdims, math.nan, x.dtype)
     return mx.std(wide(x), axis=axis, keepdims=keepdims, ddof=ddof).astype(x.dtype)
 
 
-def logsumexp(x: mx.array, axis: Axes = None, keepdims: bool = False) -> mx.array:
-    """`log(sum(exp(x)))` over axes, without overflow; -inf over nothing."""
+def reduce_all(x: mx.array, axis: Axes = None, keepdims: bool = False) -> mx.array:
+    """Whether all items over axes are true, as those of nothing are."""
     if x.size == 0:
-        return mx.log(mx.sum(x, axis=axis, keepdims=keepdims))
+        return of_nothing(x, axis, keepdims, True, mx.bool_)
+    return mx.all(x, axis=axis, keepdims=keepdims)
+
+
+def reduce_any(x: mx.array, axis: Axes = None, keepdims: bool = False) -> mx.array:
+    """Whether some item over axes is true; none of nothing is."""
+    if x.size == 0:
+        return of_nothing(x, axis, keepdims, False, mx.bool_)
+    return mx.any(x, axis=axis, keepdims=keepdims)
+
+
+def reduce_logsumexp(x: mx.array, axis: Axes = None, keepdims: bool = False) -> mx.array:
+    """`log(sum(exp(x)))` over axes, without overflow; -inf of nothing."""
+    if x.size == 0:
+        return of_nothing(x, axis, keepdims, -math.inf, x.dtype)
     return mx.logsumexp(wide(x), axis=axis, keepdims=keepdims).astype(x.dtype)
 
 
 def cumsum(x: mx.array, axis: int) -> mx.array:
     """The running sum along an axis; of bools as int32."""
-    total = mx.cumsum(wide(x), axis=axis)
-    return total if x.dtype == mx.bool_ else total.astype(x.dtype)
+    return mx.cumsum(wide(x), axis=axis).astype(counted(x))
 
 
 def argmax(x: mx.array, axis: int | None = None, keepdims: bool = False) -> mx.array:
     """Where the largest item along an axis is; MLX's own refuses tensors that are empty along another axis."""
     if x.size == 0:
-        return mx.zeros_like(mx.sum(x, axis=axis, keepdims=keepdims), dtype=mx.int32)
+        return of_nothing(x, axis, keepdims, 0, mx.int32)
     return mx.argmax(x, axis=axis, keepdims=keepdims).astype(mx.int32)
 
 
 def argmin(x: mx.array, axis: int | None = None, keepdims: bool = False) -> mx.array:
     """Where the smallest item along an axis is, as `argmax`."""
     if x.size == 0:
-        return mx.zeros_like(mx.sum(x, axis=axis, keepdims=keepdims), dtype=mx.int32)
+        return of_nothing(x, axis, keepdims, 0, mx.int32)
     return mx.argmin(x, axis=axis, keepdims=keepdims).astype(mx.int32)
 
 

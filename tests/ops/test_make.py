@@ -65,8 +65,8 @@ def test_sizes_may_be_any_ints(parameter: str, source: str, result: str) -> None
 
 
 UNPROVED = [
-    ("zeros([N - M])", "TL3018", "where N - M >= 0"),
-    ("arange(M, N)", "TL3018", "where N - M >= 0"),
+    ("zeros([N - M])", "TL3018", "where M <= N"),
+    ("arange(M, N)", "TL3018", "where M <= N"),
     ("arange(0, N, 2)", "TL3012", "where N % 2 == 0"),
 ]
 
@@ -77,7 +77,7 @@ def test_the_clause_that_a_help_offers_makes_it_check(source: str, code: str, cl
     body = f"{{ return ({source}.to(int32), x[:, 0]) }}"
     diagnostic = refusal(f"{head} {body}")
     assert diagnostic.code == code
-    assert diagnostic.helps == (f"add `{clause}`",)
+    assert diagnostic.helps == (f"add `{clause}` to `f`",)
     assert errors(f"{head} {clause} {body}") == ()
 
 

@@ -14,6 +14,7 @@ REFUSED = [
     ("x: float16[N]", "sum(x, axis: 1)", "TL3008", "axis 1 does not exist: the tensor has 1 dim"),
     ("x: float16[N]", "sum(x, axis: -2)", "TL3008", "axis -2 does not exist: the tensor has 1 dim"),
     ("x: float16[N, M]", "mean(x, axis: (0, -2))", "TL3008", "axis -2 is given twice"),
+    ("x: float16[N, M], z: float16[]", "mean(x, axis: z.shape)", "TL3008", "`mean` is given no axis"),
     ("x: float16[]", "sort(x)", "TL3008", "axis -1 does not exist: the tensor has 0 dims"),
     ("x: float16[]", "cumsum(x)", "TL3008", "axis -1 does not exist: the tensor has 0 dims"),
     ("x: float16[...B, N]", "sum(x, axis: 0)", "TL3008", "axis 0 cannot be told in a shape that begins with a pack"),
@@ -70,11 +71,10 @@ def test_shapes_of_variables_and_packs(parameters: str, source: str, result: str
     assert errors(f"fn f<T: float>({parameters}) -> {result} {{ return {source} }}") == ()
 
 
-@pytest.mark.parametrize("clause", ["where N - 1 >= 1", "where 2 <= N"])
-def test_a_clause_proves_that_there_are_items(clause: str) -> None:
+def test_the_clause_that_a_help_offers_proves_that_there_are_items() -> None:
     head, body = "fn f(x: float16[N]) -> float16[]", "{ return max(x[1:N]) }"
-    assert refusal(f"{head} {body}").helps == ("add `where N - 1 >= 1`",)
-    assert errors(f"{head} {clause} {body}") == ()
+    assert refusal(f"{head} {body}").helps == ("add `where 2 <= N` to `f`",)
+    assert errors(f"{head} where 2 <= N {body}") == ()
 
 
 def test_a_reduction_over_a_pack_takes_all_dims() -> None:
@@ -122,10 +122,10 @@ def test_half_precision_is_accumulated_in_float32(dtype: mx.Dtype) -> None:
     running = functions.cumsum(ones, 0)
     assert running.dtype == dtype
     assert running[-1].item() == mx.array(3000.0, dtype).item()
-    assert functions.sum(ones).item() == mx.array(3000.0, dtype).item()
+    assert functions.reduce_sum(ones).item() == mx.array(3000.0, dtype).item()
     large = mx.full((3000,), 1000.0, dtype)
-    assert functions.mean(large).item() == 1000.0
-    assert functions.var(large).item() == 0.0
-    assert functions.std(large).item() == 0.0
-    assert functions.logsumexp(large).dtype == dtype
-    assert functions.prod(mx.full((2,), 2.0, dtype)).item() == 4.0
+    assert functions.reduce_mean(large).item() == 1000.0
+    assert functions.reduce_var(large).item() == 0.0
+    assert functions.reduce_std(large).item() == 0.0
+    assert functions.reduce_logsumexp(large).dtype == dtype
+    assert functions.reduce_prod(mx.full((2,), 2.0, dtype)).item() == 4.0

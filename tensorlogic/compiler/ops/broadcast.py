@@ -144,7 +144,7 @@ class _Meeting:
                 *independence(p, q),
                 "shapes are lined up from the right; two dims meet when they are equal or one of them is 1",
             ],
-            helps=[*self._insertions(), *clause(p, q)],
+            helps=self._insertions() or clause(p, q),
         )
 
     def _insertions(self) -> list[str]:

@@ -128,7 +128,6 @@ def _floor_div(app: Application) -> Type:
             "TL2011",
             "`floor_div` by 0" if zero else f"cannot prove that the divisor `{b}` is positive",
             app["b"].span,
-            helps=[] if zero else [f"add `where {b} >= 1`"],
         )
 
     if b.constant is None or b.constant == 0:

@@ -51,7 +51,6 @@ def require_size(app: Application, size: Polynomial, argument: Argument) -> None
             "TL3018",
             f"a size of `{app.op}` is {size}" + ("" if constant else ", which may be negative"),
             argument.span,
-            helps=[] if constant else [f"add `where {size} >= 0`"],
         )
 
     message = f"a size in {name_of(argument)} is {{0}}: it must be at least {{1}}"
@@ -176,7 +175,6 @@ def _count(app: Application, start: Polynomial, stop: Polynomial, step: int) -> 
             "TL3018",
             f"`arange` would have {length} items, which may be negative",
             span,
-            helps=[f"add `where {length} >= 0`"],
         )
 
     def refuse_division() -> NoReturn:
@@ -184,7 +182,6 @@ def _count(app: Application, start: Polynomial, stop: Polynomial, step: int) -> 
             "TL3012",
             f"cannot prove that `{length}` is divisible by the step {abs(step)}",
             span,
-            helps=[f"add `where {length} % {abs(step)} == 0`"],
         )
 
     message = "`arange` would have {0} items: they are at least {1}"

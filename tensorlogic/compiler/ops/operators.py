@@ -201,7 +201,7 @@ def _refuse_inner(app: Application, a: Shape, b: Shape) -> NoReturn:
         app.span,
         others=labels([app["a"], app["b"]]),
         notes=independence(p, q),
-        helps=[*_transposed(app, a, b), *clause(p, q)],
+        helps=_transposed(app, a, b) or clause(p, q),
     )
 
 

@@ -16,7 +16,7 @@ from tensorlogic.compiler.ops.broadcast import name_of, postfix_text
 from tensorlogic.compiler.ops.lowering import Call, Text
 from tensorlogic.compiler.ops.operators import refuse_element, refuse_fractions
 from tensorlogic.compiler.ops.rule import Application, Rule
-from tensorlogic.compiler.ops.table import Op
+from tensorlogic.compiler.ops.table import NO_COREML, Op
 from tensorlogic.compiler.types import (
     BOOL,
     FLOAT32,
@@ -65,7 +65,6 @@ def require_items(app: Application, sizes: tuple[Polynomial, ...]) -> None:
                 f"`{app.op}` of no items has no value: {no_items}",
                 app.span,
                 others=[(app["x"].span, str(app["x"].type))],
-                helps=[f"add `where {size} >= 1`"] if size.variables() else [],
             )
 
         message = f"`{app.op}` of {name_of(app['x'])} along a dim of {{0}} items: it needs at least {{1}}"
@@ -134,20 +133,16 @@ def _arguments(call: Call) -> str:
     return ", ".join(arguments)
 
 
-def _accumulating(name: str) -> Callable[[Call], Text]:
-    """MLX's own function where it accumulates as the language promises, else the runtime's."""
+def _accumulating(name: str, helper: str) -> Callable[[Call], Text]:
+    """MLX's own function where it accumulates as the language promises and takes what may be empty, else a helper."""
 
     def lowered(call: Call) -> Text:
-        element = call.tensor("x").element
-        exact = element == FLOAT32 or element.kind in ("integer", "bool")
-        return Text(f"{f'mx.{name}' if exact else call.names.runtime(name)}({_arguments(call)})")
+        x = call.tensor("x")
+        exact = x.element == FLOAT32 or x.element.kind in ("integer", "bool")
+        plain = exact and (name == "cumsum" or surely_has_items(x.shape))
+        return Text(f"{f'mx.{name}' if plain else call.names.runtime(helper)}({_arguments(call)})")
 
     return lowered
-
-
-def _lower_logsumexp(call: Call) -> Text:
-    exact = call.tensor("x").element == FLOAT32 and surely_has_items(call.tensor("x").shape)
-    return Text(f"{'mx.logsumexp' if exact else call.names.runtime('logsumexp')}({_arguments(call)})")
 
 
 def _plain(name: str) -> Callable[[Call], Text]:
@@ -176,22 +171,22 @@ def surely_positive(size: Polynomial) -> bool:
     return least.constant is not None and least.constant > 0
 
 
-def _op(name: str, mlx: Callable[[Call], Text], rule: Rule, coreml: str | None = None) -> Op:
-    return Op(name, mlx, rule=rule, coreml=coreml or f"reduce_{name}")
+def _reduction(name: str, rule: Rule, coreml: str) -> Op:
+    return Op(name, _accumulating(name, f"reduce_{name}"), rule=rule, coreml=coreml)
 
 
 OPS: tuple[Op, ...] = (
-    _op("sum", _accumulating("sum"), _sum),
-    _op("mean", _accumulating("mean"), _of_floats),
-    _op("prod", _accumulating("prod"), _sum),
-    _op("max", _plain("max"), _extreme),
-    _op("min", _plain("min"), _extreme),
-    _op("var", _accumulating("var"), _of_floats, "none"),
-    _op("std", _accumulating("std"), _of_floats, "none"),
-    _op("argmax", _positional("argmax"), _position, "reduce_argmax"),
-    _op("argmin", _positional("argmin"), _position, "reduce_argmin"),
-    _op("all", _plain("all"), _logical, "none"),
-    _op("any", _plain("any"), _logical, "none"),
-    _op("logsumexp", _lower_logsumexp, _of_floats, "reduce_log_sum_exp"),
-    _op("cumsum", _accumulating("cumsum"), _cumsum, "cumsum"),
+    _reduction("sum", _sum, "reduce_sum"),
+    _reduction("mean", _of_floats, "reduce_mean"),
+    _reduction("prod", _sum, "reduce_prod"),
+    Op("max", _plain("max"), rule=_extreme, coreml="reduce_max"),
+    Op("min", _plain("min"), rule=_extreme, coreml="reduce_min"),
+    _reduction("var", _of_floats, NO_COREML),
+    _reduction("std", _of_floats, NO_COREML),
+    Op("argmax", _positional("argmax"), rule=_position, coreml="reduce_argmax"),
+    Op("argmin", _positional("argmin"), rule=_position, coreml="reduce_argmin"),
+    _reduction("all", _logical, NO_COREML),
+    _reduction("any", _logical, NO_COREML),
+    _reduction("logsumexp", _of_floats, "reduce_log_sum_exp"),
+    Op("cumsum", _accumulating("cumsum", "cumsum"), rule=_cumsum, coreml="cumsum"),
 )

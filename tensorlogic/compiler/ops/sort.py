@@ -42,7 +42,6 @@ def _topk(app: Application) -> Type:
             f"`topk` cannot take `{count}` of `{size}` items",
             app["k"].span,
             others=[(app["x"].span, str(x))],
-            helps=[f"add `where {count} <= {size}`"] if count.variables() or size.variables() else [],
         )
 
     def refuse_negative() -> NoReturn:
