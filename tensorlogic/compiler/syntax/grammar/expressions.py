@@ -46,7 +46,7 @@ class ExpressionRules(Rules):
         span = Span(self.source, left.span.start, right.span.end)
         return nodes.Binary(span, operator.value, left, right, Span(self.source, operator.start, operator.end))
 
-    def p_comparison(self, p: Symbols) -> nodes.Binary:
+    def p_comparison(self, p: Symbols) -> nodes.Expression:
         """operation : operation COMPARISON operation
         | operation LESS operation
         | operation GREATER operation
@@ -63,6 +63,7 @@ class ExpressionRules(Rules):
                 others=[(left.operator_span, "the first comparison")],
                 helps=[f"`{first} {left.operator} {middle} and {middle} {operator.value} {last}`"],
             )
+            return nodes.ErrorExpression(self.span(left, p[3]))
         return self.p_binary(p)
 
     def _is_bare_comparison(self, expression: nodes.Expression) -> bool:
@@ -72,11 +73,12 @@ class ExpressionRules(Rules):
             and not self._in_parentheses(expression)
         )
 
-    def p_range(self, p: Symbols) -> nodes.RangeExpression:
+    def p_range(self, p: Symbols) -> nodes.Expression:
         """operation : operation RANGE operation"""
         start, operator, stop = p[1], p[2], p[3]
         if type(start) is nodes.RangeExpression and not self._in_parentheses(start):
             self.report("TL0105", "ranges do not chain", self.token_span(operator))
+            return nodes.ErrorExpression(self.span(start, stop))
         if type(stop) is nodes.Unary and stop.operator == "not":
             self._refuse_loose_not(stop, operator)
         return nodes.RangeExpression(self.span(start, stop), start, stop)
