@@ -26,6 +26,7 @@ REFUSED = [
     ("arange(70000, dtype: float16)", "TL2007", "69999 does not fit float16, whose largest number is 65504"),
     ("arange(-2, dtype: bool)", "TL2001", "`arange` makes tensors of integers or floats, not of bool"),
     ("linspace(0.0, 1e5, 3)", "TL2007", "100000 does not fit float16, whose largest number is 65504"),
+    ("where(zeros([2]) < 1, 1e5, 0.0)", "TL2007", "100000 does not fit float16, whose largest number is 65504"),
     ("random_normal([2], 1, dtype: int32)", "TL2001", "`random_normal` makes tensors of floats, not of int32"),
     ("random_uniform([2], 1, low: -1e5)", "TL2007", "-100000 does not fit float16, whose largest number is 65504"),
 ]
@@ -91,6 +92,7 @@ def test_the_clause_that_a_help_offers_makes_it_check(source: str, code: str, cl
         ("fn f(v: int) -> float16[2] { return full([2], v) }", 70000, "TL5004"),
         ("fn f(v: float) -> float16[2] { return linspace(0.0, v, 2) }", 1e5, "TL5004"),
         ("fn f(v: float) -> float16[2] { return random_uniform([2], 1, high: v) }", 1e5, "TL5004"),
+        ("fn f(v: float) -> float16[2] { return where(zeros([2]) < 1, 0.0, v) }", 1e5, "TL5004"),
         ("fn f(v: float, x: float16[2]) -> float16[2] { return like(v, x) }", 1e5, "TL5004"),
     ],
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from tensorlogic.compiler.ops.broadcast import broadcast, shape_of, with_element
 from tensorlogic.compiler.ops.lowering import PRODUCT, Call, Infix, Lowering, Prefix, Text
 from tensorlogic.compiler.ops.operators import divides_safely, refuse_element, require_numbers
+from tensorlogic.compiler.ops.representable import fitting, require_representable
 from tensorlogic.compiler.ops.rule import Application
 from tensorlogic.compiler.ops.table import Op
 from tensorlogic.compiler.types import FLOAT16, INT32, BoolType, Element, FloatType, TensorType, Type
@@ -68,15 +69,17 @@ def _where(app: Application) -> Type:
     element = app.element
     if element is None:
         element = FLOAT16 if any(isinstance(app[name].type, FloatType) for name in ("a", "b")) else INT32
+        for name in ("a", "b"):
+            require_representable(app, app[name], element)
     return TensorType(element, broadcast(app, ("mask", "a", "b")))
 
 
 def _lower_where(call: Call) -> Text:
-    chosen = f"mx.where({call['mask']}, {call['a']}, {call['b']})"
     if any(isinstance(call.types[name], TensorType) for name in ("a", "b")):
-        return Text(chosen)
+        return Text(f"mx.where({call['mask']}, {call['a']}, {call['b']})")
     # MLX would make float32 of two Python floats.
     assert isinstance(call.result, TensorType)
+    chosen = f"mx.where({call['mask']}, {fitting(call, 'a')}, {fitting(call, 'b')})"
     return Text(f"{chosen}.astype({call.names.dtype(call.result.element)})")
 
 

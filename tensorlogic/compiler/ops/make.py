@@ -7,23 +7,19 @@ equal calls are equal, whatever the device and the precision in which it carries
 
 from __future__ import annotations
 
-import json
-import math
 from typing import NoReturn
 
 from tensorlogic.compiler.dims import ZERO, Polynomial
 from tensorlogic.compiler.ops.broadcast import name_of
 from tensorlogic.compiler.ops.lowering import Call, Text
+from tensorlogic.compiler.ops.representable import fitting, loss, require_representable
 from tensorlogic.compiler.ops.rule import Application, Argument
 from tensorlogic.compiler.ops.table import Op
 from tensorlogic.compiler.types import (
     FLOAT32,
-    UINT32,
     BoolType,
     Element,
-    ElementType,
     ElementVariable,
-    FloatType,
     IntType,
     NoneType,
     Shape,
@@ -74,36 +70,6 @@ def _new_element(app: Application, *kinds: str) -> Element:
 
 
 _KINDS = {"float": "floats", "integer": "integers", "bool": "bools"}
-
-
-def require_representable(app: Application, argument: Argument, element: Element) -> None:
-    """Refuse a constant that would become infinite or 0 in a float type, or wrap around in an integer type."""
-    type = argument.type
-    value = type.constant if isinstance(type, IntType | FloatType) else None
-    if value is None or isinstance(element, ElementVariable):
-        return
-    change = _loss(value, element)
-    if change is None:
-        return
-    fits = element.kind == "float" and element != FLOAT32 and _loss(value, FLOAT32) is None
-    app.demands.fail(
-        "TL2007",
-        f"{value:g} {change}",
-        argument.span,
-        helps=["make it in float32: `dtype: float32`"] if fits else [],
-    )
-
-
-def _loss(value: float, element: ElementType) -> str | None:
-    """What keeps a number out of an element type; None where it fits."""
-    if element.kind == "integer":
-        low, high = (0, 2**32 - 1) if element == UINT32 else (-(2**31), 2**31 - 1)
-        return None if low <= value <= high else f"does not fit {element}, which goes from {low} to {high}"
-    if value == 0 or not math.isfinite(value):
-        return None
-    if abs(value) > element.largest:
-        return f"does not fit {element}, whose largest number is {element.largest:g}"
-    return f"does not fit {element}, whose smallest is {element.smallest:g}" if abs(value) < element.smallest else None
 
 
 # --- rules
@@ -158,7 +124,7 @@ def _end(app: Application) -> Argument:
 
 
 def _require_item(app: Application, value: int, element: Element) -> None:
-    change = None if isinstance(element, ElementVariable) else _loss(value, element)
+    change = None if isinstance(element, ElementVariable) else loss(value, element)
     if change is not None:
         app.demands.fail("TL2007", f"{value} {change}", _end(app).span)
 
@@ -225,19 +191,8 @@ def _filling(function: str) -> Op:
     return Op(function, lowered, rule=_filled)
 
 
-def _fitting(call: Call, name: str) -> str:
-    """A float that meets the result's element type: checked where only run time knows whether it fits."""
-    type = call.types[name]
-    assert isinstance(call.result, TensorType)
-    element = call.result.element
-    known = type.constant if isinstance(type, IntType | FloatType) else 0
-    if element.kind != "float" or (known is not None and not isinstance(element, ElementVariable)):
-        return call[name].code
-    return f"{call.names.runtime('fits')}({call[name]}, {call.names.visible_dtype(element)}, {json.dumps(call.where)})"
-
-
 def _lower_full(call: Call) -> Text:
-    return Text(f"mx.full({call['shape']}, {_fitting(call, 'value')}, {call.result_dtype})")
+    return Text(f"mx.full({call['shape']}, {fitting(call, 'value')}, {call.result_dtype})")
 
 
 def _lower_eye(call: Call) -> Text:
@@ -258,7 +213,7 @@ def _lower_arange(call: Call) -> Text:
 
 
 def _lower_linspace(call: Call) -> Text:
-    start, stop = (_fitting(call, name) for name in ("start", "stop"))
+    start, stop = (fitting(call, name) for name in ("start", "stop"))
     return _rounded(call, f"mx.linspace({start}, {stop}, {call['count']})")
 
 
@@ -275,7 +230,7 @@ def _lower_normal(call: Call) -> Text:
 
 
 def _lower_uniform(call: Call) -> Text:
-    low, high = (_fitting(call, name) for name in ("low", "high"))
+    low, high = (fitting(call, name) for name in ("low", "high"))
     return _rounded(call, f"mx.random.uniform({low}, {high}, {call['shape']}, key={_key(call)})")
 
 
