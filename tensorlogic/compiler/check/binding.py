@@ -29,6 +29,7 @@ from tensorlogic.compiler.check.context import (
     test_for_none,
 )
 from tensorlogic.compiler.check.operators import adapt, refuse_promotion
+from tensorlogic.compiler.check.plan import Step
 from tensorlogic.compiler.check.signatures import Signature
 from tensorlogic.compiler.dims import HOLE, Kind, Polynomial, Variable
 from tensorlogic.compiler.ir.core import Value
@@ -114,6 +115,7 @@ class Binder:
         for i, parameter in enumerate(self.signature.parameters):
             if i not in late:
                 values[i] = self._convert(substitute(parameter.type, self.substitution), givens[i])
+        self._divisors()
         self._derived()
         self._where()
         return values
@@ -297,8 +299,6 @@ class Binder:
                 others=self._declaration(given),
             )
 
-        if denominator.constant == -1:
-            numerator, denominator = -numerator, -denominator
         message = f"`{equation.declared}` of `{self.signature.name}`: {{0}} is not divisible by {{1}}"
         value = self.cx.require_divisible(numerator, denominator, given.span, message, refuse)
         self.dims[variable] = value
@@ -398,6 +398,19 @@ class Binder:
         return not declared.shape.dims and (pack is None or broadcast)
 
     # --- facts
+
+    def _divisors(self) -> None:
+        """What the callee divides by to find a dim is at least 1, though the dim was found in another way here."""
+        for step in self.signature.plan:
+            divisor = step.denominator.substitute(self.dims)
+
+            def refuse(divisor: Polynomial = divisor, step: Step = step) -> NoReturn:
+                told = f"`{self.signature.name}` finds `{step.variable.name}` by dividing by `{divisor}`, which may be 0"
+                fail("TL3016", told, self.span)
+
+            if all(v in self.dims for v in step.denominator.variables()):
+                message = f"`{self.signature.name}` finds `{step.variable.name}` by dividing by {{0}}"
+                self.cx.require_nonnegative(divisor, dims.ONE, self.span, message, refuse, "TL5001")
 
     def _derived(self) -> None:
         """Quotients that have a variable of their own: `N/K` where the signature says that it is exact."""

@@ -23,7 +23,7 @@ from tensorlogic.compiler.check.assumptions import (
     Path,
 )
 from tensorlogic.compiler.check.refusals import Failure, as_operand, fail, refuse_optional, test_for_none
-from tensorlogic.compiler.dims import HOLE, Kind, Polynomial, Variable
+from tensorlogic.compiler.dims import HOLE, ONE, Kind, Polynomial, Variable
 from tensorlogic.compiler.facts import Facts
 from tensorlogic.compiler.ir.builder import Builder
 from tensorlogic.compiler.ir.core import Value
@@ -351,7 +351,7 @@ class Context:
         if self.facts.nonnegative(p - q):
             return
         difference = self.facts.normal(p - q)
-        only_rigid = all(variable.kind is Kind.RIGID for variable in difference.variables())
+        only_rigid = all(variable.rigid for variable in difference.variables())
         contradicted = self.facts.nonnegative(q - p - 1)
         if only_rigid or contradicted:
             self._refuse(refuse, None if contradicted else clauses.at_most(q, p), (p, q))
@@ -361,11 +361,12 @@ class Context:
     def require_divisible(
         self, p: Polynomial, q: Polynomial, span: Span, message: str, refuse: Callable[[], NoReturn]
     ) -> Polynomial:
-        """Demand that `p / q` is exact, and give it."""
+        """Demand that `q` is at least 1 and `p / q` exact, and give it."""
         exact = self.facts.divided(p, q)
-        if exact is None:
+        if exact is None or not self.facts.positive(q):
             if not self.facts.normal(p).unknown and not self.facts.normal(q).unknown:
-                self._refuse(refuse, clauses.divisible(p, q) if q.terms else None, (p, q))
+                clause = clauses.divisible(p, q) if exact is None else clauses.at_most(ONE, q)
+                self._refuse(refuse, clause if q.terms else None, (p, q))
             self._demand("divisible", (p, q), span, "TL5001", message)
             self.facts = self.facts.with_divisibility(p, q)
             exact = self.facts.divided(p, q)

@@ -15,7 +15,7 @@ from tensorlogic.compiler.check.places import at_place, item_of, witness_plan
 from tensorlogic.compiler.check.plan import Place, Step, places_of
 from tensorlogic.compiler.check.signatures import Signature
 from tensorlogic.compiler.check.world import World
-from tensorlogic.compiler.dims import HOLE, Kind, Polynomial, Variable
+from tensorlogic.compiler.dims import HOLE, ONE, Kind, Polynomial, Variable
 from tensorlogic.compiler.ir.builder import Builder
 from tensorlogic.compiler.ir.core import Entry, Function, Region, Value
 from tensorlogic.compiler.types import BOOLEAN, ListType, OptionalType, StructDefinition, TensorType, TupleType, Type
@@ -125,7 +125,7 @@ class _Checks:
         if variable.kind is Kind.INTEGER:
             return
         where = self._where(step.place)
-        if step.denominator.constant not in (1, -1):
+        if step.denominator != ONE:
             message = f"{where} is {step.place.polynomial}: {{0}} is not divisible by {{1}}"
             self._demand("divisible", step.numerator, step.denominator, message, "TL5001")
         value = self.cx.witness(variable, self.signature.node.name.span)

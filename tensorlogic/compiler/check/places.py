@@ -10,7 +10,7 @@ from collections.abc import Callable
 from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.plan import Place, Step
 from tensorlogic.compiler.check.signatures import Signature
-from tensorlogic.compiler.dims import Kind, Polynomial, Variable
+from tensorlogic.compiler.dims import ONE, Kind, Polynomial, Variable
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import IntType, ListType, TupleType
@@ -31,21 +31,17 @@ def witness_plan(cx: Context, signature: Signature, values: tuple[Value, ...]) -
 def witness_step(cx: Context, step: Step, values: tuple[Value, ...]) -> None:
     variable = step.variable
     place = step.place
-    direct = step.numerator == Polynomial.of(step.stand_in) and step.denominator.constant == 1
-    if direct or (step.numerator == -Polynomial.of(step.stand_in) and step.denominator.constant == -1):
+    if step.numerator == Polynomial.of(step.stand_in) and step.denominator == ONE:
         cx.witnesses[variable] = lambda span: at_place(cx, place, values, span, variable)
         return
     cx.witnesses[step.stand_in] = lambda span: at_place(cx, place, values, span, step.stand_in)
 
     def solved(span: Span) -> Value:
-        numerator, denominator = step.numerator, step.denominator
-        if (denominator.constant or 1) < 0:
-            numerator, denominator = -numerator, -denominator
-        value = cx.number(numerator, span)
+        value = cx.number(step.numerator, span)
         type = IntType(Polynomial.of(variable))
-        if denominator.constant == 1:
+        if step.denominator == ONE:
             return cx.add("retype", (value,), type, span)
-        return cx.add("host.floor_divide", (value, cx.number(denominator, span)), type, span)
+        return cx.add("host.floor_divide", (value, cx.number(step.denominator, span)), type, span)
 
     cx.witnesses[variable] = solved
 

@@ -2,7 +2,8 @@
 
 Takes parameters with their types. Promises steps, each of which finds one variable from a number in an argument once
 the variables before it are known: ints first, then by repeating until nothing changes. Binding, bodies and entries
-follow the same plan. The variables that no step finds are given beside it.
+follow the same plan. The variables that no step finds are given beside it. `established` is what a body may assume
+once its arguments are there.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 from tensorlogic.compiler import dims
 from tensorlogic.compiler.dims import HOLE, Kind, Polynomial, Variable
+from tensorlogic.compiler.facts import Facts
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.types import IntType, ListType, StructType, TensorType, TupleType, Type
@@ -69,9 +71,12 @@ def places_of(type: Type, parameter: int, steps: tuple[tuple[str, int | str], ..
 
 
 def make_plan(parameters: list[Parameter], variables: tuple[Variable, ...]) -> tuple[tuple[Step, ...], list[Variable]]:
-    """How each variable is found, ints first, then by repeating; and the variables that cannot be found."""
+    """How each variable is found, ints first, then by repeating; and the variables that cannot be found.
+
+    What can be read off is not computed: a dim that is a plain variable goes before one that must be solved.
+    """
     places = [place for i, p in enumerate(parameters) for place in places_of(p.type, i)]
-    places.sort(key=lambda place: (bool(place.steps), ("item", 0) in place.steps))
+    places.sort(key=lambda at: (bool(at.steps), ("item", 0) in at.steps, at.polynomial.variable is None))
     known: set[Variable] = set()
     steps: list[Step] = []
     changed = True
@@ -89,3 +94,30 @@ def make_plan(parameters: list[Parameter], variables: tuple[Variable, ...]) -> t
             known.add(unbound[0])
             changed = True
     return tuple(steps), [v for v in variables if v not in known and v.definition is None]
+
+
+def established(facts: Facts, parameters: list[Parameter], plan: tuple[Step, ...]) -> Facts:
+    """The facts, and what arguments say by being there.
+
+    What a step divides by is at least 1: entries and calls see to that. No size of a tensor is negative, and the dims
+    of a struct are at least 1.
+    """
+    for step in plan:
+        facts = facts.with_bound(step.denominator - 1)
+    for parameter in parameters:
+        for size, least in _sizes(parameter.type):
+            if size.variable is not HOLE:
+                facts = facts.with_bound(size - least)
+    return facts
+
+
+def _sizes(type: Type) -> list[tuple[Polynomial, int]]:
+    """The sizes that are surely there in an argument of a type, with the least that each may be."""
+    match type:
+        case TensorType(_, shape):
+            return [(size, 0) for size in shape.dims]
+        case StructType(_, _, sizes):
+            return [(size, 1) for size in sizes]
+        case TupleType(items):
+            return [size for item in items for size in _sizes(item)]
+    return []

@@ -211,7 +211,8 @@ def _check_body(cx: Context, signature: Signature, node: nodes.FunctionDeclarati
         result = cx.add("extern", values, signature.result, node.span, module=node.external, function=signature.name)
         cx.builder.add_statement("return", (result,), node.span)
         return
-    assert node.body is not None
+    if node.body is None:
+        raise Failure
     statements.check_statements(cx, node.body.statements)
     if not cx.builder.terminated and not isinstance(signature.result, NoneType):
         closing = Span(node.body.span.source, node.body.span.end - 1, node.body.span.end)

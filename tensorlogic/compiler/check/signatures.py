@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tensorlogic.compiler.check.context import Assumption, Bound, Divisible, Equation, fail
-from tensorlogic.compiler.check.plan import Parameter, Step, make_plan
+from tensorlogic.compiler.check.plan import Parameter, Step, established, make_plan
 from tensorlogic.compiler.check.type_reader import TypeReader
 from tensorlogic.compiler.dims import Kind, Polynomial, Variable
 from tensorlogic.compiler.facts import Facts
@@ -104,7 +104,7 @@ def read_signature(reader: TypeReader, node: nodes.FunctionDeclaration, symbol: 
         packs=dict(reader.packs),
         variables=variables,
         where=where,
-        facts=reader.facts,
+        facts=established(reader.facts, parameters, plan),
         plan=plan,
         op=op,
         places=dict(reader.declared),

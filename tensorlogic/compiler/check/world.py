@@ -84,7 +84,7 @@ class World:
 
     def _signature(self, symbol: FunctionSymbol, node: nodes.FunctionDeclaration) -> Signature:
         op: str | None = None
-        if node.body is None and node.external is None:
+        if symbol.module is self.graph.prelude and node.body is None:
             op = node.name.name
         signature = read_signature(self._reader(symbol.module), node, symbol.module.emitted(node.name.name), op)
         if op is not None and len(symbol.declarations) > 1 and _host_only(signature):

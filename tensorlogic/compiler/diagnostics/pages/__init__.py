@@ -17,7 +17,7 @@ class Page:
     """What a code means: a title in lower case, one paragraph that helps to mend a program, and a smallest example.
 
     For the families TL0 to TL3 the example is a program, saved as `example.tl`, for which the compiler gives this code
-    and no other. For the others it is what a user runs.
+    and no other (TL2021: compiled with `--standalone`). For the others, and for TL0201, it is what a user runs.
     """
 
     title: str

@@ -59,13 +59,6 @@ tlc run model.tl""",
 # model.tl: fn half(x: float16[N]) -> float16[N/2] where N % 2 == 0 { return x[0:N/2] }
 python -c "import mlx.core as mx, model; model.half(mx.zeros((3,), mx.float16))\"""",
     ),
-    "TL5007": Page(
-        "interrupted",
-        "The program was stopped with Ctrl-C. In a script, the first Ctrl-C ends a loop over generated text and the "
-        "second one ends the script; `tlc` then exits with status 130. Files are written whole or not at all, so that "
-        "none is left half written.",
-        "tlc run model.tl    # and then Ctrl-C",
-    ),
     "TL5008": Page(
         "this cannot be converted to a number",
         "`int` or `float` was given a text that says no number, or `int` a float that is infinite or not a number. The "
@@ -73,5 +66,23 @@ python -c "import mlx.core as mx, model; model.half(mx.zeros((3,), mx.float16))\
         """\
 # model.tl: print(int(args[0]) + 1)
 tlc run model.tl -- three""",
+    ),
+    "TL5401": Page(
+        "a token id or a length is out of bounds",
+        "`decode` was given a number that is no id of the tokenizer, or `encode` a `max_length` that leaves no room "
+        "for the special tokens it must add. The message shows the number. Ids come from `encode` of the same "
+        "tokenizer, or from logits over its vocabulary.",
+        """\
+# model.tl: print(load_tokenizer("tokenizer.json").decode([1000000]))
+tlc run model.tl""",
+    ),
+    "TL5402": Page(
+        "a text is not Unicode",
+        "The text holds half of a surrogate pair, which is no character, so that it cannot be written as UTF-8 and no "
+        "tokenizer can read it. Such texts come from files that were decoded with `surrogateescape`, or were cut in "
+        'the middle of a character. Decode the bytes again with `errors="replace"`.',
+        """\
+python -c "from tensorlogic.runtime.text import load_tokenizer
+load_tokenizer('tokenizer.json').encode(chr(0xD800))\"""",
     ),
 }

@@ -116,4 +116,39 @@ tlc run model.tl""",
         """\
 python -c "from tensorlogic.runtime.models import load_model; load_model('model.gguf', dtype='float8')\"""",
     ),
+    "TL4020": Page(
+        "a model lacks tensors that a struct needs",
+        "`bind` fills each field of a struct from the tensor of its key, and the model has none of these names. All "
+        "that are missing are listed. Compare the keys with `model.tensors`: the strings of the fields, joined with "
+        "`.` below `prefix`, must spell them. A field that not every model has is declared with `?`.",
+        """\
+# model.tl: struct Net[N] { weight: float16[N] = "wieght" }
+#           let net = bind<Net>(load_model("model.safetensors"))
+tlc run model.tl""",
+    ),
+    "TL4401": Page(
+        "the library for tokenizers is not installed",
+        "Texts are split into tokens by the library `tokenizers`, which is not among the packages that are always "
+        "installed. Install it with the extra `text`.",
+        """\
+# model.tl: let t = load_tokenizer("tokenizer.json")
+tlc run model.tl""",
+    ),
+    "TL4402": Page(
+        "a file is no tokenizer",
+        "There is no file of this name, or it is not in the format of Hugging Face's `tokenizer.json`. A folder stands "
+        "for the `tokenizer.json` in it. Older models have `vocab.txt` or `tokenizer.model` alone; save the tokenizer "
+        "again with a recent version of the library that made it.",
+        """\
+# model.tl: let t = load_tokenizer("vocab.txt")
+tlc run model.tl""",
+    ),
+    "TL4403": Page(
+        "a tokenizer cannot encode a text",
+        "The text has a character that is not in the tokenizer's vocabulary, and the tokenizer has no token for "
+        "unknown ones. Remove the character, or use a tokenizer that falls back to bytes.",
+        """\
+# model.tl: print(load_tokenizer("tokenizer.json").encode("\\u{1F600}"))
+tlc run model.tl""",
+    ),
 }

@@ -72,10 +72,11 @@ fn scaled(x: float16[N]) -> float16[N] {
         "from nn import no_such_function",
     ),
     "TL1009": Page(
-        "a dimension occurs only in the result type",
+        "a dimension or a pack occurs only in the result type",
         "A name in a result's shape must be bound by something: an argument's shape, an `int` parameter or a constant. "
         "A name that occurs nowhere else is most often a typing error, and the error suggests the nearest name. Where "
-        "the function itself chooses the size, write `?S`: a named size that is known only when the program runs.",
+        "the function itself chooses the size, write `?S`: a named size that is known only when the program runs. A "
+        "pack of a result is one of an argument, by name: `...B` on both sides.",
         """\
 fn twice(x: float16[N, D_in]) -> float16[N, D_ni] {
     return x + x
@@ -85,7 +86,9 @@ fn twice(x: float16[N, D_in]) -> float16[N, D_ni] {
         "a dimension cannot be found from the arguments",
         "Every dimension variable of a signature must follow from the arguments: from a dim that is the variable "
         "alone, or from one that is linear in it once the others are known. `float16[H*K]` gives neither `H` nor `K`. "
-        "Add an `int` parameter for one of them (`H: int`), or let another argument have it as a dim of its own.",
+        "Add an `int` parameter for one of them (`H: int`), or let another argument have it as a dim of its own. The "
+        "same holds for type parameters, and for the dims of a struct that is filled by `bind`, where those that no "
+        "tensor tells are given by name.",
         """\
 fn heads(x: float16[N, H*K]) -> float16[N, H, K] {
     return x.reshape([N, H, K])
@@ -108,10 +111,12 @@ fn scaled(x: float16[N], by: float = 2.0) -> float16[N] { return x * by }
 print(scaled(ones([2]), factor: 3.0))""",
     ),
     "TL1013": Page(
-        "unknown type",
-        "No type has this name. Element types are `float16`, `bfloat16`, `float32`, `int32`, `uint32` and `bool`; host "
-        "types are `int`, `float`, `bool`, `string`, `Model`, `Tokenizer` and `KVCache`; the others are structs of "
-        "this file or imported, and the function's own type parameters, as in `fn f<T: float>`.",
+        "this is no type, no dim or no fact",
+        "No type has this name, or it is written wrongly. Element types are `float16`, `bfloat16`, `float32`, `int32`, "
+        "`uint32` and `bool`; host types are `int`, `float`, `bool`, `string`, `Model`, `Tokenizer` and `KVCache`; the "
+        "others are structs of this file or imported, and the function's own type parameters, as in `fn f<T: float>`. "
+        "Dims are made of integers, names and `+ - * /`, after at most one pack; a `where` is made of `p == q`, "
+        "`p <= q`, `p < q` and `p % q == 0`, joined by `and`. A struct does not contain itself.",
         "fn same(x: flaot) -> int { return 1 }",
     ),
     "TL1014": Page(

@@ -110,7 +110,7 @@ fn clamped(n: int) -> int {
     "TL2014": Page(
         "a struct's fields are missing, unknown or given twice",
         "A struct is made by naming each of its fields once, in any order: `Linear(weight: w, bias: none)`. An "
-        "optional field is not left out but given as `none`.",
+        "optional field that is left out is `none`.",
         """\
 struct Pair {
     first: int
@@ -120,9 +120,10 @@ struct Pair {
 let p = Pair(first: 1)""",
     ),
     "TL2015": Page(
-        "the type of a function's parameter cannot be inferred",
+        "nothing says what a function takes",
         "`|x| ...` takes the types of its parameters from the place where it is passed: a parameter of a type such as "
-        "`fn(float16[N]) -> float16[N]`. Where there is no such place, declare it with `fn` and write the types.",
+        "`fn(float16[N]) -> float16[N]`, or a `let` with such a type. Where there is no such place, declare it with "
+        "`fn` and write the types. Lists, tuples and branches hold no functions.",
         "let square = |x| x * x",
     ),
     "TL2016": Page(
@@ -135,9 +136,10 @@ fn three() -> int { return 3 }
 const N = three()""",
     ),
     "TL2017": Page(
-        "the two branches have different types",
+        "branches or items have different types",
         "`if c { a } else { b }` used as a value has one type, whichever branch is taken, shape included. Make both "
-        "branches agree, or use an `if` statement whose branches do the work themselves.",
+        "branches agree, or use an `if` statement whose branches do the work themselves. The items of a list have one "
+        "type too; a tuple `(a, b)` holds values of several.",
         """\
 fn pick(flag: bool) -> int {
     let x = if flag { 1 } else { "one" }
@@ -145,13 +147,12 @@ fn pick(flag: bool) -> int {
 }""",
     ),
     "TL2018": Page(
-        "a recursive function does not declare its result",
-        "The result type of a function that calls itself, directly or through others, cannot be inferred from its "
-        "body, because the body needs it. Write it after the parameters: `-> int`.",
+        "a function does not say what it returns",
+        "A function's signature is all that its callers know of it, so it says the type of the result after the "
+        "parameters: `-> int`. The result of `|x| ...` needs no type.",
         """\
-fn factorial(n: int) {
-    if n <= 1 { return 1 }
-    return n * factorial(n - 1)
+fn half(x: float16[N]) {
+    return x / 2
 }""",
     ),
     "TL2019": Page(
@@ -159,5 +160,23 @@ fn factorial(n: int) {
         "Nested lists in `tensor<...>([...])` must be rectangular: all lists of one depth have equally many items, and "
         "numbers stand at one depth only. The error points to the first list that differs.",
         "let x = tensor<float16>([[1.0, 2.0], [3.0]])",
+    ),
+    "TL2020": Page(
+        "a function evaluates a tensor while its graph is built",
+        "This is a note, not an error. `if`, `while` and `assert` on a tensor and `x[mask]` need numbers, so that the "
+        "function waits for them and is not one lazy graph. Where both sides may be computed, `where(condition, a, b)` "
+        "chooses inside the graph.",
+        """\
+fn clamped(x: float16[N]) -> float16[N] {
+    if any(x > 1.0) { return x / max(x) }
+    return x
+}""",
+    ),
+    "TL2021": Page(
+        "a standalone module cannot do this",
+        "`tlc compile --standalone` makes a module that needs MLX alone. Model files, tokenizers, packed weights, "
+        "reading lines and tensors of unknown rank need this project's runtime. Compile without `--standalone`, or "
+        "keep the loading in a program of its own and pass tensors to functions.",
+        'let model = load_model("model.safetensors")',
     ),
 }
