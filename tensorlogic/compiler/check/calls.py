@@ -165,6 +165,11 @@ def call_function(cx: Context, signature: Signature, written: list[Written], spa
 def _folded(cx: Context, name: str, result: Value, operands: list[Value]) -> Value:
     """A host op on constants has a constant's type, so that what depends on it is known."""
     fold = OPS[name].fold
+    if name in ("host.min", "host.max") and isinstance(result.type, IntType) and result.type.value is not None:
+        sizes = [v.type.value for v in operands if isinstance(v.type, IntType) and v.type.value is not None]
+        for size in sizes:
+            difference = size - result.type.value
+            cx.facts = cx.facts.with_bound(difference if name == "host.min" else -difference)
     if fold is None or not isinstance(result.type, FloatType | IntType):
         return result
     constants = [v.type.constant for v in operands if isinstance(v.type, FloatType | IntType)]
