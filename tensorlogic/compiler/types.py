@@ -168,7 +168,7 @@ class ElementTypeType(Type):
     element: Element | None = None
 
     def __str__(self) -> str:
-        return "dtype" if self.element is None else f"dtype {self.element}"
+        return "element type" if self.element is None else f"element type {self.element}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -405,7 +405,9 @@ class Binder:
             divisor = step.denominator.substitute(self.dims)
 
             def refuse(divisor: Polynomial = divisor, step: Step = step) -> NoReturn:
-                told = f"`{self.signature.name}` finds `{step.variable.name}` by dividing by `{divisor}`, which may be 0"
+                told = (
+                    f"`{self.signature.name}` finds `{step.variable.name}` by dividing by `{divisor}`, which may be 0"
+                )
                 fail("TL3016", told, self.span)
 
             if all(v in self.dims for v in step.denominator.variables()):
@@ -420,7 +422,7 @@ class Binder:
             numerator, denominator = (p.substitute(self.dims) for p in variable.definition)
 
             def refuse(n: Polynomial = numerator, d: Polynomial = denominator) -> NoReturn:
-                self._refuse_where(clauses.divisible(n, d), self.span)
+                self._refuse_where(clauses.divisible(n, d), self.span, false=False)
 
             message = f"`{self.signature.name}` needs {{0}} to be divisible by {{1}}"
             self.dims[variable] = self.cx.require_divisible(numerator, denominator, self.span, message, refuse)
@@ -435,25 +437,31 @@ class Binder:
         match assumption:
             case Bound(low, high, strict):
                 p, q = high.substitute(self.dims), low.substitute(self.dims)
-                refuse = self._refusing(clauses.at_most(q, p, strict=strict), span)
-                cx.require_nonnegative(p, q + 1 if strict else q, self.span, text, refuse, "TL5006")
+                clause, least = clauses.at_most(q, p, strict=strict), q + 1 if strict else q
+                refuse = self._refusing(clause, span, lambda: cx.facts.positive(least - p))
+                cx.require_nonnegative(p, least, self.span, text, refuse, "TL5006")
             case Equation(left, right):
                 p, q = left.substitute(self.dims), right.substitute(self.dims)
                 message = f"{text}: {{0}} is not {{1}}"
                 clause = clauses.equal(p, q)
-                cx.require_equal(p, q, self.span, message, self._refusing(clause, span), clause=clause)
+                refuse = self._refusing(clause, span, lambda: cx.provably_different(p, q))
+                cx.require_equal(p, q, self.span, message, refuse, clause=clause)
             case Divisible(value, divisor):
                 p, q = value.substitute(self.dims), divisor.substitute(self.dims)
                 message = f"{text}: {{0}} is not divisible by {{1}}"
-                cx.require_divisible(p, q, self.span, message, self._refusing(clauses.divisible(p, q), span))
+                known = p.constant is not None and q.constant is not None
+                refuse = self._refusing(clauses.divisible(p, q), span, lambda: known)
+                cx.require_divisible(p, q, self.span, message, refuse)
 
-    def _refusing(self, clause: str, declared: Span) -> Callable[[], NoReturn]:
-        return lambda: self._refuse_where(clause, declared)
+    def _refusing(self, clause: str, declared: Span, false: Callable[[], bool]) -> Callable[[], NoReturn]:
+        return lambda: self._refuse_where(clause, declared, false=false())
 
-    def _refuse_where(self, clause: str, declared: Span) -> NoReturn:
+    def _refuse_where(self, clause: str, declared: Span, *, false: bool) -> NoReturn:
         fail(
             "TL3010",
-            f"cannot prove `{clause}`, which `{self.signature.name}` demands",
+            f"`{clause}` is false, and `{self.signature.name}` demands it"
+            if false
+            else f"cannot prove `{clause}`, which `{self.signature.name}` demands",
             self.span,
             others=[(declared, "demanded here")] if self.signature.op is None else [],
         )

@@ -6,6 +6,7 @@ Binding itself is in `binding.py`; forms that no signature can say (`tensor`, `b
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 
 from tensorlogic.compiler.check import attributes, expressions, special
 from tensorlogic.compiler.check.binding import Binder, Given
@@ -59,15 +60,14 @@ def check_call(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
             if binding is not None:
                 return _call_local(cx, binding.value, node)
             symbol = cx.world.resolve(cx.module, name)
-            if symbol is None or isinstance(symbol, FunctionSymbol):
-                form = special.FORMS.get(name)
-                if form is not None and (symbol is None or symbol.module is cx.world.graph.prelude):
-                    return form(cx, node, expected)
+            form = _form(cx, name)
+            if form is not None:
+                return form(cx, node, expected)
             if symbol is None:
                 expressions.refuse_name(cx, name, callee.span)
             return call_symbol(cx, symbol, _givens(cx, node), node, name)
         case nodes.Attribute():
-            return _call_attribute(cx, callee, node)
+            return _call_attribute(cx, callee, node, expected)
     return _call_local(cx, expressions.check(cx, callee), node)
 
 
@@ -81,7 +81,7 @@ def _call_local(cx: Context, function: Value, node: nodes.Call) -> Value:
     return call_value(cx, function, arguments, node.span, tuple(a.value.span for a in node.arguments))
 
 
-def _call_attribute(cx: Context, callee: nodes.Attribute, node: nodes.Call) -> Value:
+def _call_attribute(cx: Context, callee: nodes.Attribute, node: nodes.Call, expected: Type | None) -> Value:
     name = callee.name.name
     module = attributes.module_of(cx, callee.value)
     if module is not None:
@@ -95,20 +95,34 @@ def _call_attribute(cx: Context, callee: nodes.Attribute, node: nodes.Call) -> V
                 helps=[f"did you mean `{n}`?" for n in near],
             )
         return call_symbol(cx, symbol, _givens(cx, node), node, name)
+    mark = cx.builder.mark()
     value = expressions.check(cx, callee.value)
     check_operands(value)
-    if name == "to" and isinstance(value.type, TensorType):
-        name = "astype"
     if isinstance(value.type, OpaqueType) and name in METHODS.get(value.type.name, ()):
         return call_method(cx, value, name, node, callee)
     if isinstance(value.type, StructType) and name in value.type.definition.fields:
         return _call_local(cx, attributes.field(cx, value, callee), node)
-    symbol = cx.world.resolve(cx.module, name)
-    if isinstance(symbol, FunctionSymbol):
-        receiver = nodes.Argument(callee.value.span, None, callee.value)
-        givens = [(receiver, value), *_givens(cx, node)]
-        return call_symbol(cx, symbol, givens, node, name)
+    receiver = nodes.Argument(callee.value.span, None, callee.value)
+    function = nodes.Call(node.span, nodes.Name(callee.name.span, name), (), (receiver, *node.arguments))
+    if cx.lookup(name) is not None or _form(cx, name) is not None:
+        cx.builder.forget(mark)
+        return check_call(cx, function, expected)
+    converts = name == "to" and isinstance(value.type, TensorType)
+    symbol = cx.world.resolve(cx.module, "astype" if converts else name)
+    match symbol:
+        case FunctionSymbol():
+            return call_symbol(cx, symbol, [(receiver, value), *_givens(cx, node)], node, name)
+        case BrokenSymbol():
+            raise Failure
     attributes.refuse_attribute(cx, value, callee)
+
+
+def _form(cx: Context, name: str) -> special.Form | None:
+    """The form that a name calls, unless the file declares the name."""
+    symbol = cx.world.resolve(cx.module, name)
+    if symbol is None or (isinstance(symbol, FunctionSymbol) and symbol.module is cx.world.graph.prelude):
+        return special.FORMS.get(name)
+    return None
 
 
 def _givens(cx: Context, node: nodes.Call) -> list[Written]:
@@ -122,6 +136,9 @@ def call_symbol(cx: Context, symbol: Symbol, written: list[Written], node: nodes
         case FunctionSymbol():
             signatures = cx.world.signatures(symbol)
             signature = choose(signatures, written, node.span)
+            if signature.op is not None:
+                # An op goes by the name that is written, which is `to` for what the prelude calls `astype`.
+                signature = replace(signature, name=name)
             return call_function(cx, signature, written, node.span)
         case StructSymbol():
             return make_struct(cx, symbol, written, node)

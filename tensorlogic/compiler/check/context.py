@@ -315,6 +315,9 @@ class Context:
     def provably_equal(self, p: Polynomial, q: Polynomial) -> bool:
         return self.facts.equal(p, q)
 
+    def provably_different(self, p: Polynomial, q: Polynomial) -> bool:
+        return self.facts.positive(p - q) or self.facts.positive(q - p)
+
     def require_equal(
         self,
         p: Polynomial,
@@ -334,7 +337,7 @@ class Context:
             return
         difference = self.facts.normal(p) - self.facts.normal(q)
         if not difference.unknown:
-            self._refuse(refuse, clause, (p, q))
+            self._refuse(refuse, None if self.provably_different(p, q) else clause, (p, q))
         self._demand("equal", (p, q), span, "TL5001", message)
         self.facts = self.facts.with_equation(p, q)
 

@@ -272,7 +272,14 @@ def condition(cx: Context, node: nodes.Expression) -> Value:
             return cx.add("bool", (value,), BOOLEAN, node.span)
         case OptionalType(_):
             fail("TL2006", "a condition is a bool", node.span, str(value.type), helps=[f"`{node.span.text} != none`"])
-    helps = ["`all(...)` or `any(...)` of a mask is a `bool[]`"] if isinstance(value.type, TensorType) else []
+    helps: list[str] = []
+    match value.type:
+        case TensorType():
+            helps = ["`all(...)` or `any(...)` of a mask is a `bool[]`"]
+        case IntType():
+            helps = [f"`{node.span.text} != 0`"]
+        case StringType():
+            helps = [f'`{node.span.text} != ""`']
     fail("TL2006", "a condition is a bool", node.span, str(value.type), helps=helps)
 
 

@@ -28,6 +28,8 @@ from tensorlogic.compiler.types import (
     Type,
 )
 
+_FROM_THE_END = "only a negative literal counts from the end"
+
 Item = nodes.Expression | nodes.Slice | nodes.Ellipsis
 
 
@@ -92,8 +94,8 @@ def _item_at(cx: Context, value: Value, index: Value, t: Type, node: nodes.Index
 
         def refuse() -> NoReturn:
             others = [(node.value.span, str(value.type))]
-            notes = ["only a negative literal counts from the end"]
-            fail("TL3006", f"there is no item {item.span.text}", item.span, others=others, notes=notes)
+            notes = [_FROM_THE_END]
+            fail("TL3006", f"there is no item `{item.span.text}`", item.span, others=others, notes=notes)
 
         message = f"the index `{item.span.text}` of `{node.value.span.text}` is {{0}}: less than 0"
         cx.require_nonnegative(index.type.value, dims.ZERO, item.span, message, refuse)
@@ -106,7 +108,7 @@ def _position(number: int, count: int, what: str, t: Type, node: nodes.Index) ->
     least = -count if _negative_literal(item) else 0
     if not least <= number < count:
         message = f"the {what} has {_count(count, 'item', 'items')}: there is no item {number}"
-        notes = ["only a negative literal counts from the end"] if -count <= number < 0 else []
+        notes = [_FROM_THE_END] if -count <= number < 0 else []
         fail("TL3006", message, item.span, others=[(node.value.span, str(t))], notes=notes)
     return number % count
 
@@ -247,12 +249,12 @@ class _TensorIndex:
             negative = q == dims.ZERO and not _negative_literal(item)
             fail(
                 "TL3006",
-                f"the index {text} is outside of a dim of size {size}"
+                f"the index `{text}` is outside of a dim of size {size}"
                 if known
-                else f"cannot prove that the index {text} is inside of a dim of size {size}",
+                else f"cannot prove that the index `{text}` is inside of a dim of size {size}",
                 item.span,
                 others=[(self.node.value.span, str(self.type))],
-                notes=["only a negative literal counts from the end"] if known and negative else [],
+                notes=[_FROM_THE_END] if known and negative else [],
             )
 
         message = f"the index `{text}` of `{self.node.value.span.text}` {wrong}"
@@ -318,14 +320,16 @@ class _TensorIndex:
 
         def refuse() -> NoReturn:
             wrong = self.cx.facts.nonnegative(q - p - 1)
+            ends = [end for end in (item.start, item.stop) if end is not None]
+            negative = wrong and q == dims.ZERO and not any(_negative_literal(end) for end in ends)
             fail(
                 "TL3007",
-                f"the slice {text} of a dim of size {size} {what}"
+                f"the slice `{text}` of a dim of size {size} {what}"
                 if wrong
-                else f"cannot prove that the slice {text} fits a dim of size {size}",
+                else f"cannot prove that the slice `{text}` fits a dim of size {size}",
                 item.span,
                 others=[(self.node.value.span, str(self.type))],
-                notes=["slices never clamp"],
+                notes=["slices never clamp", *([_FROM_THE_END] if negative else [])],
             )
 
         message = f"the slice `{text}` of `{self.node.value.span.text}` {what}: {{0}} < {{1}}"

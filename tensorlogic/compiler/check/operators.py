@@ -288,14 +288,7 @@ def _ints(cx: Context, operator: str, left: Value, right: Value, spans: tuple[Sp
         case "/":
             exact = cx.facts.divided(a, b)
             if exact is None:
-                a_text, b_text = (s.text for s in spans)
-                fail(
-                    "TL2011",
-                    f"cannot prove that `{a_text} / {b_text}` is exact",
-                    span,
-                    notes=["between ints `/` is exact division"],
-                    helps=[f"`floor_div({a_text}, {b_text})` rounds down, `float({a_text}) / {b_text}` is a float"],
-                )
+                _refuse_division(cx, a, b, spans, span)
             return cx.add("host.floor_divide", (left, right), IntType(exact), span)
         case "%":
             return _remainder(cx, left, right, a, b, span)
@@ -305,6 +298,22 @@ def _ints(cx: Context, operator: str, left: Value, right: Value, spans: tuple[Sp
                 fail("TL2008", "the exponent of an int is a constant from 0 to 64", spans[1])
             return cx.add(name, (left, right), IntType(a.power(exponent)), span)
     fail("TL2003", f"`{operator}` does not take ints", span, others=_labels(left, right, spans))
+
+
+def _refuse_division(cx: Context, a: Polynomial, b: Polynomial, spans: tuple[Span, Span], span: Span) -> NoReturn:
+    dividend, divisor = (s.text for s in spans)
+    text = f"{dividend} / {divisor}"
+    if not b.terms:
+        fail("TL2011", f"`{text}` divides by 0", span)
+    known = a.constant is not None and b.constant is not None
+    rounded = [f"`floor_div({dividend}, {divisor})` rounds down"] if cx.facts.positive(b) else []
+    fail(
+        "TL2011",
+        f"`{text}` is not exact" if known else f"cannot prove that `{text}` is exact",
+        span,
+        notes=["between ints `/` is exact division"],
+        helps=[*rounded, f"`float({dividend}) / {as_operand(spans[1])}` is a float"],
+    )
 
 
 def _remainder(cx: Context, left: Value, right: Value, a: Polynomial, b: Polynomial, span: Span) -> Value:

@@ -51,4 +51,15 @@ def test_for_none(span: Span) -> str:
 def as_operand(span: Span) -> str:
     """The text of an expression as what a method is called on: in parentheses where it needs them."""
     text = " ".join(span.text.split())
-    return text if re.fullmatch(r"[\w.]+(\([^()]*\)|\[[^\[\]]*\])*", text) else f"({text})"
+    return text if _is_primary(text) else f"({text})"
+
+
+def _is_primary(text: str) -> bool:
+    """Whether a text is a name or a literal, with calls, indices and attributes after it and nothing else."""
+    begin = re.match(r"[\w.]*(<\w+>)?", text)
+    depth = 0
+    for character in text[begin.end() if begin is not None else 0 :]:
+        if depth == 0 and not re.match(r"[\w.(\[]", character):
+            return False
+        depth += (character in "([") - (character in ")]")
+    return depth == 0

@@ -223,9 +223,13 @@ def read_struct(reader: TypeReader, node: nodes.StructDeclaration, symbol: str) 
     keys: dict[str, tuple[str, ...]] = {}
     for f in node.fields:
         if f.name.name in fields:
-            fail("TL2014", f"`{node.name.name}` has two fields `{f.name.name}`", f.name.span)
+            first = next(other.name.span for other in node.fields if other.name.name == f.name.name)
+            message = f"`{node.name.name}` has two fields `{f.name.name}`"
+            fail("TL2014", message, f.name.span, others=[(first, "the first")])
         if f.name.name in reader.names:
-            fail("TL2014", f"`{f.name.name}` is a dim of `{node.name.name}` already", f.name.span)
+            dim = next(d.span for d in node.dims if d.name == f.name.name)
+            message = f"`{f.name.name}` is a dim of `{node.name.name}` already"
+            fail("TL2014", message, f.name.span, others=[(dim, "the dim")])
         fields[f.name.name] = reader.read(f.type)
         keys[f.name.name] = f.keys or (f.name.name,)
     return StructDefinition(
