@@ -169,7 +169,7 @@ class Body:
             if does:
                 self.acting.add(result)
         else:
-            self.assign(result, operation, text, _short(operation.name))
+            self.assign(operation, text, mentions)
 
     def _is_cheap(self, operation: Operation, text: Text) -> bool:
         """Whether the text may be written at each use: a constant, a size, an operand under another type."""
@@ -223,21 +223,15 @@ class Body:
                 return target
         return None
 
-    def assign(self, value: Value, operation: Operation, text: Text, otherwise: str) -> None:
-        """Give the value a variable of its name, or of another where it has none."""
-        target = self.target_of(operation) if value in operation.results else None
-        name = self.names.get(value, otherwise)
-        variable = target or self.variables.choose(name, operation, self.hint(value.type))
+    def assign(self, operation: Operation, text: Text, mentions: frozenset[str]) -> None:
+        """Give the operation's result a variable of its name, or of the operation's where it has none."""
+        result = operation.result
+        name = self.names.get(result, _short(operation.name))
+        variable = self.target_of(operation) or self.variables.choose(name, operation, self.hint(result.type))
         self.add(f"{variable} = {text.code}", self.place(operation))
-        self.bind(value, Text(variable), frozenset((variable,)) | self.captured(operation))
-        self.acting.discard(value)
-        self.waiting.discard(value)
-
-    def captured(self, operation: Operation) -> frozenset[str]:
-        """The variables that functions inside of a value see: Python looks them up when the function is called."""
-        if not any(_may_hold_function(r.type) for r in operation.results):
-            return _NOTHING
-        return self.mentioned(operation)
+        # Python looks up what a function sees when the function is called.
+        seen = mentions if _may_hold_function(result.type) else _NOTHING
+        self.bind(result, Text(variable), seen | {variable})
 
     def _take_apart(self, operation: Operation, text: Text, position: int) -> bool:
         """`a, b = f(x)`: a tuple all of whose uses are the items that are taken of it next."""

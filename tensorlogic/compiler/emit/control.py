@@ -13,6 +13,7 @@ from tensorlogic.compiler.emit.order import ORDERED, REPEATED, STATEMENTS, items
 from tensorlogic.compiler.emit.variables import fits
 from tensorlogic.compiler.ir.core import Operation, Region, Value, walk
 from tensorlogic.compiler.ops.lowering import AND, CONDITIONAL, LOWEST, NOT, OR, Text
+from tensorlogic.compiler.types import FunctionType
 
 if TYPE_CHECKING:
     from tensorlogic.compiler.emit.body import Body
@@ -240,10 +241,11 @@ def _write_loop(body: Body, head: str, inner: Region, targets: tuple[str, ...], 
     with body.inside() as lines:
         body.region(inner, targets)
     body.carries.pop()
-    while lines and lines[-1].strip() == "continue":
+    space = "    " * (body.indent + 1)
+    if lines and lines[-1] == f"{space}continue":
         lines.pop()
     body.add(head)
-    body.lines += [*(first or []), *lines] or ["    " * (body.indent + 1) + "pass"]
+    body.lines += [*(first or []), *lines] or [f"{space}pass"]
 
 
 def write_while(body: Body, operation: Operation) -> None:
@@ -276,26 +278,30 @@ def write_end(body: Body, operation: Operation) -> None:
 
 
 def write_lambda(body: Body, operation: Operation, position: int) -> None:
-    """A function value: `lambda` where its body is an expression, else an inner `def`."""
+    """A function value: `lambda` where its body is an expression and it has no name, else an inner `def`."""
     (region,) = operation.regions
-    outer = body.variables
-    made = operation.result
+    made, outer = operation.result, body.variables
+    heads: list[str] = []
     with outer.inner_function():
         for value in region.arguments:
-            variable = outer.fresh(body.names.get(value, "x"), body.hint(value.type))
+            hint = body.hint(value.type)
+            variable = outer.fresh(body.names.get(value, "x"), hint)
             body.bind(value, Text(variable), frozenset((variable,)))
-        arguments = ", ".join(body.texts[a].code for a in region.arguments)
+            heads.append(f"{variable}: {hint}")
         with body.inside() as lines:
             result = body.texts[body.value_of(region)]
-            if lines:
+            named = bool(lines) or made in body.names
+            if named:
                 body.add(f"return {result.code}")
     seen = frozenset().union(*(body.mentions[v] for v in _seen(body, region)))
-    if not lines:
+    if not named:
+        arguments = ", ".join(body.texts[a].code for a in region.arguments)
         text = Text(f"lambda {arguments}: {result.code}" if arguments else f"lambda: {result.code}", LOWEST)
         body.place_value(operation, text, position, seen)
         return
-    name = body.variables.fresh(body.names.get(made, "function"), body.hint(made.type))
-    body.add(f"def {name}({arguments}):")
+    name = outer.choose(body.names.get(made, "function"), operation, body.hint(made.type))
+    given = body.hint(made.type.result) if isinstance(made.type, FunctionType) else "object"
+    body.add(f"def {name}({', '.join(heads)}) -> {given}:")
     body.lines += lines
     body.bind(made, Text(name), seen | {name})
 

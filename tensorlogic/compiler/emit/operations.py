@@ -117,7 +117,7 @@ class Operations:
             case "divisible":
                 condition = f"{a.within(PRODUCT)} % {rest[0].within(UNARY)} != 0"
                 if not _is_positive(operation.operands[1].type):
-                    condition = f"{rest[0].within(COMPARISON + 1)} == 0 or {condition}"
+                    condition = f"{rest[0].within(COMPARISON + 1)} < 1 or {condition}"
             case _:
                 condition = f"not {a.within(COMPARISON)}"
         shown = rest if kind == "true" else [a, *rest]
