@@ -73,7 +73,6 @@ REFUSED = [
     ),
     ("x: float16[2]", "pad(x, [(1, -2)])", "TL3018", "a size of `pad` is -2"),
     ("x: int32[2]", "pad(x, [(1, 1)], value: 0.5)", "TL2002", "a float meets int32"),
-    ("x: float16[2]", "pad(x, [(1, 1)], value: 1e9)", "TL2007", "1e+09 would become inf in float16"),
     (
         "x: float16[2], v: float16[]?",
         "pad(x, [(1, 1)], value: v)",
@@ -120,7 +119,6 @@ REFUSED = [
     ("x: float16[6]", "split(x, [8, -2])", "TL3018", "a size of `split` is -2"),
     ("x: float16[6]", "split(x, 4)", "TL3015", "cannot prove that 6 can be split into 4 equal parts"),
     ("x: float16[6]", "split(x, 0)", "TL3015", "`split` makes 1 to 4096 parts, not 0"),
-    ("x: float16[6]", "split(x, [])", "TL2001", "`sizes` of `split` is `axes`, not `[?]`"),
     ("x: float16[6]", "split(x, none)", "TL2001", "`split` needs the sizes of the parts, or their number"),
     ("x: float16[D], n: int", "split(x, n)", "TL2008", "`sizes` of `split` must be known while compiling"),
     ("x: float16[D], n: int", "split(x, [n, n])", "TL3015", "the parts of `split` make 2*n, the dim is D"),
@@ -210,7 +208,6 @@ REFUSED = [
         "TL3013",
         "`slice_update` needs the same leading dims in `x` and `u`",
     ),
-    ("x: float16[N], d: string", "astype(x, d)", "TL2001", "`dtype` of `astype` is `dtype`, not `string`"),
     (
         "x: float16[N, D]",
         'rearrange(x, "n (h k) -> h n k")',
