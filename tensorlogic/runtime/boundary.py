@@ -206,7 +206,7 @@ def made(cls: type, **values: Any) -> Any:
     return instance
 
 
-def set_fields(made: object, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
-    """Set the fields of a frozen dataclass that is being made."""
-    for name, value in zip(names, values, strict=True):
-        object.__setattr__(made, name, value)
+def set_fields(instance: object, **values: Any) -> None:
+    """Set fields of a frozen dataclass that is being made."""
+    for name, value in values.items():
+        object.__setattr__(instance, name, value)

@@ -106,8 +106,11 @@ def _show_sequence(items: Sequence[object], form: Form) -> str:
 def _show_struct(value: DataclassInstance, form: Form) -> str:
     shown = []
     for field in dataclasses.fields(value):
+        if not field.repr:
+            continue  # a dim, which the fields tell
         inner = form.get(field.name) if isinstance(form, Mapping) else form
-        shown.append(f"{field.name}: {_show(getattr(value, field.name), inner)}")
+        name = field.metadata.get("name", field.name)
+        shown.append(f"{name}: {_show(getattr(value, field.name), inner)}")
     return type(value).__name__ + _bracketed("()", shown)
 
 

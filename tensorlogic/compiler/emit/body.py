@@ -24,7 +24,7 @@ from tensorlogic.compiler.ir.core import Operation, Region, Value, uses
 from tensorlogic.compiler.ops.lowering import Text
 from tensorlogic.compiler.types import ListType, OptionalType, StructType, TensorType, TupleType, Type
 
-_LONGEST = 96
+_LONGEST = 108
 """An expression longer than this gets a statement of its own."""
 
 _NOTHING: frozenset[str] = frozenset()

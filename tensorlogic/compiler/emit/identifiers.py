@@ -11,6 +11,9 @@ _SHADOWED = frozenset(
 )
 """Builtins that emitted code calls."""
 
+_CLASS_NAMES = frozenset({"bind", "_model_fields", "field", "classmethod", "staticmethod", "mx", "tl", "self"})
+"""What a struct's class defines or calls while it is made."""
+
 
 def python_name(name: str) -> str:
     """A source name as a Python identifier that means nothing else in emitted code."""
@@ -19,6 +22,11 @@ def python_name(name: str) -> str:
     if name.startswith("__") and hasattr(builtins, name):
         return f"{name}_"
     return name
+
+
+def attribute(name: str) -> str:
+    """A struct's field or dim as an attribute of its class, which has methods and a body of its own."""
+    return f"{name}_" if keyword.iskeyword(name) or name in _CLASS_NAMES or name.startswith("__") else name
 
 
 class Identifiers:

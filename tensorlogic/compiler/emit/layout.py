@@ -1,8 +1,8 @@
 """Long lines of emitted code, broken as a formatter would.
 
 `wrapped` takes one statement on one line and gives it on several where it is too long for one: what stands in its
-outermost brackets goes to lines of its own, together where that fits, else one item a line. A line without brackets is
-left as it is.
+outermost brackets goes to a line of its own where that fits, else to one line an item. A line without brackets is left
+as it is.
 """
 
 from __future__ import annotations
@@ -25,16 +25,13 @@ def wrapped(line: str, comment: str = "") -> list[str]:
     head, items, tail, trailing = parts
     space = " " * (len(line) - len(line.lstrip()) + 4)
     together = space + ", ".join(items)
-    single = len(items) == 1
-    if len(together) <= LONGEST and (single or not trailing):
+    if len(together) <= LONGEST:
         inner = [together]
+    elif len(items) == 1 and (loop := _loop_of(items[0])) > 0:
+        inner = [*wrapped(space + items[0][:loop]), *wrapped(space + items[0][loop + 1 :])]
     else:
-        comma = "," if trailing else ""
-        inner = [
-            text
-            for i, item in enumerate(items)
-            for text in wrapped(space + item + (comma if i == len(items) - 1 else ","))
-        ]
+        ends = [","] * (len(items) - 1) + ["," if trailing else ""]
+        inner = [text for item, end in zip(items, ends, strict=True) for text in wrapped(space + item + end)]
     first = head + remark if len(head) + len(remark) <= LONGEST else head
     return [first, *inner, *wrapped(space[4:] + tail)]
 
@@ -60,9 +57,19 @@ def _outermost(line: str) -> tuple[str, list[str], str, bool] | None:
     start, end = best
     items = _items(line[start + 1 : end])
     called = start > 0 and (line[start - 1].isidentifier() or line[start - 1] in ")]") and line[start] == "("
-    generates = len(items) == 1 and " for " in items[0]
+    generates = len(items) == 1 and _loop_of(items[0]) > 0
     trailing = (called and not generates) or len(items) > 1
     return line[: start + 1], items, line[end:], trailing
+
+
+def _loop_of(text: str) -> int:
+    """Where the `for` of a generator begins that stands in no bracket; -1 where there is none."""
+    depth = 0
+    for position, character in _code(text):
+        depth += (character in "([{") - (character in ")]}")
+        if depth == 0 and text.startswith(" for ", position):
+            return position
+    return -1
 
 
 def _items(text: str) -> list[str]:

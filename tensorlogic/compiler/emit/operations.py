@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tensorlogic.compiler.emit.boundary import accept, give
+from tensorlogic.compiler.emit.identifiers import attribute
 from tensorlogic.compiler.emit.literals import dtype_name, literal, string
 from tensorlogic.compiler.ir.core import Operation, Value
 from tensorlogic.compiler.ops.all_ops import OPS
@@ -19,6 +20,7 @@ from tensorlogic.compiler.types import (
     BoolType,
     Element,
     ElementType,
+    ElementTypeType,
     ElementVariable,
     FloatType,
     IntType,
@@ -217,15 +219,21 @@ def _host_item(o: Operations, operation: Operation, texts: Texts) -> Text:
 
 def _struct(o: Operations, operation: Operation, texts: Texts) -> Text:
     names, definition = operation.attributes["names"], operation.attributes["definition"]
-    pairs = [f"{n}={texts[v].code}" for n, v in zip(names, operation.operands, strict=True)]
+    pairs = [f"{attribute(n)}={texts[v].code}" for n, v in zip(names, operation.operands, strict=True)]
     assert isinstance(operation.result.type, StructType)
     for variable, element in zip(definition.elements, operation.result.type.elements, strict=True):
         pairs.append(f"{variable.name}={o.visible_dtype(element)}")
-    return Text(f"{o.runtime('made')}({o.hint_name(definition)}, {', '.join(pairs)})")
+    return Text(f"{o.runtime('made')}({', '.join([o.hint_name(definition), *pairs])})")
+
+
+def _set_fields(o: Operations, operation: Operation, texts: Texts) -> Text:
+    names = operation.attributes["names"]
+    pairs = [f"{attribute(n)}={texts[v].code}" for n, v in zip(names, operation.operands, strict=True)]
+    return Text(f"{o.runtime('set_fields')}({', '.join(['self', *pairs])})")
 
 
 def _field(o: Operations, operation: Operation, texts: Texts) -> Text:
-    return Text(f"{texts[operation.operands[0]]:atom}.{operation.attributes['field']}")
+    return Text(f"{texts[operation.operands[0]]:atom}.{attribute(operation.attributes['field'])}")
 
 
 def _dim(o: Operations, operation: Operation, texts: Texts) -> Text:
@@ -288,12 +296,14 @@ def form_of(t: Type) -> str | None:
         case OptionalType(item):
             return form_of(item)
         case StructType(definition, _, _):
-            forms_by_name = {n: form_of(f) for n, f in definition.fields.items()}
+            forms_by_name = {attribute(n): form_of(f) for n, f in definition.fields.items()}
             return "{" + ", ".join(f"{string(n)}: {f}" for n, f in forms_by_name.items() if f is not None) + "}"
     return None
 
 
 def _shown(o: Operations, value: Value, texts: Texts) -> Text:
+    if isinstance(value.type, ElementTypeType) and isinstance(value.type.element, ElementType):
+        return Text(string(value.type.element.name))
     form = form_of(value.type)
     if form is None and isinstance(value.type, IntType | FloatType | BoolType | NoneType):
         return Text(f"{o.runtime('shown')}({texts[value].code})")
@@ -311,7 +321,7 @@ def _print(o: Operations, operation: Operation, texts: Texts) -> Text:
 
 
 def _prints_itself(t: Type) -> bool:
-    return form_of(t) is None
+    return form_of(t) is None and not isinstance(t, ElementTypeType)
 
 
 def _tensor_constant(o: Operations, operation: Operation, texts: Texts) -> Text:
@@ -533,6 +543,7 @@ _STRUCTURAL: dict[str, Callable[[Operations, Operation, Texts], Text]] = {
     "item": _item,
     "host.item": _host_item,
     "struct": _struct,
+    "set_fields": _set_fields,
     "field": _field,
     "dim": _dim,
     "shape": _shape,

@@ -14,7 +14,7 @@ REPEATED = frozenset(
 )
 """Operations so cheap that they are written at each use rather than kept."""
 
-STATEMENTS = frozenset({"print", "save_model"})
+STATEMENTS = frozenset({"print", "save_model", "set_fields"})
 """Operations that stand for what they do: each is a statement where it stands."""
 
 ORDERED = frozenset({"read_line", "load_model", "load_tokenizer", "bind", "method", "accept", "ranked", "debug"})

@@ -5,11 +5,12 @@ Its dims are attributes too. `bind` fills it from a model file by its fields' ke
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tensorlogic.compiler.emit.identifiers import Identifiers
+from tensorlogic.compiler.emit.identifiers import Identifiers, attribute
 from tensorlogic.compiler.emit.literals import dtype_name, hint, string
-from tensorlogic.compiler.ir.core import Function
+from tensorlogic.compiler.ir.core import Function, Region
 from tensorlogic.compiler.types import (
     ElementVariable,
     ListType,
@@ -30,38 +31,44 @@ def struct_lines(emitter: Emitter, definition: StructDefinition, constructor: Fu
 
     names = emitter.names
     own = names.structs[definition]
-    lines = ["@dataclass(frozen=True, eq=False)", f"class {own}:"]
     shown = (definition.node.documentation or f"`{definition.name}`: {_title(definition)}.").splitlines()
-    lines += [*docstring(shown, 1), ""]
-    for name, t in definition.fields.items():
-        default = " = None" if isinstance(t, OptionalType) else ""
-        lines.append(f"    {name}: {hint(t, names.structs)}{default}  # {t}")
+    lines = ["@dataclass(frozen=True, eq=False, kw_only=True)", f"class {own}:", *docstring(shown, 1), ""]
+    lines += [_field_line(name, t, hint(t, names.structs)) for name, t in definition.fields.items()]
     given = [n for n, _ in constructor.parameters if n not in definition.fields]
     for dim in definition.dims:
-        if dim.name in given:
-            lines.append(f"    {dim.name}: int = field(kw_only=True)")
-        else:
-            lines.append(f"    {dim.name}: int = field(init=False)")
+        lines.append(f"    {attribute(dim.name)}: int = field({'' if dim.name in given else 'init=False, '}repr=False)")
     for element in definition.elements:
-        lines.append(f"    {element.name}: mx.Dtype = field(init=False)")
+        lines.append(f"    {attribute(element.name)}: mx.Dtype = field(init=False, repr=False)")
     lines += ["", "    def __post_init__(self) -> None:"]
     local = Identifiers(frozenset({*names.structs.values(), *names.functions.values(), "self"}))
-    parameters = tuple((value, f"self.{name}") for name, value in constructor.parameters)
+    parameters = tuple((value, f"self.{attribute(name)}") for name, value in constructor.parameters)
     elements, first = _elements(emitter, definition, own)
-    body = emitter.body(constructor, emitter.operations(elements), local)
+    setting = _setting(constructor, definition)
+    body = emitter.body(setting, emitter.operations(elements), local)
     body.indent = 2
-    written = body.write(constructor.body, parameters)
-    returned = written.pop().strip().removeprefix("return ")
-    targets = [*definition.fields, *(d.name for d in definition.dims)]
-    lines += first + written
-    lines.append(f"        values = {returned}")
-    setter = "tl.set_fields" if not names.standalone else "set_fields"
-    names.runtime_functions.add("set_fields")
-    pairs = f"({', '.join(string(t) for t in targets)},)"
-    lines.append(f"        {setter}(self, {pairs}, values)")
+    lines += [*first, *body.write(setting.body, parameters)]
     if not names.standalone:
         lines += _bind_lines(emitter, definition, own)
     return lines
+
+
+def _field_line(name: str, t: Type, hinted: str) -> str:
+    own = attribute(name)
+    options = ["default=None"] if isinstance(t, OptionalType) else []
+    if own != name:
+        options.append(f'metadata={{"name": {string(name)}}}')
+    default = " = None" if options == ["default=None"] else f" = field({', '.join(options)})" if options else ""
+    return f"    {own}: {hinted}{default}  # {t}"
+
+
+def _setting(constructor: Function, definition: StructDefinition) -> Function:
+    """The constructor, which sets the struct's fields and dims instead of returning them."""
+    *operations, gathered, end = constructor.body.operations
+    assert (gathered.name, end.name) == ("tuple", "return")
+    assert end.operands == gathered.results
+    names = (*definition.fields, *(d.name for d in definition.dims))
+    setting = replace(gathered, name="set_fields", attributes={"names": names})
+    return replace(constructor, body=Region(constructor.body.arguments, (*operations, setting)))
 
 
 def _title(definition: StructDefinition) -> str:
@@ -79,7 +86,9 @@ def _elements(emitter: Emitter, definition: StructDefinition, own: str) -> tuple
             if source is not None:
                 emitter.names.runtime_functions.add("element")
                 lines.append(f"        {element.name} = {source}")
-                lines.append(f'        object.__setattr__(self, "{element.name}", {element.name})')
+                lines.append(
+                    f"        {emitter.operations({}).runtime('set_fields')}(self, {element.name}={element.name})"
+                )
                 found[element] = element.name
                 break
     return found, lines
@@ -89,11 +98,11 @@ def _source(t: Type, element: ElementVariable, name: str, own: str, definition: 
     place = f"{definition.node.span.source.name}:{definition.node.span.line}"
     match t:
         case TensorType(e, _) if e is element:
-            return f'tl.element(self.{name}, {string(f"{own}.{name}")}, "{element.bound}", {string(place)})'
+            return f'tl.element(self.{attribute(name)}, {string(f"{own}.{name}")}, "{element.bound}", {string(place)})'
         case StructType(inner, elements, _) if element in elements:
-            return f"self.{name}.{inner.elements[elements.index(element)].name}"
+            return f"self.{attribute(name)}.{inner.elements[elements.index(element)].name}"
         case ListType(StructType(inner, elements, _), _) if element in elements:
-            return f"self.{name}[0].{inner.elements[elements.index(element)].name}"
+            return f"self.{attribute(name)}[0].{inner.elements[elements.index(element)].name}"
     return None
 
 
@@ -129,4 +138,4 @@ def _row(emitter: Emitter, name: str, t: Type, keys: tuple[str, ...]) -> str:
         variable = isinstance(inner.element, ElementVariable)
         extra = f", dtype={string(inner.element.name) if variable else dtype_name(inner.element)}"
     extra += (", listed=True" if listed else "") + (", optional=True" if optional else "")
-    return f"tl.Field({string(name)}, {quoted}{extra})"
+    return f"tl.Field({string(attribute(name))}, {quoted}{extra})"
