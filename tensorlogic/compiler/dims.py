@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
-from math import prod
+from math import lcm, prod
 
 Number = int | Fraction
 
@@ -63,6 +63,13 @@ class Variable:
         """True where run time may be asked whether this variable equals something."""
         return self.kind in (Kind.UNKNOWN, Kind.UNKNOWN_INTEGER)
 
+    @property
+    def rigid(self) -> bool:
+        """True where nothing about this variable is left to run time: a dim of a signature, or a quotient of such."""
+        if self.definition is not None:
+            return all(variable.rigid for part in self.definition for variable in part.variables())
+        return self.kind is Kind.RIGID
+
 
 HOLE = Variable("?", Kind.UNKNOWN)
 """Stands for `?` in declared types: each occurrence becomes a fresh unknown when a value takes the type."""
@@ -71,7 +78,8 @@ Monomial = tuple[tuple[Variable, int], ...]
 """Variables with their powers, ordered by serial; `()` is the constant's."""
 
 
-def _multiply_monomials(a: Monomial, b: Monomial) -> Monomial:
+def multiply_monomials(a: Monomial, b: Monomial) -> Monomial:
+    """Their product."""
     if not a:
         return b
     if not b:
@@ -82,7 +90,8 @@ def _multiply_monomials(a: Monomial, b: Monomial) -> Monomial:
     return tuple(sorted(powers.items(), key=lambda item: item[0].serial))
 
 
-def _divide_monomials(a: Monomial, b: Monomial) -> Monomial | None:
+def divide_monomials(a: Monomial, b: Monomial) -> Monomial | None:
+    """`a / b`, None where `b` holds a higher power of something."""
     powers = dict(a)
     for variable, power in b:
         left = powers.get(variable, 0) - power
@@ -170,7 +179,7 @@ class Polynomial:
         other = Polynomial.of(other)
         terms: dict[Monomial, Number] = {}
         for (m, c), (n, d) in itertools.product(self.terms.items(), other.terms.items()):
-            monomial = _multiply_monomials(m, n)
+            monomial = multiply_monomials(m, n)
             terms[monomial] = terms.get(monomial, 0) + c * d
         return Polynomial(terms)
 
@@ -238,21 +247,21 @@ def quotient(p: Polynomial, q: Polynomial) -> Polynomial | None:
     """The polynomial `r` with `p = q*r`, rational coefficients allowed; None where there is none or `q` is 0."""
     if not q.terms:
         return None
-
-    def order(monomial: Monomial) -> tuple[int, list[tuple[int, int]]]:
-        # Total degree first, then the powers by serial: a monomial order, so that leading terms multiply.
-        return sum(power for _, power in monomial), [(-variable.serial, power) for variable, power in monomial]
-
-    lead = max(q.terms, key=order)
+    lead = max(q.terms, key=_degree_order)
     rest, result = p, ZERO
     while rest.terms:
-        leading = max(rest.terms, key=order)
-        monomial = _divide_monomials(leading, lead)
+        leading = max(rest.terms, key=_degree_order)
+        monomial = divide_monomials(leading, lead)
         if monomial is None:
             return None
         step = Polynomial({monomial: Fraction(rest.terms[leading]) / q.terms[lead]})
         result, rest = result + step, rest - q * step
     return result
+
+
+def _degree_order(monomial: Monomial) -> tuple[int, list[tuple[int, int]]]:
+    """Total degree first, then the powers by serial: a monomial order, so that leading terms multiply."""
+    return sum(power for _, power in monomial), [(-variable.serial, power) for variable, power in monomial]
 
 
 def divide(p: Polynomial, q: Polynomial) -> Polynomial | None:
@@ -264,7 +273,8 @@ def divide(p: Polynomial, q: Polynomial) -> Polynomial | None:
 def solve(equation: Polynomial, variable: Variable) -> tuple[Polynomial, Polynomial] | None:
     """Take `equation = 0`, linear in `variable`, apart into numerator and denominator of what the variable equals.
 
-    None where the variable does not occur or occurs in another power than the first.
+    The denominator has whole coefficients, of which the leading one is positive. None where the variable does not
+    occur or occurs in another power than the first.
     """
     coefficient, rest = ZERO, ZERO
     for monomial, number in equation.terms.items():
@@ -277,7 +287,12 @@ def solve(equation: Polynomial, variable: Variable) -> tuple[Polynomial, Polynom
             coefficient = coefficient + term
         else:
             rest = rest + term
-    return (-rest, coefficient) if coefficient.terms else None
+    if not coefficient.terms:
+        return None
+    scale = lcm(*(number.denominator for number in coefficient.terms.values()))
+    if coefficient.terms[max(coefficient.terms, key=_degree_order)] < 0:
+        scale = -scale
+    return rest * -scale, coefficient * scale
 
 
 def show(p: Polynomial) -> str:

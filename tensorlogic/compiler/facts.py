@@ -4,11 +4,11 @@ Takes equations, inequalities and divisibilities that hold (`where`, conditions,
 Promises: `equal`, `nonnegative` and `divided` say yes only where it holds for all values of the variables that satisfy
 the facts. They are incomplete on purpose (language.md, section 4.5): a no means "cannot prove".
 
-- `v == p` becomes a substitution, applied wherever two dims are compared.
-- `v % q == 0` makes `v` equal to `q` times a fresh variable, which is shown as `v/q`.
-- `p >= 0` is proved when, with each variable replaced by its least value plus a new one that is not negative and with
-  facts subtracted (each at most once, or once multiplied by one variable that is not negative), no coefficient is
-  negative. A variable without a least value must cancel.
+- `v == p` becomes a substitution, applied wherever two dims are compared. Dividing an equation by what stands before
+  its variable asks that this is not 0.
+- `p % q == 0` says that `q` is at least 1 and that `p` is `q` times a fresh variable, which is shown as `p/q`. Where
+  no variable of `p` can be replaced by that, as in `H*K % 4 == 0`, the quotient is kept beside.
+- `p >= 0` is proved from the bounds by `prover.py`.
 
 A `Facts` is a value: assuming something makes a new one, so that a scope's facts end with the scope.
 """
@@ -18,19 +18,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from tensorlogic.compiler import dims
+from tensorlogic.compiler import dims, prover
 from tensorlogic.compiler.dims import Kind, Polynomial, Variable
-
-_DEPTH = 3
-"""How many facts may be subtracted in one proof."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Substitutions in triangular form (no replaced variable occurs in a replacement), and `p >= 0` for each bound."""
+    """What holds, in normal form.
+
+    `replaced` are substitutions in triangular form: no replaced variable occurs in a replacement. `bounds` are
+    polynomials that are not negative; an equation that no substitution can say is two of them. `quotients` are
+    `(p, q, r)` with `p = q*r` for equations of this kind.
+    """
 
     replaced: Mapping[Variable, Polynomial] = field(default_factory=dict)
     bounds: tuple[Polynomial, ...] = ()
+    quotients: tuple[tuple[Polynomial, Polynomial, Polynomial], ...] = ()
 
     # --- questions
 
@@ -39,79 +42,75 @@ class Facts:
         return p.substitute(self.replaced)
 
     def equal(self, p: Polynomial, q: Polynomial) -> bool:
-        return p == q or self.normal(p) == self.normal(q)
+        difference = self.normal(p - q)
+        return not difference.terms or any(
+            dims.quotient(difference, bound) is not None for bound in self.bounds if -bound in self.bounds
+        )
 
     def divided(self, p: Polynomial, q: Polynomial) -> Polynomial | None:
-        """`p / q`, where it is provably exact."""
-        return dims.divide(self.normal(p), self.normal(q))
+        """`p / q`, where it is provably exact: `q` is not 0, and the quotient an integer."""
+        p, q = self.normal(p), self.normal(q)
+        exact = dims.divide(p, q)
+        if exact is not None:
+            return exact if self.nonzero(q) else None
+        known = (r * m for a, b, r in self.quotients if b == q and (m := dims.divide(p, a)) is not None)
+        return next(known, None)
+
+    def nonzero(self, p: Polynomial) -> bool:
+        """Whether `p != 0` follows."""
+        return self.positive(p) or self.positive(-p)
 
     def positive(self, p: Polynomial) -> bool:
         return self.nonnegative(p - 1)
 
     def nonnegative(self, p: Polynomial) -> bool:
         """Whether `p >= 0` follows."""
-        goal = self.normal(p)
-        if goal.constant is not None:
-            return goal.constant >= 0
-        if _nonnegative_alone(goal):
-            return True
-        bounds = list(dict.fromkeys(self.normal(b) for b in self.bounds))
-        return self._search(goal, self._multiples(goal, bounds), _DEPTH)
-
-    def _multiples(self, goal: Polynomial, bounds: list[Polynomial]) -> list[Polynomial]:
-        """The facts that may take part: those that share a variable with the goal or with one that does."""
-        variables = set(goal.variables())
-        relevant: list[Polynomial] = []
-        for _ in range(2):
-            for bound in bounds:
-                if bound not in relevant and variables.intersection(bound.variables()):
-                    relevant.append(bound)
-                    variables.update(bound.variables())
-        factors = [v for v in goal.variables() if v.lower is not None]
-        scaled = [b * Polynomial.of(v) for b in relevant for v in factors]
-        return relevant[:24] + scaled[:24]
-
-    def _search(self, goal: Polynomial, bounds: list[Polynomial], depth: int) -> bool:
-        if _nonnegative_alone(goal):
-            return True
-        if depth == 0:
-            return False
-        return any(self._search(goal - bound, bounds[i + 1 :], depth - 1) for i, bound in enumerate(bounds))
+        return prover.follows(self.normal(p), self.bounds)
 
     # --- assumptions
 
     def with_bound(self, p: Polynomial) -> Facts:
         """These facts and `p >= 0`."""
         p = self.normal(p)
-        if p.constant is not None or p in self.bounds:
+        if p in self.bounds or p.constant is not None or prover.follows(p, ()):
             return self
         return replace(self, bounds=(*self.bounds, p))
 
     def with_equation(self, p: Polynomial, q: Polynomial) -> Facts:
         """These facts and `p == q`: a substitution where one variable can be told, two bounds otherwise."""
-        difference = self.normal(p) - self.normal(q)
+        difference = self.normal(p - q)
         for variable in _by_preference(difference):
             parts = dims.solve(difference, variable)
             if parts is None:
                 continue
-            value = dims.divide(*parts)
-            if value is not None and value.degree_in(variable) == 0:
+            value = self.divided(*parts)
+            if value is not None:
                 return self._with_substitution(variable, value)
         return self.with_bound(difference).with_bound(-difference)
 
     def with_divisibility(self, p: Polynomial, q: Polynomial) -> Facts:
         """These facts and `p % q == 0`: the quotient gets a name of its own."""
         p, q = self.normal(p), self.normal(q)
-        if dims.divide(p, q) is not None:
+        if q.constant is not None and q.constant < 1:
             return self
-        for variable in _by_preference(p):
-            parts = dims.solve(p, variable)
-            if parts is None or parts[1] not in (dims.ONE, -dims.ONE):
-                continue
-            kind = Kind.UNKNOWN if p.unknown else Kind.RIGID if variable.lower == 1 else Kind.INTEGER
-            part = Variable(f"{_factor(p)}/{_factor(q)}", kind, (p, q))
-            return self.with_equation(p, q * Polynomial.of(part))
-        return self
+        facts = self.with_bound(q - 1)
+        if facts.divided(p, q) is not None:
+            return facts
+        kind, least = facts._quotient_kind(p, q)
+        part = Polynomial.of(Variable(f"{_factor(p)}/{_factor(q)}", kind, (p, q)))
+        facts = facts.with_equation(p, q * part)
+        if least is not None:
+            facts = facts.with_bound(part - least)
+        if facts.divided(p, q) is None:
+            facts = replace(facts, quotients=(*facts.quotients, (p, q, part)))
+        return facts
+
+    def _quotient_kind(self, p: Polynomial, q: Polynomial) -> tuple[Kind, int | None]:
+        """What the exact quotient of `p` and a positive `q` is, and its least value."""
+        least = 1 if self.positive(p) else 0 if self.nonnegative(p) else None
+        if p.unknown or q.unknown:
+            return (Kind.UNKNOWN_INTEGER if least is None else Kind.UNKNOWN), least
+        return (Kind.RIGID if least == 1 else Kind.INTEGER), least
 
     def _with_substitution(self, variable: Variable, value: Polynomial) -> Facts:
         step = {variable: value}
@@ -121,7 +120,8 @@ class Facts:
         if variable.lower is not None:
             # What replaces the variable inherits its least value.
             bounds += (value - variable.lower,)
-        return Facts(replaced, tuple(b for b in dict.fromkeys(bounds) if b.constant is None))
+        quotients = tuple((p.substitute(step), q.substitute(step), r.substitute(step)) for p, q, r in self.quotients)
+        return Facts(replaced, tuple(b for b in dict.fromkeys(bounds) if b.constant is None), quotients)
 
 
 def _factor(p: Polynomial) -> str:
@@ -131,16 +131,3 @@ def _factor(p: Polynomial) -> str:
 def _by_preference(p: Polynomial) -> list[Variable]:
     """The variables of an equation in the order in which they are best replaced: unknown ones first, newest first."""
     return sorted(p.variables(), key=lambda v: (not v.unknown, v.kind is not Kind.INTEGER, -v.serial))
-
-
-def _nonnegative_alone(p: Polynomial) -> bool:
-    """Whether no coefficient is negative once each variable is its least value plus something not negative."""
-    if any(v.lower is None and _in_odd_power(p, v) for v in p.variables()):
-        return False
-    raised = p.substitute({v: Polynomial.of(v) + v.lower for v in p.variables() if v.lower})
-    return all(coefficient >= 0 for coefficient in raised.terms.values())
-
-
-def _in_odd_power(p: Polynomial, variable: Variable) -> bool:
-    """Whether the variable occurs in an odd power somewhere, where its sign matters."""
-    return any(dict(monomial).get(variable, 0) % 2 for monomial in p.terms)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from hypothesis import strategies as st
@@ -33,10 +33,14 @@ def polynomials(
 def from_powers(variables: Sequence[Variable], terms: Mapping[tuple[int, ...], int | Fraction]) -> Polynomial:
     """The polynomial with these coefficients, each found by the powers of the variables."""
     normal = {
-        tuple((v, n) for v, n in zip(variables, powers, strict=True) if n): coefficient
+        tuple(sorted(((v, n) for v, n in zip(variables, powers, strict=True) if n), key=_serial)): coefficient
         for powers, coefficient in terms.items()
     }
     return Polynomial(normal)
+
+
+def _serial(factor: tuple[Variable, int]) -> int:
+    return factor[0].serial
 
 
 def points(ranges: Mapping[Variable, Iterable[int]]) -> Iterator[Numbers]:
@@ -55,6 +59,21 @@ def value(p: Polynomial, point: Point) -> Fraction:
             term *= worth(variable, point) ** power
         total += term
     return total
+
+
+def function(p: Polynomial) -> Callable[[Point], int | Fraction]:
+    """The polynomial as a function of points, for many of them: a quotient has no name of its own in it."""
+    variables = p.variables()
+    powers = [{**dict.fromkeys(variables, 0), **dict(monomial)} for monomial in p.terms]
+    coefficients = list(p.terms.values())
+    terms = [
+        "*".join([f"c[{i}]", *(f"p[v[{k}]]**{n}" for k, n in enumerate(found.values()) if n)])
+        for i, found in enumerate(powers)
+    ]
+    made: Callable[[Point], int | Fraction] = eval(
+        f"lambda p: {' + '.join(terms) or '0'}", {"c": coefficients, "v": variables}
+    )
+    return made
 
 
 def worth(variable: Variable, point: Point) -> Fraction:

@@ -235,7 +235,10 @@ def test_solving_takes_a_linear_equation_apart(p: Polynomial, v: Variable) -> No
     assert (found is not None) == (p.degree_in(v) == 1)
     if found is not None:
         numerator, denominator = found
-        assert denominator * Polynomial.of(v) - numerator == p
+        factor = quotient(denominator * Polynomial.of(v) - numerator, p)
+        assert factor is not None
+        assert factor.constant is not None
+        assert all(isinstance(number, int) for number in denominator.terms.values())
         assert v not in numerator.variables() + denominator.variables()
 
 

@@ -98,7 +98,8 @@ class Loop:
 class Context:
     """One body being checked: its `statements`.
 
-    `own` are the variables of the function's signature, `places` where its dims are named first.
+    `own` are the variables of the function's signature, `places` where its dims are named first, `standing` is the
+    expression that the statement being checked consists of.
     """
 
     world: World
@@ -120,6 +121,8 @@ class Context:
     remainders: dict[Polynomial, tuple[Polynomial, Polynomial]] = field(default_factory=dict)
     narrowed: dict[Path, Value] = field(default_factory=dict)
     loops: list[Loop] = field(default_factory=list)
+    standing: nodes.Expression | None = None
+    in_lambda: bool = False
     function_name: str = ""
 
     # --- scopes
@@ -395,8 +398,7 @@ class Context:
     # --- reports
 
     def report(self, failure: Failure) -> None:
-        if failure.diagnostic is not None:
-            self.world.diagnostics.append(failure.diagnostic)
+        self.world.tell(failure)
 
     def error_value(self, span: Span) -> Value:
         """Stands for a value that could not be checked."""

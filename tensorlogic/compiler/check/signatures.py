@@ -107,7 +107,7 @@ def read_signature(reader: TypeReader, node: nodes.FunctionDeclaration, symbol: 
         facts=established(reader.facts, parameters, plan),
         plan=plan,
         op=op,
-        places=dict(reader.declared),
+        places=dict(reader.places),
     )
 
 
