@@ -68,7 +68,7 @@ Symbol = FunctionSymbol | StructSymbol | ConstantSymbol | ModuleSymbol | BrokenS
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FileModule:
-    """One file. `prefix` begins the emitted names of what it declares; it is empty for the entry file."""
+    """One file. `prefix` begins the symbols of what it declares; it is empty for the entry file."""
 
     path: Path | None
     prefix: str
@@ -77,7 +77,8 @@ class FileModule:
     scope: dict[str, Symbol] = field(default_factory=dict)
 
     def emitted(self, name: str) -> str:
-        return f"{self.prefix}_{name}" if self.prefix else name
+        """The symbol of what the file declares under a name: no other declaration of the program has it."""
+        return f"{self.prefix}.{name}" if self.prefix else name
 
 
 @dataclass(frozen=True, eq=False, slots=True)

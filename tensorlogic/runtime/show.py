@@ -111,7 +111,7 @@ def _show_struct(value: DataclassInstance, form: Form) -> str:
         inner = form.get(field.name) if isinstance(form, Mapping) else form
         name = field.metadata.get("name", field.name)
         shown.append(f"{name}: {_show(getattr(value, field.name), inner)}")
-    return type(value).__name__ + _bracketed("()", shown)
+    return getattr(type(value), "_name", type(value).__name__) + _bracketed("()", shown)
 
 
 def _bracketed(brackets: str, items: list[str]) -> str:

@@ -178,7 +178,7 @@ class Body:
         name = self.names.get(operation.result)
         if operation.name == "retype":
             return name is None or fits(text.code, name)
-        return name is None and (operation.name != "constant" or len(text.code) <= 40)
+        return name is None and (operation.name not in ("constant", "tuple", "list") or len(text.code) <= 40)
 
     def _can_wait(self, operation: Operation, text: Text, position: int, does: bool) -> bool:
         """Whether the value needs no variable: what uses it, once, follows in its own region."""
@@ -226,7 +226,7 @@ class Body:
     def assign(self, operation: Operation, text: Text, mentions: frozenset[str]) -> None:
         """Give the operation's result a variable of its name, or of the operation's where it has none."""
         result = operation.result
-        name = self.names.get(result, _short(operation.name))
+        name = self.names.get(result, _short(operation))
         variable = self.target_of(operation) or self.variables.choose(name, operation, self.hint(result.type))
         self.add(f"{variable} = {text.code}", self.place(operation))
         # Python looks up what a function sees when the function is called.
@@ -281,5 +281,7 @@ def _may_hold_function(t: Type) -> bool:
     return "fn" in str(t)
 
 
-def _short(operation: str) -> str:
-    return operation.rpartition(".")[2].replace("-", "_")
+def _short(operation: Operation) -> str:
+    """What a value that the source does not name is called: by the function or operator that gives it."""
+    name = operation.attributes["callee"] if operation.name == "call" else operation.name
+    return str(name).rpartition(".")[2].lstrip("_")

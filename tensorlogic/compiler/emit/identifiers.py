@@ -11,7 +11,7 @@ _SHADOWED = frozenset(
 )
 """Builtins that emitted code calls."""
 
-_CLASS_NAMES = frozenset({"bind", "_model_fields", "field", "classmethod", "staticmethod", "mx", "tl", "self"})
+_CLASS_NAMES = frozenset({"bind", "_model_fields", "_name", "field", "classmethod", "staticmethod", "mx", "tl", "self"})
 """What a struct's class defines or calls while it is made."""
 
 

@@ -7,6 +7,7 @@ what needs the runtime's files: models, tokenizers and packed weights.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +17,10 @@ from tensorlogic.compiler.emit.body import Body
 from tensorlogic.compiler.emit.identifiers import Identifiers
 from tensorlogic.compiler.emit.literals import hint, literal, string
 from tensorlogic.compiler.emit.liveness import Liveness
-from tensorlogic.compiler.emit.operations import ModuleNames, Operations, where
+from tensorlogic.compiler.emit.operations import ModuleNames, Operations, constant_key, where
 from tensorlogic.compiler.emit.structs import struct_lines
 from tensorlogic.compiler.emit.variables import Variables
-from tensorlogic.compiler.ir.core import Entry, Function, Program, walk
+from tensorlogic.compiler.ir.core import Entry, Function, Operation, Program, walk
 from tensorlogic.compiler.types import (
     ElementVariable,
     ListType,
@@ -60,13 +61,23 @@ class Emitter:
         """Names for all that stands at the top level: entries have theirs, bodies what is left."""
         public = {entry.name: self.identifiers.take(entry.name) for entry in self.program.entries}
         for definition in self.program.structs:
-            self.names.structs[definition] = self.identifiers.take(definition.symbol)
+            self.names.structs[definition] = self.identifiers.take(definition.symbol.replace(".", "_"))
         for function in self.program.functions:
-            private = function.symbol.startswith("_")
-            self.names.functions[function.symbol] = self.identifiers.take(
-                function.symbol if private else f"_{function.symbol}"
-            )
+            name = function.symbol.replace(".", "_")
+            self.names.functions[function.symbol] = self.identifiers.take(name if name.startswith("_") else f"_{name}")
+        for operation in self._operations():
+            if operation.name == "constant" and "called" in operation.attributes:
+                key = constant_key(operation)
+                if key not in self.names.constants:
+                    self.names.constants[key] = self.identifiers.take(operation.attributes["called"])
         self.public = public
+
+    def _operations(self) -> Iterator[Operation]:
+        """Every operation that is emitted."""
+        program = self.program
+        functions = [*program.functions, *(e.checks for e in program.entries), *program.constructors.values()]
+        for function in [*functions, *([program.script] if program.script is not None else [])]:
+            yield from walk(function.body)
 
     public: dict[str, str] = field(default_factory=dict)
 
@@ -91,7 +102,7 @@ class Emitter:
         lines += ["import mlx.core as mx", *sorted(imports - set(standard))]
         if not self.names.standalone:
             lines += ["", "from tensorlogic import runtime as tl"]
-        constants = [f"{name} = {literal(v).code}" for name, v in sorted(self.names.constants.items())]
+        constants = [f"{name} = {literal(value).code}" for (_, _, value), name in self.names.constants.items()]
         carried = [n for n in ("F16", "BF16") if n in needs]
         dtypes = {"F16": "mx.float16", "BF16": "mx.bfloat16"}
         if helpers:
@@ -132,7 +143,7 @@ class Emitter:
         return [*_short_head(lines), *written]
 
     def _module_names(self) -> set[str]:
-        return {*self.names.structs.values(), *self.names.functions.values(), *self.names.constants}
+        return {*self.names.structs.values(), *self.names.functions.values(), *self.names.constants.values()}
 
     def body(self, function: Function, operations: Operations, local: Identifiers) -> Body:
         return Body(

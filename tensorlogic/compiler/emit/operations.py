@@ -46,7 +46,8 @@ class ModuleNames:
     structs: dict[StructDefinition, str] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
     needs: set[str] = field(default_factory=set)
-    constants: dict[str, Any] = field(default_factory=dict)
+    constants: dict[tuple[str, str, Any], str] = field(default_factory=dict)
+    """The module's constants, by what the source calls them, their kind and their value."""
     runtime_functions: set[str] = field(default_factory=set)
     standalone: bool = False
     checked: bool = False
@@ -160,10 +161,8 @@ def where(span: Span) -> str:
 
 
 def _constant(o: Operations, operation: Operation, texts: Texts) -> Text:
-    called = operation.attributes.get("called")
-    if called is not None:
-        o.module.constants[called] = operation.attributes["value"]
-        return Text(called)
+    if "called" in operation.attributes:
+        return Text(o.module.constants[constant_key(operation)])
     value = operation.attributes["value"]
     if isinstance(value, ElementType | ElementVariable):
         return Text(o.dtype(value))
@@ -171,6 +170,12 @@ def _constant(o: Operations, operation: Operation, texts: Texts) -> Text:
     if "math." in text.code:
         o.module.needs.add("math")
     return text
+
+
+def constant_key(operation: Operation) -> tuple[str, str, Any]:
+    """What tells a `const` from others: two files may give one name to two values."""
+    value = operation.attributes["value"]
+    return operation.attributes["called"], type(value).__name__, value
 
 
 def _retype(o: Operations, operation: Operation, texts: Texts) -> Text:

@@ -33,6 +33,8 @@ def struct_lines(emitter: Emitter, definition: StructDefinition, constructor: Fu
     own = names.structs[definition]
     shown = (definition.node.documentation or f"`{definition.name}`: {_title(definition)}.").splitlines()
     lines = ["@dataclass(frozen=True, eq=False, kw_only=True)", f"class {own}:", *docstring(shown, 1), ""]
+    if own != definition.name:
+        lines += [f"    _name = {string(definition.name)}", ""]
     lines += [_field_line(name, t, hint(t, names.structs)) for name, t in definition.fields.items()]
     given = [n for n, _ in constructor.parameters if n not in definition.fields]
     for dim in definition.dims:
