@@ -18,7 +18,18 @@ from tensorlogic.compiler.check.world import World
 from tensorlogic.compiler.dims import HOLE, ONE, Kind, Polynomial, Variable
 from tensorlogic.compiler.ir.builder import Builder
 from tensorlogic.compiler.ir.core import Entry, Function, Region, Value
-from tensorlogic.compiler.types import BOOLEAN, ListType, OptionalType, StructDefinition, TensorType, TupleType, Type
+from tensorlogic.compiler.source import Span
+from tensorlogic.compiler.types import (
+    BOOLEAN,
+    INT,
+    ListType,
+    OptionalType,
+    PackVariable,
+    StructDefinition,
+    TensorType,
+    TupleType,
+    Type,
+)
 
 Steps = tuple[tuple[str, int | str], ...]
 
@@ -98,11 +109,13 @@ class _Checks:
     def __init__(self, cx: Context, signature: Signature, values: tuple[Value, ...]) -> None:
         self.cx, self.signature, self.values = cx, signature, values
         self.found: dict[Variable, Place] = {}
+        self.packs: dict[PackVariable, tuple[Value, str]] = {}
 
     def emit(self) -> None:
         steps = {(s.place.parameter, s.place.steps): s for s in self.signature.plan}
         for step in self.signature.plan:
             self._bind(step)
+        self._find_packs()
         for i, parameter in enumerate(self.signature.parameters):
             self._nested(parameter.type, self.values[i], Place(i, (), Polynomial.of(0)), steps)
         for assumption, span in self.signature.where:
@@ -143,7 +156,7 @@ class _Checks:
                 for k, item in enumerate(items):
                     inner = Place(at.parameter, (*at.steps, ("item", k)), at.polynomial)
                     self._nested(item, item_of(cx, value, k, span), inner, bound)
-            case OptionalType(item) if places_of(item, 0):
+            case OptionalType(item) if places_of(item, 0) or _pack_of(item) in self.packs:
                 none = cx.constant(None, span)
                 present = cx.add("host.is_not_none", (value, none), BOOLEAN, span)
                 cx.builder.open()
@@ -151,7 +164,7 @@ class _Checks:
                 then = cx.world.with_yield(cx.builder.close(), (), span)
                 otherwise = cx.world.with_yield(Region((), ()), (), span)
                 cx.builder.add_statement("if", (present,), span, regions=(then, otherwise))
-            case ListType(item, _) if places_of(item, 0):
+            case ListType(item, _) if places_of(item, 0) or _pack_of(item) is not None:
                 each = cx.instantiate(item)
                 cx.builder.open()
                 inner = Place(at.parameter, (*at.steps, ("item", "i")), at.polynomial)
@@ -163,6 +176,35 @@ class _Checks:
                 for place in places_of(t, at.parameter, at.steps):
                     if (at.parameter, place.steps) not in bound and place.polynomial.variable is not HOLE:
                         self._compare(place, value)
+                self._pack(t, value, at)
+
+    def _find_packs(self) -> None:
+        """The leading dims of each named pack, as the first argument that is sure to be there has them."""
+        for parameter, value in zip(self.signature.parameters, self.values, strict=True):
+            pack = _pack_of(parameter.type)
+            if pack is not None and pack not in self.packs and isinstance(parameter.type, TensorType):
+                self.packs[pack] = (self._leading(value, parameter.type, parameter.span), f"`{parameter.name}`")
+
+    def _leading(self, value: Value, t: TensorType, span: Span) -> Value:
+        return self.cx.add("leading", (value,), ListType(INT), span, count=len(t.shape.dims))
+
+    def _pack(self, t: Type, value: Value, at: Place) -> None:
+        """The dims of a pack against those of the first argument that has it; a list's items against its first."""
+        pack = _pack_of(t)
+        if pack is None or not isinstance(t, TensorType):
+            return
+        parameter = self.signature.parameters[at.parameter]
+        first, by = self.packs.get(pack, (None, ""))
+        if first is None:
+            whole = self.values[at.parameter]
+            if not isinstance(parameter.type, ListType) or not isinstance(parameter.type.item, TensorType):
+                return
+            first, by = self._leading(item_of(self.cx, whole, 0, parameter.span), t, parameter.span), "its first item"
+        elif by == f"`{parameter.name}`" and not at.steps:
+            return
+        message = f"`{pack}` of `{self.signature.name}` is {{0}} by `{parameter.name}` and {{1}} by {by}"
+        operands = (self._leading(value, t, parameter.span), first)
+        self.cx.builder.add_statement("demand", operands, parameter.span, kind="equal", code="TL5001", message=message)
 
     def _compare(self, place: Place, value: Value) -> None:
         """One dim of a value against what the signature says."""
@@ -203,3 +245,13 @@ class _Checks:
         span = self.signature.node.name.span
         operands = (self.cx.number(p, span), self.cx.number(q, span))
         self.cx.builder.add_statement("demand", operands, span, kind=kind, code=code, message=message)
+
+
+def _pack_of(t: Type) -> PackVariable | None:
+    """The pack of a tensor's type, an optional's or a list's item."""
+    match t:
+        case TensorType(_, shape):
+            return shape.pack
+        case OptionalType(item) | ListType(item, _):
+            return _pack_of(item)
+    return None

@@ -44,6 +44,7 @@ STRUCTURAL = TERMINATORS | frozenset(
         "index",
         "item",
         "lambda",
+        "leading",
         "list",
         "load_model",
         "load_tokenizer",

@@ -3,7 +3,8 @@
 A packed weight may arrive wherever a float tensor of rank 2 or more may: through a parameter, a struct's field, a
 model's tensor. `@` and `embedding` take it as it is (the op table's `packed`); everything else needs an array. A
 parameter is *kept* packed when at least one use takes it packed; else whoever calls expands it. Every other use of a
-value that may be packed gets an `expand` before it, once in a region.
+value that may be packed gets an `expand` before it, once in a region. Lists and tuples hold what was put into them:
+their items may be packed unless an op of the table, or arrays alone, made the list.
 
 Right because a packed weight and its expansion are the same tensor: storage is not type.
 """
@@ -11,15 +12,18 @@ Right because a packed weight and its expansion are the same tensor: storage is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from tensorlogic.compiler.ir.core import Entry, Function, Operation, Program, Region, Value, walk
 from tensorlogic.compiler.ops.all_ops import OPS
-from tensorlogic.compiler.types import FunctionType, OptionalType, TensorType, Type
+from tensorlogic.compiler.types import FunctionType, OptionalType, TensorType, TupleType, Type
 
-_CARRIES = frozenset({"retype", "ranked", "tuple", "list", "struct", "dim", "rank", "size", "item", "field", "bind"})
+_CARRIES = frozenset(
+    {"retype", "ranked", "tuple", "list", "struct", "dim", "rank", "size", "leading", "item", "field", "bind"}
+)
 """Structural operations that take a packed weight as it is: they store it, hand it on, or ask for its shape."""
-_SOURCES = frozenset({"field", "method", "item", "host.item", "accept"})
+_SOURCES = frozenset({"field", "method", "accept"})
+_ITEMS = frozenset({"item", "host.item"})
 Kept = Mapping[str, tuple[bool, ...]]
 
 
@@ -82,12 +86,14 @@ def _takes_packed(operation: Operation, i: int, kept: Kept, parameters: Mapping[
 def _expanded(
     function: Function, kept: Kept, parameters: Mapping[str, tuple[str, ...]], own: tuple[bool, ...]
 ) -> Function:
-    packed = {v for (_, v), keep in zip(function.parameters, own, strict=False) if keep}
+    state = _Packed({v for (_, v), keep in zip(function.parameters, own, strict=False) if keep})
+    packed = state.values
 
     def visit(region: Region, done: dict[Value, Value]) -> Region:
         done = dict(done)
         operations: list[Operation] = []
         for operation in region.operations:
+            state.enter(operation)
             inner = tuple(visit(r, done) for r in operation.regions)
             operands = list(operation.operands)
             takes: list[str] = []
@@ -107,7 +113,7 @@ def _expanded(
             attributes = {**operation.attributes, "packed": tuple(takes)} if takes else operation.attributes
             operation = replace(operation, operands=tuple(operands), regions=inner, attributes=attributes)
             operations.append(operation)
-            _note(operation, packed)
+            state.leave(operation)
         return Region(region.arguments, tuple(operations))
 
     return replace(function, body=visit(function.body, {}))
@@ -118,11 +124,47 @@ def _names(operation: Operation, parameters: Mapping[str, tuple[str, ...]]) -> t
     return () if op is None else op.parameters or parameters.get(operation.name, ())
 
 
-def _note(operation: Operation, packed: set[Value]) -> None:
-    """Which results may be packed."""
-    handed_on = operation.name in ("retype", "ranked") and packed.intersection(operation.operands)
-    if operation.name in _SOURCES or handed_on:
-        packed.update(r for r in operation.results if may_be_packed(r.type))
+@dataclass
+class _Packed:
+    """Which values of a function may be packed, and which lists and tuples hold arrays alone."""
+
+    values: set[Value]
+    arrays_alone: set[Value] = field(default_factory=set)
+
+    def enter(self, operation: Operation) -> None:
+        """Before an operation's regions: a loop's variable is an item of what it goes over."""
+        if operation.name == "for":
+            self._item(operation.operands[0], operation.regions[0].arguments[0])
+
+    def leave(self, operation: Operation) -> None:
+        """After an operation: what its results are."""
+        match operation.name:
+            case name if name in _SOURCES:
+                self._add(operation)
+            case name if name in _ITEMS:
+                self._item(operation.operands[0], operation.result)
+            case "retype" | "ranked":
+                if self.values.intersection(operation.operands):
+                    self._add(operation)
+                if self.arrays_alone.intersection(operation.operands):
+                    self.arrays_alone.update(operation.results)
+            case "tuple" | "list":
+                plain = all(v not in self.values and self._plain(v) for v in operation.operands)
+                self.arrays_alone.update(operation.results if plain else ())
+            case name if name in OPS:
+                self.arrays_alone.update(operation.results)
+
+    def _plain(self, value: Value) -> bool:
+        return isinstance(value.type, TensorType) or value in self.arrays_alone
+
+    def _item(self, whole: Value, item: Value) -> None:
+        if whole in self.arrays_alone:
+            self.arrays_alone.add(item)
+        elif may_be_packed(item.type):
+            self.values.add(item)
+
+    def _add(self, operation: Operation) -> None:
+        self.values.update(r for r in operation.results if may_be_packed(r.type))
 
 
 def _accepting(entry: Entry, kept: Kept) -> Entry:
@@ -131,7 +173,10 @@ def _accepting(entry: Entry, kept: Kept) -> Entry:
         (kept.get(o.attributes["callee"], ()) for o in walk(entry.checks.body) if o.name == "call"),
         (),
     )
-    taken = {v: keep for (_, v), keep in zip(entry.checks.parameters, flags, strict=False)}
+    taken = {
+        v: keep or not isinstance(v.type, TensorType | OptionalType)
+        for (_, v), keep in zip(entry.checks.parameters, flags, strict=False)
+    }
     return replace(entry, checks=_marked(entry.checks, taken))
 
 
@@ -153,5 +198,7 @@ def _marked(function: Function, taken: Mapping[Value, bool]) -> Function:
 def _holds_packed(t: Type) -> bool:
     if isinstance(t, FunctionType):
         return False
+    if isinstance(t, TupleType):
+        return any(_holds_packed(item) for item in t.items)
     inner = getattr(t, "item", None)
     return may_be_packed(t) or (isinstance(inner, Type) and _holds_packed(inner))
