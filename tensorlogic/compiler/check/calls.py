@@ -106,6 +106,7 @@ def _call_attribute(cx: Context, callee: nodes.Attribute, node: nodes.Call, expe
     function = nodes.Call(node.span, nodes.Name(callee.name.span, name), (), (receiver, *node.arguments))
     if cx.lookup(name) is not None or _form(cx, name) is not None:
         cx.builder.forget(mark)
+        cx.standing = function if cx.standing is node else cx.standing
         return check_call(cx, function, expected)
     converts = name == "to" and isinstance(value.type, TensorType)
     symbol = cx.world.resolve(cx.module, "astype" if converts else name)
@@ -389,14 +390,15 @@ def _inline(cx: Context, function: LambdaType, arguments: tuple[Value, ...], spa
     bound = {p.name: Binding(v, p.span, "parameter") for p, v in zip(node.parameters, arguments, strict=True)}
     for parameter, value in zip(node.parameters, arguments, strict=True):
         cx.builder.name(value, parameter.name)
-    frames, narrowed = cx.frames, cx.narrowed
+    frames, narrowed, in_lambda = cx.frames, cx.narrowed, cx.in_lambda
+    cx.in_lambda = True
     hidden = {p.name for p in node.parameters}
     cx.frames = [function.frame, bound]
     cx.narrowed = {path: value for path, value in function.narrowed.items() if path[0] not in hidden}
     try:
         return expressions.check(cx, node.body)
     finally:
-        cx.frames, cx.narrowed = frames, narrowed
+        cx.frames, cx.narrowed, cx.in_lambda = frames, narrowed, in_lambda
 
 
 def _call_function_value(

@@ -66,7 +66,7 @@ def check_program(graph: ModuleGraph, name: str) -> tuple[Program | None, list[D
         if function is not None:
             functions[signature.symbol] = function
     script = check_script(world, graph.entry)
-    if any(d.severity == "error" for d in world.diagnostics):
+    if not world.is_right():
         return None, world.diagnostics
     while world.pending:
         signature = world.pending.pop(0)
@@ -75,7 +75,7 @@ def check_program(graph: ModuleGraph, name: str) -> tuple[Program | None, list[D
             functions[signature.symbol] = late
     own = [s for s in signatures if s.module is graph.entry]
     entries = [e for s in own if (e := make_entry(world, s)) is not None]
-    if any(d.severity == "error" for d in world.diagnostics):
+    if not world.is_right():
         return None, world.diagnostics
     roots = [functions[s.symbol] for s in own if s.symbol in functions] + ([script] if script is not None else [])
     program = Program(
@@ -115,8 +115,7 @@ def _check_declarations(world: World, module: FileModule) -> None:
             elif isinstance(symbol, ConstantSymbol) and symbol.module is module:
                 world.constant(symbol)
         except Failure as failure:
-            if failure.diagnostic is not None:
-                world.diagnostics.append(failure.diagnostic)
+            world.tell(failure)
 
 
 def _reachable(roots: list[Function], functions: dict[str, Function], script: Function | None) -> tuple[Function, ...]:
@@ -158,7 +157,7 @@ def check_function(world: World, signature: Signature) -> Function | None:
         facts=signature.facts,
         function_name=signature.name,
     )
-    errors = len(world.diagnostics)
+    failed, world.failed = world.failed, False
     cx.builder.open()
     values = tuple(cx.instantiate(p.type) for p in signature.parameters)
     for parameter, value in zip(signature.parameters, values, strict=True):
@@ -178,7 +177,8 @@ def check_function(world: World, signature: Signature) -> Function | None:
     except Failure as failure:
         cx.report(failure)
     body = cx.builder.close(values)
-    if any(d.severity == "error" for d in world.diagnostics[errors:]):
+    right, world.failed = not world.failed, failed or world.failed
+    if not right:
         return None
     names = tuple(p.name for p in signature.parameters)
     return Function(

@@ -48,10 +48,16 @@ Form = Callable[[Context, nodes.Call, Type | None], Value]
 
 
 def _script_only(cx: Context, node: nodes.Call) -> None:
-    if not cx.is_script:
+    if not cx.is_script or cx.in_lambda:
         name = node.callee.span.text
         helps = ['`debug(x, "label")` shows a value when it is evaluated'] if name == "print" else []
         fail("TL1015", f"`{name}` is for scripts: functions are pure", node.span, helps=helps)
+
+
+def _stands_alone(cx: Context, node: nodes.Call) -> None:
+    """What gives no value is a statement, and no part of one."""
+    if cx.standing is not node:
+        fail("TL2001", f"`{node.callee.span.text}` gives no value: it is a statement", node.span)
 
 
 def _arguments(node: nodes.Call, names: tuple[str, ...], required: int) -> dict[str, nodes.Argument]:
@@ -77,6 +83,7 @@ def _arguments(node: nodes.Call, names: tuple[str, ...], required: int) -> dict[
 
 def _print(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
     _script_only(cx, node)
+    _stands_alone(cx, node)
     values: list[Value] = []
     end: Value | None = None
     for argument in node.arguments:
@@ -280,6 +287,7 @@ def _flag(cx: Context, node: nodes.Call, found: dict[str, nodes.Argument], name:
 
 def _save_model(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
     _script_only(cx, node)
+    _stands_alone(cx, node)
     found = _arguments(node, ("model", "path", "dequantize"), 2)
     model = expressions.check(cx, found["model"].value)
     check_operands(model)

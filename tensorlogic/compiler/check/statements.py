@@ -390,6 +390,7 @@ def _assert(cx: Context, node: nodes.Assert) -> None:
 
 
 def _expression(cx: Context, node: nodes.ExpressionStatement) -> None:
+    cx.standing = node.value
     expressions.check(cx, node.value)
 
 

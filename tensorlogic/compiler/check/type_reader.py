@@ -63,8 +63,9 @@ class TypeReader:
     """Reads types in one signature, struct or body.
 
     `names` are the dims that are visible; with `declares`, an unknown name becomes a dimension variable, and where it
-    stood is kept in `declared`. `outer` gives the ints of a body, `no_int` what a visible name is that is no int.
-    `own` are the variables that a `where` can speak of; None in a signature, whose `where` can name them all.
+    stood is kept in `declared`. `places` has the dims named `?S` too. `outer` gives the ints of a body, `no_int` what
+    a visible name is that is no int. `own` are the variables that a `where` can speak of; None in a signature, whose
+    `where` can name them all.
     """
 
     module: FileModule
@@ -80,6 +81,7 @@ class TypeReader:
     own: frozenset[Variable] | None = None
     facts: Facts = field(default_factory=Facts)
     declared: dict[str, Span] = field(default_factory=dict)
+    places: dict[str, Span] = field(default_factory=dict)
     declared_packs: dict[str, Span] = field(default_factory=dict)
     anonymous_packs: list[Span] = field(default_factory=list)
     elements_used: set[ElementVariable] = field(default_factory=set)
@@ -207,6 +209,7 @@ class TypeReader:
                         helps = ["`?` is a size that only run time knows"]
                         fail("TL1001", f"there is no dim `{name}` here", node.span, helps=helps)
                     self.names[name] = Polynomial.of(Variable(name, Kind.UNKNOWN))
+                    self.places[name] = node.span
                 return self.names[name]
             case nodes.IntegerLiteral(value=value):
                 return Polynomial.of(value)
@@ -266,7 +269,7 @@ class TypeReader:
         if not self.declares:
             fail("TL1001", f"there is no dim `{name}` here", span, helps=_near(name, self.names))
         self.names[name] = Polynomial.of(Variable(name, Kind.RIGID))
-        self.declared[name] = span
+        self.declared[name] = self.places[name] = span
         return self.names[name]
 
     # --- facts

@@ -45,6 +45,7 @@ class World:
 
     graph: ModuleGraph
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    failed: bool = False
     pending: list[Signature] = field(default_factory=list)
     structs_reached: dict[StructDefinition, None] = field(default_factory=dict)
     _seen: set[Signature] = field(default_factory=set)
@@ -76,7 +77,7 @@ class World:
             try:
                 self._signatures[symbol] = tuple(self._signature(symbol, node) for node in symbol.declarations)
             except Failure as failure:
-                self._tell(failure)
+                self.tell(failure)
         found = self._signatures[symbol]
         if found is None:
             raise Failure
@@ -102,7 +103,7 @@ class World:
                 emitted = symbol.module.emitted(symbol.node.name.name)
                 self._structs[symbol] = read_struct(self._reader(symbol.module), symbol.node, emitted)
             except Failure as failure:
-                self._tell(failure)
+                self.tell(failure)
                 self._structs[symbol] = None
             finally:
                 self._open.pop()
@@ -197,7 +198,7 @@ class World:
             try:
                 self._constants[symbol] = self.evaluate(symbol.node.value, symbol.module)
             except Failure as failure:
-                self._tell(failure)
+                self.tell(failure)
                 self._constants[symbol] = Failure
             finally:
                 self._open.pop()
@@ -336,7 +337,13 @@ class World:
         if note not in self.diagnostics:
             self.diagnostics.append(note)
 
-    def _tell(self, failure: Failure) -> None:
+    def is_right(self) -> bool:
+        """Whether nothing has failed so far."""
+        return not self.failed
+
+    def tell(self, failure: Failure) -> None:
+        """Keep what a failure says. One that says nothing was told before, so that there is no program either way."""
+        self.failed = True
         if failure.diagnostic is not None:
             self.diagnostics.append(failure.diagnostic)
 

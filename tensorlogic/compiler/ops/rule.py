@@ -95,7 +95,9 @@ class Application:
     def tensor(self, name: str) -> TensorType:
         """The type of an argument that is a tensor; its rank must be known or begin with a named pack."""
         argument = self.arguments[name]
-        assert isinstance(argument.type, TensorType)
+        if not isinstance(argument.type, TensorType):
+            message = f"`{self.op}` takes a tensor here, not `{argument.type}`"
+            self.demands.fail("TL2001", message, argument.span, str(argument.type))
         self.known_rank(argument)
         return argument.type
 
