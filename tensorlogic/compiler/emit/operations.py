@@ -241,6 +241,11 @@ def _field(o: Operations, operation: Operation, texts: Texts) -> Text:
     return Text(f"{texts[operation.operands[0]]:atom}.{attribute(operation.attributes['field'])}")
 
 
+def _leading(o: Operations, operation: Operation, texts: Texts) -> Text:
+    count = operation.attributes["count"]
+    return Text(f"{texts[operation.operands[0]]:atom}.shape" + (f"[:-{count}]" if count else ""))
+
+
 def _dim(o: Operations, operation: Operation, texts: Texts) -> Text:
     tensor = operation.operands[0]
     axis = operation.attributes["axis"]
@@ -551,6 +556,7 @@ _STRUCTURAL: dict[str, Callable[[Operations, Operation, Texts], Text]] = {
     "set_fields": _set_fields,
     "field": _field,
     "dim": _dim,
+    "leading": _leading,
     "shape": _shape,
     "rank": _rank,
     "size": _size,
