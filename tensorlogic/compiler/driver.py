@@ -8,6 +8,7 @@ raise `CompileError`, which carries the diagnostics, where the program is wrong.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 from tensorlogic._version import __version__
 from tensorlogic.compiler import names
 from tensorlogic.compiler.check.program import check_program
-from tensorlogic.compiler.diagnostics.model import CompileError, Diagnostic, error
+from tensorlogic.compiler.diagnostics.model import MAXIMUM_ERRORS, CompileError, Diagnostic, error
 from tensorlogic.compiler.ir.core import Function, Program
 from tensorlogic.compiler.ir.printer import show_program
 from tensorlogic.compiler.ir.verifier import verify
@@ -141,12 +142,19 @@ def _checked(source: Source, path: Path | None, options: Options) -> _Checked:
 
 
 def _ordered(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
-    """Errors in the order of the text, file by file."""
+    """Errors in the order of the text, file by file, at most `MAXIMUM_ERRORS` of a file."""
 
     def key(d: Diagnostic) -> tuple[str, int]:
         return (d.span.source.name, d.span.start) if d.span is not None else ("", 0)
 
-    return sorted(diagnostics, key=key)
+    told: Counter[str] = Counter()
+    kept: list[Diagnostic] = []
+    for diagnostic in sorted(diagnostics, key=key):
+        file = key(diagnostic)[0]
+        told[file] += diagnostic.severity == "error"
+        if told[file] <= MAXIMUM_ERRORS:
+            kept.append(diagnostic)
+    return kept
 
 
 def _compiled(source: Source, path: Path | None, options: Options, print_after: str | None) -> Compiled:
