@@ -69,8 +69,9 @@ def matmul(x: mx.array, w: Tensor, *, transpose: bool) -> mx.array:
     precision, 35 times more slowly.
     """
     if isinstance(w, Packed) and x.size == 0:
-        # MLX's kernel for the CPU divides by the number of rows.
-        w = mx.broadcast_to(mx.zeros((), x.dtype), w.shape)
+        # MLX's kernel for the CPU divides by the number of rows. What has no rows has no products either.
+        batch = mx.broadcast_shapes(x.shape[:-2], w.shape[:-2])
+        return mx.zeros((*batch, *x.shape[-2:-1], w.shape[-2 if transpose else -1]), x.dtype)
     if isinstance(w, Packed):
         wide = x if device.carried(x.dtype) == x.dtype else x.astype(mx.float32)
         # MLX does not broadcast a left side of lower rank than a stack of matrices, and gives a wrong shape for it.

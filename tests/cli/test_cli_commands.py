@@ -325,7 +325,7 @@ def test_explain_lists_all_codes(tlc: Tlc) -> None:
 def test_explain_lists_a_family(tlc: Tlc) -> None:
     lines = tlc("explain", "TL5").stdout.splitlines()
     assert lines[0] == "TL5  the run-time boundary"
-    assert all(line.startswith("  TL50") for line in lines[1:])
+    assert all(line.startswith("  TL5") for line in lines[1:])
 
 
 def test_explain_names_the_nearest_codes(tlc: Tlc) -> None:
