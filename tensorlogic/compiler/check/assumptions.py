@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tensorlogic.compiler.dims import Polynomial
-from tensorlogic.compiler.ir.core import Value
 
 Path = tuple[str, ...]
 """A variable and the fields taken of it: what narrowing is about."""
@@ -40,7 +39,6 @@ class Divisible:
 @dataclass(frozen=True, slots=True)
 class NotNone:
     path: Path
-    value: Value
 
 
 Assumption = Bound | Equation | Divisible | NotNone

@@ -46,6 +46,7 @@ from tensorlogic.compiler.types import (
     TensorType,
     TupleType,
     Type,
+    field_type,
 )
 
 if TYPE_CHECKING:
@@ -166,9 +167,21 @@ class Context:
                     self.facts = self.facts.with_equation(left, right)
                 case Divisible(value, divisor):
                     self.facts = self.facts.with_divisibility(value, divisor)
-                case NotNone(path, optional):
+                case NotNone(path):
+                    optional = self._at(path, span)
                     if isinstance(optional.type, OptionalType):
                         self.narrowed[path] = self.retype(optional, optional.type.item, span)
+
+    def _at(self, path: Path, span: Span) -> Value:
+        """The value at a path, read here: what read it before may stand in a region that is not visible here."""
+        known = max((p for p in self.narrowed if path[: len(p)] == p), key=len, default=path[:1])
+        binding = self.lookup(path[0])
+        assert binding is not None
+        value = self.narrowed.get(known, binding.value)
+        for name in path[len(known) :]:
+            assert isinstance(value.type, StructType)
+            value = self.add("field", (value,), field_type(value.type, name), span, field=name)
+        return value
 
     # --- values
 

@@ -202,7 +202,7 @@ def _compare_none(cx: Context, node: nodes.Binary, left: Value) -> Value:
     result = cx.add(name, (left, none), BOOLEAN, node.span)
     path = attributes.path_of(node.left)
     if path is not None and isinstance(left.type, OptionalType):
-        known = (NotNone(path, left),)
+        known = (NotNone(path),)
         cx.implications[result] = Implications(known) if node.operator == "!=" else Implications((), known)
     return result
 

@@ -193,12 +193,11 @@ def _call_value(o: Operations, operation: Operation, texts: Texts) -> Text:
 
 
 def _extern(o: Operations, operation: Operation, texts: Texts) -> Text:
-    arguments = ", ".join(texts[v].code for v in operation.operands)
-    module = operation.attributes["module"]
+    arguments = ", ".join(give(o, v.type, texts[v]).code for v in operation.operands)
+    module, name = operation.attributes["module"], operation.attributes["function"]
     o.module.needs.add(f"import {module}")
-    call = f"{module}.{operation.attributes['function']}({arguments})"
-    name = operation.attributes["function"]
-    return accept(o, operation.result.type, Text(call), f"the result of `{name}`", where(operation.span))
+    call = Text(f"{module}.{name}({arguments})")
+    return accept(o, operation.result.type, call, f"{name}(...)", where(operation.span))
 
 
 def _tuple(o: Operations, operation: Operation, texts: Texts) -> Text:

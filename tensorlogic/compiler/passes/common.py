@@ -64,5 +64,5 @@ def _key(operation: Operation) -> Key | None:
 def _frozen(value: Any) -> object:
     if isinstance(value, list | tuple):
         return tuple(_frozen(v) for v in value)
-    # 1, 1.0 and True are equal in Python and different constants here.
-    return (type(value).__name__, value)
+    # 1, 1.0 and True are equal in Python and different constants here, and so are 0.0 and -0.0.
+    return (type(value).__name__, repr(value) if isinstance(value, float) else value)
