@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
 import sys
 import tempfile
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import cast
 
 LINES = (100, 200, 1_000, 2_000, 5_000, 10_000)
 RUNS = 5
@@ -58,16 +59,20 @@ def measure() -> Iterator[Cost]:
                 yield Cost(command, count, seconds, memory)
 
 
+_MEASURE = """\
+import json, resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([done.returncode, done.stderr, usage.ru_utime, usage.ru_maxrss]))
+"""
+"""Runs a command from a small process: a child's peak counts the memory of the process that it was forked from."""
+
+
 def _run(arguments: list[str]) -> tuple[float, float]:
     """User seconds and peak megabytes of one `tlc`."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tensorlogic", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"tlc {' '.join(arguments)} failed: {said.decode()}")
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return usage.ru_utime, usage.ru_maxrss / unit
+    command = [sys.executable, "-c", _MEASURE, sys.executable, "-m", "tensorlogic", *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    status, said, seconds, peak = cast("tuple[int, str, float, float]", json.loads(done.stdout))
+    if status:
+        raise RuntimeError(f"tlc {' '.join(arguments)} failed: {said}")
+    return seconds, peak / (2**20 if sys.platform == "darwin" else 2**10)

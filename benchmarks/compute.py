@@ -51,7 +51,7 @@ def pairs() -> Iterator[Pair]:
 
 
 def _dense(programs: ModuleType, layer: baselines.Dense) -> Any:
-    return programs.Dense(layer.weight.astype(mx.float16), layer.bias.astype(mx.float16))
+    return programs.Dense(weight=layer.weight.astype(mx.float16), bias=layer.bias.astype(mx.float16))
 
 
 def _linear(programs: ModuleType, dtype: mx.Dtype) -> Pair:
@@ -78,8 +78,8 @@ def _mlp(programs: ModuleType, dtype: mx.Dtype) -> Pair:
 
 def _attention(programs: ModuleType, dtype: mx.Dtype) -> Pair:
     x, block, heads = baselines.attention_inputs(dtype)
-    layers = [_dense(programs, layer) for layer in (block.query, block.key, block.value, block.output)]
-    ours, half = programs.Attention(*layers), x.astype(mx.float16)
+    layers = {name: _dense(programs, getattr(block, name)) for name in ("query", "key", "value", "output")}
+    ours, half = programs.Attention(**layers), x.astype(mx.float16)
     return Pair(
         "attention block",
         lambda: programs._attention_block(x, ours, heads),

@@ -8,7 +8,10 @@ raise `CompileError`, which carries the diagnostics, where the program is wrong.
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -127,6 +130,19 @@ class _Checked:
     sources: tuple[Path, ...]
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without garbage collection: trees and IR live to the end, and walking them over and over is not linear."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@_uncollected()
 def _checked(source: Source, path: Path | None, options: Options) -> _Checked:
     tree, problems = parse(source)
     prelude = FileModule(PRELUDE, "prelude", *_prelude())
@@ -157,6 +173,7 @@ def _ordered(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
     return kept
 
 
+@_uncollected()
 def _compiled(source: Source, path: Path | None, options: Options, print_after: str | None) -> Compiled:
     checked = _checked(source, path, options)
     if checked.program is None:
