@@ -14,6 +14,7 @@ _WHERE = {
         "array",
         "boolean",
         "element",
+        "external",
         "fits",
         "instance",
         "integer",

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import mlx.core as mx
 
 from tensorlogic.runtime.device import carried
-from tensorlogic.runtime.errors import BoundaryError
+from tensorlogic.runtime.errors import BoundaryError, TensorLogicError
 
 FLOATS = (mx.float16, mx.bfloat16, mx.float32)
 INTEGERS = (mx.int8, mx.int16, mx.int32, mx.int64, mx.uint8, mx.uint16, mx.uint32, mx.uint64)
@@ -187,15 +187,43 @@ def ranked(value: Any, rank: int, exactly: bool, what: str, declared: str, where
     return value
 
 
-def fits(value: float, dtype: mx.Dtype, where: str) -> float:
-    """A host number that meets a tensor: refused where it would become `inf` or 0 in the element type."""
-    largest = {mx.float16: 65520.0, mx.bfloat16: 3.3961775292304957e38, mx.float32: 3.4028235677973366e38}[dtype]
-    smallest = {mx.float16: 2.0**-25, mx.bfloat16: 2.0**-134, mx.float32: 2.0**-150}[dtype]
+_INTEGER_BOUNDS = {mx.int32: (-(2**31), 2**31 - 1), mx.uint32: (0, 2**32 - 1)}
+_FLOAT_BOUNDS = {
+    mx.float16: (2.0**-25, 65520.0),
+    mx.bfloat16: (2.0**-134, 3.3961775292304957e38),
+    mx.float32: (2.0**-150, 3.4028235677973366e38),
+}
+"""What becomes 0 and what becomes inf: the magnitudes from which rounding goes there."""
+
+
+def fits(value: float, dtype: mx.Dtype, written: str, where: str) -> float:
+    """A host number that meets a tensor, as `written`: refused where the element type would make it another one.
+
+    That is `inf` or 0 for floats, and what lies out of range for integers.
+    """
     size = abs(value)
-    if largest <= size < float("inf") or 0 < size <= smallest:
-        change = "inf" if size >= largest else "0"
-        refuse(where, "TL5004", "{} would become {} in {}", value, change, _short(dtype))
+    if dtype in _INTEGER_BOUNDS:
+        least, largest = _INTEGER_BOUNDS[dtype]
+        change = "" if least <= value <= largest else f"does not fit {_short(dtype)}"
+    else:
+        zero, infinite = _FLOAT_BOUNDS[dtype]
+        lost = "inf" if infinite <= size < float("inf") else "0" if 0 < size <= zero else ""
+        change = lost and f"would become {lost} in {_short(dtype)}"
+    if change:
+        named = "" if written in ("", str(value)) else f"`{written}` = "
+        refuse(where, "TL5004", "{}{} {}", named, value, change)
     return value
+
+
+def external(module: Any, name: str, where: str, *arguments: Any) -> Any:
+    """What a Python function returns. Raises BoundaryError TL5007 where it raises, or the module has none."""
+    try:
+        return getattr(module, name)(*arguments)
+    except TensorLogicError:
+        raise
+    except Exception as problem:
+        message = f"`{name}` of the Python module `{module.__name__}` raised {type(problem).__name__}: {problem}"
+        raise BoundaryError("TL5007", message, where=where) from problem
 
 
 def made(cls: type, **values: Any) -> Any:

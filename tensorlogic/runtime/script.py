@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from types import CodeType, TracebackType
 
-from tensorlogic.runtime.errors import TensorLogicError
+from tensorlogic.runtime.errors import BoundaryError, TensorLogicError
 
 _PLACE = re.compile(r"#\s+(\S.*?\.tl:\d+)\s*$")
 
@@ -20,14 +20,17 @@ def run(python: str, name: str, args: list[str]) -> int:
     code: CodeType = compile(python, f"<compiled {name}>", "exec")
     namespace: dict[str, object] = {"__name__": "tensorlogic.script", "__file__": name}
     sys.modules.setdefault("tensorlogic.script", type(sys)("tensorlogic.script"))
-    exec(code, namespace)
+    try:
+        exec(code, namespace)
+    except ImportError as problem:
+        raise BoundaryError("TL5007", f"the Python module of an `extern` cannot be imported: {problem}") from problem
     main = namespace.get("main")
     if callable(main):
-        _run(main, args, python.splitlines(), code.co_filename)
+        _run(main, tuple(args), python.splitlines(), code.co_filename)
     return 0
 
 
-def run_main(main: Callable[[list[str]], None]) -> None:
+def run_main(main: Callable[[tuple[str, ...]], None]) -> None:
     """Run a module's `main` with the program's arguments; an error of the runtime is one message and status 1."""
     lines, file = [], main.__code__.co_filename
     try:
@@ -36,7 +39,7 @@ def run_main(main: Callable[[list[str]], None]) -> None:
     except OSError:
         lines = []
     try:
-        _run(main, sys.argv[1:], lines, file)
+        _run(main, tuple(sys.argv[1:]), lines, file)
     except TensorLogicError as wrong:
         print(wrong, file=sys.stderr)
         sys.exit(1)
@@ -44,7 +47,7 @@ def run_main(main: Callable[[list[str]], None]) -> None:
         sys.exit(130)
 
 
-def _run(main: Callable[[list[str]], None], args: list[str], lines: list[str], file: str) -> None:
+def _run(main: Callable[[tuple[str, ...]], None], args: tuple[str, ...], lines: list[str], file: str) -> None:
     try:
         main(args)
     except TensorLogicError as wrong:

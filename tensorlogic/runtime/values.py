@@ -11,17 +11,18 @@ import mlx.core as mx
 from tensorlogic.runtime.boundary import fits, refuse
 
 
-def item(values: Sequence[Any] | str, index: int, where: str) -> Any:
-    """An item of a list whose length only run time knows."""
+def item(values: Sequence[Any] | str, index: int, written: str, where: str) -> Any:
+    """An item of a list whose length only run time knows; `written` is the source's text."""
     if not -len(values) <= index < len(values):
-        refuse(where, "TL5003", "there is no item {}: the list has {} items", index, len(values))
+        count = f"{len(values)} item{'' if len(values) == 1 else 's'}"
+        refuse(where, "TL5003", "`{}`: there is no item {}, the list has {}", written, index, count)
     return values[index]
 
 
 def numbers(values: Any, dtype: mx.Dtype, where: str) -> Any:
     """Nested host numbers that are about to become a tensor: rectangular, and none becomes `inf` or 0."""
     if not isinstance(values, list | tuple):
-        return fits(values, dtype, where) if dtype in (mx.float16, mx.bfloat16, mx.float32) else values
+        return values if isinstance(values, bool) else fits(values, dtype, "", where)
     inner = [numbers(v, dtype, where) for v in values]
     lengths = {len(v) if isinstance(v, list) else -1 for v in inner}
     if len(lengths) > 1:

@@ -68,6 +68,8 @@ OP_OF = {
     "&": "logical_and",
     "|": "logical_or",
 }
+LONGEST = 1024
+"""How many terms of polynomials are multiplied. A longer product is an unknown int."""
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 LARGEST_DIM = 2**31 - 1
 """MLX's shapes are int32: no size is larger."""
@@ -213,7 +215,9 @@ def adapt(cx: Context, value: Value, element: Element, span: Span, wider: str) -
                 check_constant(constant, element, span, wider)
                 return value
             if element.kind == "integer":
-                return value
+                variable = None if polynomial is None else polynomial.variable
+                is_size = variable is not None and variable.lower is not None
+                return value if is_size else cx.add("fits", (value,), value.type, span, element=element)
             return _fitting_float(cx, value, as_float_range(cx, value.type), element, span, wider)
     return value
 
@@ -280,11 +284,12 @@ def _ints(cx: Context, operator: str, left: Value, right: Value, spans: tuple[Sp
     name = f"host.{OP_OF.get(operator, '')}"
     match operator:
         case "+":
-            return cx.add(name, (left, right), IntType(a + b), span)
+            return cx.add(name, (left, right), _int(a + b, span), span)
         case "-":
-            return cx.add(name, (left, right), IntType(a - b), span)
+            return cx.add(name, (left, right), _int(a - b, span), span)
         case "*":
-            return cx.add(name, (left, right), IntType(a * b), span)
+            product = _int(a * b, span) if len(a.terms) * len(b.terms) <= LONGEST else IntType()
+            return cx.add(name, (left, right), product, span)
         case "/":
             exact = cx.facts.divided(a, b)
             if exact is None:
@@ -296,8 +301,16 @@ def _ints(cx: Context, operator: str, left: Value, right: Value, spans: tuple[Sp
             exponent = b.constant
             if exponent is None or not 0 <= exponent <= 64:
                 fail("TL2008", "the exponent of an int is a constant from 0 to 64", spans[1])
-            return cx.add(name, (left, right), IntType(a.power(exponent)), span)
+            short = len(a.terms) <= 1 or len(a.terms) ** exponent <= LONGEST
+            return cx.add(name, (left, right), _int(a.power(exponent), span) if short else IntType(), span)
     fail("TL2003", f"`{operator}` does not take ints", span, others=_labels(left, right, spans))
+
+
+def _int(p: Polynomial, span: Span) -> IntType:
+    """The type of an int; one that is known fits 64 bits."""
+    if p.constant is not None and abs(p.constant) >= 2**63:
+        fail("TL2007", f"{p.constant} does not fit an int, which has 64 bits", span)
+    return IntType(p)
 
 
 def _refuse_division(cx: Context, a: Polynomial, b: Polynomial, spans: tuple[Span, Span], span: Span) -> NoReturn:

@@ -7,6 +7,7 @@ that mentions it is written.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from tensorlogic.compiler.emit.order import ORDERED, REPEATED, STATEMENTS, items_of
@@ -211,7 +212,9 @@ def write_for(body: Body, operation: Operation) -> None:
             name = body.names.get(variable, "pair" if items else "item")
             head = body.variables.choose_for(name, operation, body.hint(variable.type), targets)
             body.bind(variable, Text(head), frozenset((head,)))
-    _write_loop(body, f"for {head} in {iterable.code}:", inner, targets)
+    # A loop needs no tuple of what is only gone through.
+    code = re.sub(r"^tuple\((enumerate\(.*\))\)$", r"\1", iterable.code)
+    _write_loop(body, f"for {head} in {code}:", inner, targets)
     _after(body, operation, targets)
 
 

@@ -200,9 +200,9 @@ class Emitter:
         written = body.write(function.body, ())
         while written and written[-1].strip() == "return":
             written.pop()
-        alone = ["    import sys", "", "    main(sys.argv[1:])"]
+        alone = ["    import sys", "", "    main(tuple(sys.argv[1:]))"]
         call = alone if self.names.standalone else ["    tl.run_main(main)"]
-        lines = ["def main(args: list[str]) -> None:", *(written or ["    pass"])]
+        lines = ["def main(args: tuple[str, ...]) -> None:", *(written or ["    pass"])]
         return [*lines, "", "", 'if __name__ == "__main__":', *call]
 
 

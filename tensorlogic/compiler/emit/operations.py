@@ -157,6 +157,12 @@ def where(span: Span) -> str:
     return f"{span.source.place or span.source.name}:{span.line}"
 
 
+def _written(span: Span) -> str:
+    """What the source says at a place, on one line, for a message."""
+    text = " ".join(span.text.split())
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
 # --- structural operations
 
 
@@ -193,11 +199,12 @@ def _call_value(o: Operations, operation: Operation, texts: Texts) -> Text:
 
 
 def _extern(o: Operations, operation: Operation, texts: Texts) -> Text:
-    arguments = ", ".join(give(o, v.type, texts[v]).code for v in operation.operands)
     module, name = operation.attributes["module"], operation.attributes["function"]
+    place = where(operation.span)
     o.module.needs.add(f"import {module}")
-    call = Text(f"{module}.{name}({arguments})")
-    return accept(o, operation.result.type, call, f"{name}(...)", where(operation.span))
+    arguments = [module, string(name), string(place), *(give(o, v.type, texts[v]).code for v in operation.operands)]
+    call = Text(f"{o.runtime('external')}({', '.join(arguments)})")
+    return accept(o, operation.result.type, call, f"{name}(...)", place)
 
 
 def _tuple(o: Operations, operation: Operation, texts: Texts) -> Text:
@@ -218,7 +225,8 @@ def _item(o: Operations, operation: Operation, texts: Texts) -> Text:
 
 def _host_item(o: Operations, operation: Operation, texts: Texts) -> Text:
     items, index = (texts[v].code for v in operation.operands)
-    return Text(f"{o.runtime('item')}({items}, {index}, {string(where(operation.span))})")
+    place = string(where(operation.span))
+    return Text(f"{o.runtime('item')}({items}, {index}, {string(_written(operation.span))}, {place})")
 
 
 def _struct(o: Operations, operation: Operation, texts: Texts) -> Text:
@@ -371,7 +379,8 @@ def _scalar(o: Operations, operation: Operation, texts: Texts) -> Text:
 def _fits(o: Operations, operation: Operation, texts: Texts) -> Text:
     value = texts[operation.operands[0]].code
     dtype = o.visible_dtype(operation.attributes["element"])
-    return Text(f"{o.runtime('fits')}({value}, {dtype}, {string(where(operation.span))})")
+    place = string(where(operation.span))
+    return Text(f"{o.runtime('fits')}({value}, {dtype}, {string(_written(operation.span))}, {place})")
 
 
 def _ranked(o: Operations, operation: Operation, texts: Texts) -> Text:
@@ -538,7 +547,7 @@ def _len(o: Operations, operation: Operation, texts: Texts) -> Text:
 
 
 def _enumerate(o: Operations, operation: Operation, texts: Texts) -> Text:
-    return Text(f"enumerate({texts[operation.operands[0]].code})")
+    return Text(f"tuple(enumerate({texts[operation.operands[0]].code}))")
 
 
 _STRUCTURAL: dict[str, Callable[[Operations, Operation, Texts], Text]] = {

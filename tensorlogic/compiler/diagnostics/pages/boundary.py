@@ -59,6 +59,15 @@ tlc run model.tl""",
 # model.tl: fn half(x: float16[N]) -> float16[N/2] where N % 2 == 0 { return x[0:N/2] }
 python -c "import mlx.core as mx, model; model.half(mx.zeros((3,), mx.float16))\"""",
     ),
+    "TL5007": Page(
+        "a Python function that an `extern` names failed",
+        "The function raised an exception, which the message shows, or its module cannot be imported or has no "
+        "function of that name. Nothing of the program can repair it: correct the Python side, or its name.",
+        """\
+# model.tl: extern "math" fn factorial(n: int) -> int
+# print(factorial(int(args[0])))
+tlc run model.tl -- -1""",
+    ),
     "TL5008": Page(
         "this cannot be converted to a number",
         "`int` or `float` was given a text that says no number, or `int` a float that is infinite or not a number. The "
