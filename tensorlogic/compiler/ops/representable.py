@@ -57,4 +57,5 @@ def fitting(call: Call, name: str) -> str:
     known = type.constant if isinstance(type, IntType | FloatType) else 0
     if element.kind != "float" or (known is not None and not isinstance(element, ElementVariable)):
         return call[name].code
-    return f"{call.names.runtime('fits')}({call[name]}, {call.names.visible_dtype(element)}, {json.dumps(call.where)})"
+    dtype, written = call.names.visible_dtype(element), json.dumps(f"`{name}`")
+    return f"{call.names.runtime('fits')}({call[name]}, {dtype}, {written}, {json.dumps(call.where)})"
