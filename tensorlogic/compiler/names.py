@@ -22,6 +22,9 @@ from tensorlogic.compiler.syntax import nodes
 STANDARD_LIBRARY = Path(__file__).resolve().parent.parent / "stdlib"
 PRELUDE = STANDARD_LIBRARY / "prelude.tl"
 
+DEEPEST = 100
+"""How many files may import one another in a row."""
+
 Parse = Callable[[Path, str, str], tuple[Source, nodes.Module, list[Diagnostic]]]
 """Reads and parses a file, which diagnostics call by one name and emitted code by another.
 
@@ -213,6 +216,9 @@ class _Loader:
                 return None
             return found
         self.modules[path] = None
+        if len(self.opening) >= DEEPEST:
+            self._report("TL0104", f"imports are nested more than {DEEPEST} deep", node.target_span)
+            return None
         shown = _display_name(path, module, module.source.name)
         try:
             source, tree, problems = self.parse(path, shown, _display_name(path, module, module.source.place))

@@ -121,18 +121,15 @@ def _check_declarations(world: World, module: FileModule) -> None:
 def _reachable(roots: list[Function], functions: dict[str, Function], script: Function | None) -> tuple[Function, ...]:
     """The functions that the entry file needs: its own, and what they call, callees first as they were written."""
     found: dict[str, Function] = {}
-
-    def visit(function: Function) -> None:
+    pending = roots[::-1]
+    while pending:
+        function = pending.pop()
         if function.symbol in found:
-            return
+            continue
         if function is not script:
             found[function.symbol] = function
-        for operation in walk(function.body):
-            if operation.name == "call" and operation.attributes["callee"] in functions:
-                visit(functions[operation.attributes["callee"]])
-
-    for root in roots:
-        visit(root)
+        callees = [o.attributes["callee"] for o in walk(function.body) if o.name == "call"]
+        pending += [functions[callee] for callee in reversed(callees) if callee in functions]
     return tuple(found.values())
 
 

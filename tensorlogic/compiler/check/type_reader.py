@@ -44,6 +44,9 @@ from tensorlogic.compiler.types import (
     Type,
 )
 
+LONGEST = 1024
+"""How many terms a dim may have."""
+
 HOST_TYPES: dict[str, Type] = {
     "int": IntType(),
     "float": FLOAT,
@@ -229,6 +232,8 @@ class TypeReader:
             case "-":
                 return left - right
             case "*":
+                if len(left.terms) * len(right.terms) > LONGEST:
+                    fail("TL0104", "this dim is too long", node.span)
                 return left * right
         exact = self.facts.divided(left, right)
         if exact is None:

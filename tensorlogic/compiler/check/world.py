@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
-from tensorlogic.compiler.check.context import Context, Failure, check_operands, fail
+from tensorlogic.compiler.check import constants
+from tensorlogic.compiler.check.context import Context, Failure, check_operands
+from tensorlogic.compiler.check.needs import Declared, in_order
 from tensorlogic.compiler.check.plan import Parameter, make_plan
 from tensorlogic.compiler.check.signatures import Signature, read_signature, read_struct
 from tensorlogic.compiler.check.type_reader import TypeReader
-from tensorlogic.compiler.diagnostics.model import Diagnostic, Label
+from tensorlogic.compiler.diagnostics.model import Diagnostic, Label, error
 from tensorlogic.compiler.dims import Polynomial
 from tensorlogic.compiler.facts import Facts
 from tensorlogic.compiler.ir.core import Operation, Region, Value
 from tensorlogic.compiler.names import (
     STANDARD_LIBRARY,
-    BrokenSymbol,
     ConstantSymbol,
     FileModule,
     FunctionSymbol,
     ModuleGraph,
-    ModuleSymbol,
     StructSymbol,
     Symbol,
 )
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.types import (
-    ELEMENT_TYPES,
     ElementTypeType,
     IntType,
     OptionalType,
     StructDefinition,
     StructType,
     TensorType,
+    Type,
+    transform,
 )
 
 
@@ -53,7 +52,6 @@ class World:
     _structs: dict[StructSymbol, StructDefinition | None] = field(default_factory=dict)
     _constructors: dict[StructDefinition, Signature] = field(default_factory=dict)
     _constants: dict[ConstantSymbol, Any] = field(default_factory=dict)
-    _open: list[StructSymbol | ConstantSymbol] = field(default_factory=list)
     _script_names: dict[FileModule, dict[str, Span]] = field(default_factory=dict)
 
     # --- names
@@ -91,38 +89,6 @@ class World:
         if op is not None and len(symbol.declarations) > 1 and _host_only(signature):
             signature = read_signature(self._reader(symbol.module), node, signature.symbol, f"host.{op}")
         return signature
-
-    def struct(self, symbol: StructSymbol) -> StructDefinition:
-        if symbol not in self._structs:
-            if symbol in self._open:
-                self._refuse_circle("TL1013", "the struct `{}` would contain itself", symbol)
-            self._open.append(symbol)
-            self._structs[symbol] = None
-            try:
-                del self._structs[symbol]
-                emitted = symbol.module.emitted(symbol.node.name.name)
-                self._structs[symbol] = read_struct(self._reader(symbol.module), symbol.node, emitted)
-            except Failure as failure:
-                self.tell(failure)
-                self._structs[symbol] = None
-            finally:
-                self._open.pop()
-        definition = self._structs[symbol]
-        if definition is None:
-            raise Failure
-        return definition
-
-    def _refuse_circle(self, code: str, message: str, symbol: StructSymbol | ConstantSymbol) -> NoReturn:
-        """Declarations that need each other, in the order of the needing."""
-        circle = self._open[self._open.index(symbol) :]
-        names = [s.node.name for s in (*circle, symbol)]
-        fail(
-            code,
-            message.format(names[0].name),
-            names[0].span,
-            others=[(name.span, "through this one") for name in names[1:-1]],
-            notes=[" -> ".join(f"`{name.name}`" for name in names)] if len(circle) > 1 else [],
-        )
 
     def constructor(self, definition: StructDefinition) -> Signature:
         """Making a struct, as the signature of a function of its fields; dims that no field tells are ints by name."""
@@ -166,20 +132,14 @@ class World:
         return self._constructors[definition]
 
     def reach_struct(self, definition: StructDefinition) -> None:
-        """The struct, and those in its fields, are part of what is emitted."""
-        if definition in self.structs_reached:
-            return
-
-        def visit(t: Any) -> Any:
-            if isinstance(t, StructType):
-                self.reach_struct(t.definition)
-            return t
-
-        from tensorlogic.compiler.types import transform
-
-        for t in definition.fields.values():
-            transform(t, visit)
-        self.structs_reached[definition] = None
+        """The struct, and those in its fields, are part of what is emitted: the fields' first."""
+        pending = [definition]
+        while pending:
+            inner = [d for d in _structs_in(pending[-1]) if d not in self.structs_reached]
+            if inner:
+                pending += inner
+            else:
+                self.structs_reached[pending.pop()] = None
 
     def reach(self, signature: Signature) -> None:
         """A function is called: functions of the library are checked only then."""
@@ -187,95 +147,76 @@ class World:
             self._seen.add(signature)
             self.pending.append(signature)
 
-    # --- constants
+    # --- constants and structs
 
     def constant(self, symbol: ConstantSymbol) -> Any:
         """A `const`'s value: a number, string or bool, or a tuple or list of them."""
         if symbol not in self._constants:
-            if symbol in self._open:
-                self._refuse_circle("TL2016", "the constant `{}` is defined by itself", symbol)
-            self._open.append(symbol)
-            try:
-                self._constants[symbol] = self.evaluate(symbol.node.value, symbol.module)
-            except Failure as failure:
-                self.tell(failure)
-                self._constants[symbol] = Failure
-            finally:
-                self._open.pop()
+            self._settle(symbol)
         value = self._constants[symbol]
         if value is Failure:
             raise Failure
         return value
 
-    def evaluate(self, node: nodes.Expression, module: FileModule) -> Any:
-        """A constant expression: literals, other constants and arithmetic."""
-        match node:
-            case (
-                nodes.IntegerLiteral(value=value)
-                | nodes.FloatLiteral(value=value)
-                | nodes.StringLiteral(value=value)
-                | nodes.BooleanLiteral(value=value)
-            ):
-                return value
-            case nodes.NoneLiteral():
-                return None
-            case nodes.TupleExpression(items=items):
-                return tuple(self.evaluate(item, module) for item in items)
-            case nodes.ListExpression(items=items):
-                return [self.evaluate(item, module) for item in items]
-            case nodes.Unary(operator="-", operand=operand):
-                value = self.evaluate(operand, module)
-                if isinstance(value, int | float) and not isinstance(value, bool):
-                    return -value
-            case nodes.Unary(operator="not", operand=operand):
-                value = self.evaluate(operand, module)
-                if isinstance(value, bool):
-                    return not value
-            case nodes.Binary() if node.operator in _ARITHMETIC:
-                return self._arithmetic(node, module)
-            case nodes.Name(name=name):
-                symbol = self.resolve(module, name)
-                if name in ELEMENT_TYPES and not isinstance(symbol, ConstantSymbol):
-                    return ELEMENT_TYPES[name]
-                return self._constant_name(node, symbol, module)
-            case nodes.Attribute(value=nodes.Name(name=name), name=attribute):
-                target = module.scope.get(name)
-                if isinstance(target, ModuleSymbol):
-                    return self._constant_name(node, target.module.scope.get(attribute.name), module)
-            case nodes.ErrorExpression():
-                raise Failure
-        _refuse_constant(node.span)
+    def struct(self, symbol: StructSymbol) -> StructDefinition:
+        if symbol not in self._structs:
+            self._settle(symbol)
+        definition = self._structs[symbol]
+        if definition is None:
+            raise Failure
+        return definition
 
-    def _constant_name(self, node: nodes.Expression, symbol: Symbol | None, module: FileModule) -> Any:
-        match symbol:
-            case ConstantSymbol():
-                return self.constant(symbol)
-            case BrokenSymbol():
-                raise Failure
-            case None if node.span.text not in self.script_names(module):
-                known = [n for n, s in module.scope.items() if isinstance(s, ConstantSymbol)]
-                near = difflib.get_close_matches(node.span.text, known, 1)
-                helps = [f"did you mean `{n}`?" for n in near]
-                fail("TL1001", f"there is no `{node.span.text}`", node.span, helps=helps)
-        _refuse_constant(node.span)
+    def _settle(self, symbol: Declared) -> None:
+        """Read a declaration after what it needs."""
+        order, circles = in_order(symbol, self._is_read)
+        for circle in circles:
+            self._refuse_circle(circle)
+        for needed in order:
+            if not self._is_read(needed):
+                self._read(needed)
 
-    def _arithmetic(self, node: nodes.Binary, module: FileModule) -> Any:
-        a, b = self.evaluate(node.left, module), self.evaluate(node.right, module)
-        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (a, b))
-        strings = node.operator == "+" and isinstance(a, str) and isinstance(b, str)
-        if not numbers and not strings:
-            fail("TL2016", f"`{node.span.text}` is not constant", node.span)
-        if node.operator == "/" and isinstance(a, int) and isinstance(b, int):
-            if b == 0 or a % b:
-                fail("TL2011", f"`{node.span.text}` is not exact", node.operator_span)
-            return a // b
+    def _is_read(self, symbol: Declared) -> bool:
+        return symbol in self._structs or symbol in self._constants
+
+    def _read(self, symbol: Declared) -> None:
         try:
-            result = _ARITHMETIC[node.operator](a, b)
-        except (ArithmeticError, ValueError):
-            fail("TL2016", f"`{node.span.text}` has no value", node.span)
-        if isinstance(result, complex) or (isinstance(result, int) and abs(result) >= 2**63):
-            fail("TL2016", f"`{node.span.text}` has no value of 64 bits", node.span)
-        return result
+            if isinstance(symbol, ConstantSymbol):
+                self._constants[symbol] = self.evaluate(symbol.node.value, symbol.module)
+            else:
+                emitted = symbol.module.emitted(symbol.node.name.name)
+                self._structs[symbol] = read_struct(self._reader(symbol.module), symbol.node, emitted)
+        except Failure as failure:
+            self.tell(failure)
+            self._forsake(symbol)
+
+    def _forsake(self, symbol: Declared) -> None:
+        """A declaration that is wrong: what uses it says nothing more."""
+        if isinstance(symbol, ConstantSymbol):
+            self._constants[symbol] = Failure
+        else:
+            self._structs[symbol] = None
+
+    def _refuse_circle(self, circle: list[Declared]) -> None:
+        """Declarations that need each other, in the order of the needing. Those of another circle were told."""
+        if any(map(self._is_read, circle)):
+            return
+        names = [s.node.name for s in (*circle, circle[0])]
+        constant = isinstance(circle[0], ConstantSymbol)
+        name = f"`{names[0].name}`"
+        diagnostic = error(
+            "TL2016" if constant else "TL1013",
+            f"the constant {name} is defined by itself" if constant else f"the struct {name} would contain itself",
+            names[0].span,
+            others=[(name.span, "through this one") for name in names[1:-1]],
+            notes=[" -> ".join(f"`{name.name}`" for name in names)] if len(circle) > 1 else [],
+        )
+        self.tell(Failure(diagnostic))
+        for symbol in circle:
+            self._forsake(symbol)
+
+    def evaluate(self, node: nodes.Expression, module: FileModule) -> Any:
+        """A constant expression's value."""
+        return constants.evaluate(self, node, module)
 
     def default(self, cx: Context, signature: Signature, parameter: Parameter, span: Span) -> Value:
         """A parameter's default as a value at a call."""
@@ -348,23 +289,18 @@ class World:
             self.diagnostics.append(failure.diagnostic)
 
 
-_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "%": lambda a, b: a % b,
-    "**": lambda a, b: a**b if abs(b) <= 1024 else float(a) ** b,
-}
+def _structs_in(definition: StructDefinition) -> list[StructDefinition]:
+    """The structs that a struct's fields hold."""
+    found: list[StructDefinition] = []
 
+    def visit(t: Type) -> Type:
+        if isinstance(t, StructType):
+            found.append(t.definition)
+        return t
 
-def _refuse_constant(span: Span) -> NoReturn:
-    fail(
-        "TL2016",
-        f"`{span.text}` is not constant",
-        span,
-        notes=["a constant is made of literals, other constants and arithmetic"],
-    )
+    for t in definition.fields.values():
+        transform(t, visit)
+    return found
 
 
 def declared_names(statements: tuple[nodes.Statement, ...]) -> dict[str, Span]:
