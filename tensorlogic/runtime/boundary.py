@@ -9,20 +9,13 @@ NumPy arrays, PyTorch tensors and nested lists come from outside and are convert
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import mlx.core as mx
 
 from tensorlogic.runtime.device import carried
 from tensorlogic.runtime.errors import BoundaryError, TensorLogicError
-
-FLOATS = (mx.float16, mx.bfloat16, mx.float32)
-INTEGERS = (mx.int8, mx.int16, mx.int32, mx.int64, mx.uint8, mx.uint16, mx.uint32, mx.uint64)
-
-
-def refuse(where: str, code: str, message: str, *values: object) -> NoReturn:
-    """Raise what a check found: `message` with `{}` for each value."""
-    raise BoundaryError(code, message.format(*values), where=where)
+from tensorlogic.runtime.outside import converted, refuse, short
 
 
 def array(
@@ -45,9 +38,9 @@ def array(
         if hasattr(value, "scales") and hasattr(value, "group_size"):
             value = value if packed else _expanded(value)
             if value.dtype != dtype:
-                refuse(where, "TL5002", "`{}` is {}, not {}", name, _short(value.dtype), declared)
+                refuse(where, "TL5002", "`{}` is {}, not {}", name, short(value.dtype), declared)
             return _ranked_argument(value, name, rank, declared, where)
-        value = _converted(value, name, dtype, declared, where)
+        value = converted(value, name, dtype, declared, where)
     elif value.dtype != dtype:
         refuse(where, "TL5002", "`{}` is {}, not {}", name, _shown(value), declared)
     value = _ranked_argument(value, name, rank, declared, where)
@@ -64,77 +57,16 @@ def _expanded(value: Any) -> mx.array:
 def _ranked_argument(value: Any, name: str, rank: int, declared: str, where: str) -> Any:
     count = len(value.shape)
     if count != rank if rank >= 0 else count < -rank - 1:
-        refuse(where, "TL5001", "`{}` is {}, not {}: it has {} dims", name, _shown(value), declared, count)
+        refuse(where, "TL5001", "`{}` is {}, not {}: it has {}", name, _shown(value), declared, _dims(count))
     return value
 
 
+def _dims(count: int) -> str:
+    return "1 dim" if count == 1 else f"{count} dims"
+
+
 def _shown(value: Any) -> str:
-    return f"{_short(value.dtype)}[{', '.join(map(str, value.shape))}]"
-
-
-def _short(dtype: mx.Dtype) -> str:
-    return str(dtype).rpartition(".")[2]
-
-
-def _converted(value: Any, name: str, dtype: mx.Dtype, declared: str, where: str) -> mx.array:
-    """What is no `mx.array` as one of the declared type, unless that would lose its kind or a finite value."""
-    if value is None or isinstance(value, str | bytes | dict):
-        refuse(where, "TL5002", "`{}` is a Python {}, not {}", name, type(value).__name__, declared)
-    try:
-        if hasattr(value, "detach"):
-            value = value.detach().cpu()
-            value = value.float() if "bfloat16" in str(value.dtype) else value
-            value = value.numpy()
-        if hasattr(value, "dtype") and str(value.dtype) == "float64":
-            value = value.clip(-3.5e38, 3.5e38) if _finite_only(value) else value
-        made = mx.array(value)
-    except (TypeError, ValueError, RuntimeError, AttributeError) as problem:
-        reason = str(problem).splitlines()[0][:120]
-        refuse(where, "TL5002", "`{}` cannot be made {}: {}", name, declared, reason)
-    float_wanted, float_found = dtype in FLOATS, made.dtype in FLOATS
-    fits = (
-        (float_wanted and (float_found or made.dtype in INTEGERS))
-        or (dtype in INTEGERS and made.dtype in INTEGERS)
-        or (dtype == mx.bool_ and made.dtype == mx.bool_)
-        or made.size == 0
-    )
-    if not fits:
-        refuse(where, "TL5002", "`{}` holds {}, not {}", name, _short(made.dtype), declared)
-    result = made.astype(dtype)
-    if float_wanted:
-        _refuse_overflow(made, result, name, dtype, where)
-    elif made.size and not mx.all(result.astype(mx.int64) == made.astype(mx.int64)).item():
-        refuse(where, "TL5004", "`{}` holds integers that do not fit {}", name, _short(dtype))
-    return result
-
-
-def _finite_only(value: Any) -> bool:
-    return bool((abs(value) < float("inf")).all())
-
-
-def _refuse_overflow(made: mx.array, result: mx.array, name: str, dtype: mx.Dtype, where: str) -> None:
-    if dtype == mx.float32 and made.dtype == mx.float32:
-        lost = mx.abs(made) > 3.4028234663852886e38
-        lost = mx.logical_and(lost, mx.logical_not(mx.isinf(made)))
-    else:
-        lost = mx.logical_and(mx.isinf(result), mx.logical_not(mx.isinf(made.astype(mx.float32))))
-    if made.size and mx.any(lost).item():
-        count = int(str(mx.sum(lost).item()))
-        refuse(where, "TL5004", "{} of `{}` would become inf in {}", _values(count), name, _short(dtype))
-
-
-def _values(count: int) -> str:
-    return "1 value" if count == 1 else f"{count} values"
-
-
-def element(value: Any, name: str, bound: str, where: str) -> mx.Dtype:
-    """The element type that an argument decides for a type parameter: its own; float16 for what has none."""
-    dtype = getattr(value, "dtype", None)
-    if not isinstance(dtype, mx.Dtype):
-        return mx.float16
-    if dtype in FLOATS or (bound == "any" and dtype in (mx.int32, mx.uint32, mx.bool_)):
-        return dtype
-    refuse(where, "TL5002", "`{}` is {}, not a tensor of floats", name, _short(dtype))
+    return f"{short(value.dtype)}[{', '.join(map(str, value.shape))}]"
 
 
 def integer(value: Any, name: str, where: str) -> int:
@@ -172,6 +104,15 @@ def items(value: Any, name: str, where: str) -> Sequence[Any]:
     return value
 
 
+def parts(value: Any, count: int, name: str, where: str) -> Sequence[Any]:
+    """A tuple argument of so many items."""
+    if not isinstance(value, list | tuple):
+        refuse(where, "TL5002", "`{}` is a Python {}, not a tuple of {} items", name, type(value).__name__, count)
+    if len(value) != count:
+        refuse(where, "TL5002", "`{}` is a tuple with {} of {} items", name, len(value), count)
+    return value
+
+
 def instance(value: Any, kind: type, name: str, where: str) -> Any:
     """An argument of a struct's class or an opaque type."""
     if not isinstance(value, kind):
@@ -183,7 +124,7 @@ def ranked(value: Any, rank: int, exactly: bool, what: str, declared: str, where
     """A tensor whose rank only run time knows, where a shape is declared."""
     count = len(value.shape)
     if count != rank if exactly else count < rank:
-        refuse(where, "TL5001", "{} is {}, not {}: it has {} dims", what, _shown(value), declared, count)
+        refuse(where, "TL5001", "{} is {}, not {}: it has {}", what, _shown(value), declared, _dims(count))
     return value
 
 
@@ -204,11 +145,11 @@ def fits(value: float, dtype: mx.Dtype, written: str, where: str) -> float:
     size = abs(value)
     if dtype in _INTEGER_BOUNDS:
         least, largest = _INTEGER_BOUNDS[dtype]
-        change = "" if least <= value <= largest else f"does not fit {_short(dtype)}"
+        change = "" if least <= value <= largest else f"does not fit {short(dtype)}"
     else:
         zero, infinite = _FLOAT_BOUNDS[dtype]
         lost = "inf" if infinite <= size < float("inf") else "0" if 0 < size <= zero else ""
-        change = lost and f"would become {lost} in {_short(dtype)}"
+        change = lost and f"would become {lost} in {short(dtype)}"
     if change:
         named = "" if written in ("", str(value)) else f"`{written}` = "
         refuse(where, "TL5004", "{}{} {}", named, value, change)

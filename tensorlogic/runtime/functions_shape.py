@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import mlx.core as mx
 
-from tensorlogic.runtime.boundary import refuse
+from tensorlogic.runtime.outside import refuse
 
 
 def clamped(ids: mx.array, size: int) -> mx.array:

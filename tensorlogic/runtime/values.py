@@ -8,7 +8,8 @@ from typing import Any
 
 import mlx.core as mx
 
-from tensorlogic.runtime.boundary import fits, refuse
+from tensorlogic.runtime.boundary import fits
+from tensorlogic.runtime.outside import refuse
 
 
 def item(values: Sequence[Any] | str, index: int, written: str, where: str) -> Any:

@@ -51,12 +51,14 @@ def accept(o: Operations, t: Type, value: Text, name: str, where: str, *, packed
             inner = accept(o, item, value, name, where, packed=packed)
             return Text(f"None if {value.code} is None else {inner.code}", 0)
         case ListType(item, _):
-            inner = accept(o, item, Text("item"), f"an item of {name}", where, packed=packed)
+            inner = accept(o, item, Text("item"), f"{name}[i]", where, packed=packed)
             return Text(f"tuple({inner.code} for item in {o.runtime('items')}({value.code}, {quoted}, {place}))")
         case TupleType(items):
+            checked = f"{o.runtime('parts')}({value.code}, {len(items)}, {quoted}, {place})"
+            sources = [checked, *[f"{value:atom}"] * (len(items) - 1)]
             parts = [
-                accept(o, item, Text(f"{value:atom}[{i}]"), f"{name}[{i}]", where, packed=packed).code
-                for i, item in enumerate(items)
+                accept(o, item, Text(f"{source}[{i}]"), f"{name}[{i}]", where, packed=packed).code
+                for i, (item, source) in enumerate(zip(items, sources, strict=True))
             ]
             return Text(f"({', '.join(parts)},)")
         case StructType(definition, _, _):
@@ -74,7 +76,7 @@ def _declared(o: Operations, element: Element) -> str:
 def give(o: Operations, t: Type, value: Text) -> Text:
     """The result as it can be seen: float16 is float16 again."""
     match t:
-        case TensorType(element, _) if element.kind == "float" and str(element) != "float32":
+        case TensorType(element, _) if _changes(t):
             return Text(f"{value:atom}.astype({_declared(o, element)})")
         case TupleType(items) if any(_changes(i) for i in items):
             parts = [give(o, item, Text(f"{value:atom}[{i}]")).code for i, item in enumerate(items)]
@@ -89,7 +91,7 @@ def give(o: Operations, t: Type, value: Text) -> Text:
 def _changes(t: Type) -> bool:
     match t:
         case TensorType(element, _):
-            return element.kind == "float" and str(element) != "float32"
+            return isinstance(element, ElementVariable) or (element.kind == "float" and element.name != "float32")
         case TupleType(items):
             return any(_changes(i) for i in items)
         case ListType(item, _) | OptionalType(item):

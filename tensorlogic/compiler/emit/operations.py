@@ -220,6 +220,12 @@ def _list(o: Operations, operation: Operation, texts: Texts) -> Text:
 
 
 def _item(o: Operations, operation: Operation, texts: Texts) -> Text:
+    source = operation.operands[0]
+    if isinstance(source.type, ListType) and source.type.items is None:
+        # A size is found in the first item of a list, which may be empty.
+        code, index = texts[source].code, operation.attributes["index"]
+        place = string(where(operation.span))
+        return Text(f"{o.runtime('item')}({code}, {index}, {string(f'{code}[{index}]')}, {place})")
     return Text(f"{texts[operation.operands[0]]:atom}[{operation.attributes['index']}]")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tensorlogic.compiler.emit.identifiers import Identifiers, attribute
 from tensorlogic.compiler.emit.literals import dtype_name, hint, string
+from tensorlogic.compiler.emit.operations import where
 from tensorlogic.compiler.ir.core import Function, Region
 from tensorlogic.compiler.types import (
     ElementVariable,
@@ -44,7 +45,7 @@ def struct_lines(emitter: Emitter, definition: StructDefinition, constructor: Fu
     lines += ["", "    def __post_init__(self) -> None:"]
     local = Identifiers(frozenset({*names.structs.values(), *names.functions.values(), "self"}))
     parameters = tuple((value, f"self.{attribute(name)}") for name, value in constructor.parameters)
-    elements, first = _elements(emitter, definition, own)
+    elements, first = _elements(emitter, definition)
     setting = _setting(constructor, definition)
     body = emitter.body(setting, emitter.operations(elements), local)
     body.indent = 2
@@ -78,15 +79,14 @@ def _title(definition: StructDefinition) -> str:
     return f"{definition.name}[{dims}]" if dims else definition.name
 
 
-def _elements(emitter: Emitter, definition: StructDefinition, own: str) -> tuple[dict[ElementVariable, str], list[str]]:
+def _elements(emitter: Emitter, definition: StructDefinition) -> tuple[dict[ElementVariable, str], list[str]]:
     """The struct's type parameters, read off the first field that decides each."""
     found: dict[ElementVariable, str] = {}
     lines: list[str] = []
     for element in definition.elements:
         for name, t in definition.fields.items():
-            source = _source(t, element, name, own, definition)
+            source = _source(emitter, t, element, name, definition)
             if source is not None:
-                emitter.names.runtime_functions.add("element")
                 lines.append(f"        {element.name} = {source}")
                 lines.append(
                     f"        {emitter.operations({}).runtime('set_fields')}(self, {element.name}={element.name})"
@@ -96,11 +96,13 @@ def _elements(emitter: Emitter, definition: StructDefinition, own: str) -> tuple
     return found, lines
 
 
-def _source(t: Type, element: ElementVariable, name: str, own: str, definition: StructDefinition) -> str | None:
-    place = f"{definition.node.span.source.name}:{definition.node.span.line}"
+def _source(emitter: Emitter, t: Type, element: ElementVariable, name: str, definition: StructDefinition) -> str | None:
+    place = where(definition.node.span)
     match t:
         case TensorType(e, _) if e is element:
-            return f'tl.element(self.{attribute(name)}, {string(f"{own}.{name}")}, "{element.bound}", {string(place)})'
+            quoted = string(f"{definition.name}.{name}")
+            function = emitter.operations({}).runtime("element")
+            return f'{function}(self.{attribute(name)}, {quoted}, "{element.bound}", {string(place)})'
         case StructType(inner, elements, _) if element in elements:
             return f"self.{attribute(name)}.{inner.elements[elements.index(element)].name}"
         case ListType(StructType(inner, elements, _), _) if element in elements:

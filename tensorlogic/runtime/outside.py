@@ -1,0 +1,140 @@
+"""What comes from outside of MLX as an `mx.array`: NumPy arrays, PyTorch tensors, nested lists, numbers.
+
+`converted` takes such a value and a declared element type. It promises an array of that type in which no finite value
+became infinite, and raises `BoundaryError`: TL5002 for what is no tensor of that kind, TL5004 for values that do not
+fit. It needs neither NumPy nor PyTorch: what they have in common with others is asked for by name.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import mlx.core as mx
+
+from tensorlogic.runtime.errors import BoundaryError
+
+FLOATS = (mx.float16, mx.bfloat16, mx.float32)
+INTEGERS = (mx.int8, mx.int16, mx.int32, mx.int64, mx.uint8, mx.uint16, mx.uint32, mx.uint64)
+_INFINITE = {mx.float16: 65520.0, mx.bfloat16: 3.3961775292304957e38, mx.float32: 3.4028235677973366e38}
+"""The magnitudes from which rounding gives infinity."""
+
+
+def refuse(where: str, code: str, message: str, *values: object) -> NoReturn:
+    """Raise what a check found: `message` with `{}` for each value."""
+    raise BoundaryError(code, message.format(*values), where=where)
+
+
+def short(dtype: mx.Dtype) -> str:
+    """`float16` for `mx.float16`."""
+    return str(dtype).rpartition(".")[2]
+
+
+def converted(value: Any, name: str, dtype: mx.Dtype, declared: str, where: str) -> mx.array:
+    """The value of the argument `name` as an array of `dtype`."""
+    if value is None or isinstance(value, str | bytes | dict):
+        refuse(where, "TL5002", "`{}` is a Python {}, not {}", name, type(value).__name__, declared)
+    try:
+        value = _plain(value)
+        _refuse_infinite(_too_large(value, _INFINITE[dtype]) if dtype in FLOATS else 0, name, dtype, where)
+        made = mx.array(_narrowed(value, dtype))
+    except BoundaryError:
+        raise
+    except Exception as problem:
+        # What another library's object raises is not ours to list.
+        reason = str(problem).splitlines()[0][:120] if str(problem) else type(problem).__name__
+        reason = f"MLX has no elements like its {_kind(value)}" if reason == "std::bad_cast" else reason
+        refuse(where, "TL5002", "`{}` cannot be made {}: {}", name, declared, reason)
+    float_wanted = dtype in FLOATS
+    fits = (
+        (float_wanted and (made.dtype in FLOATS or made.dtype in INTEGERS))
+        or (dtype in INTEGERS and made.dtype in INTEGERS)
+        or (dtype == mx.bool_ and made.dtype == mx.bool_)
+        or made.size == 0
+    )
+    if not fits:
+        refuse(where, "TL5002", "`{}` holds {}, not {}", name, short(made.dtype), declared)
+    result = made.astype(dtype)
+    if float_wanted:
+        lost = mx.logical_and(mx.isinf(result), mx.logical_not(mx.isinf(made.astype(mx.float32))))
+        _refuse_infinite(_count(lost), name, dtype, where)
+    elif _count(result.astype(mx.int64) != made.astype(mx.int64)):
+        refuse(where, "TL5004", "`{}` holds integers that do not fit {}", name, short(dtype))
+    return result
+
+
+def element(value: Any, name: str, bound: str, where: str) -> mx.Dtype:
+    """The element type that an argument decides for a type parameter: its own, float16 for what has none.
+
+    NumPy's and PyTorch's 64 bits are their default, not a choice: float64 counts as none, int64 as int32.
+    """
+    dtype = getattr(value, "dtype", None)
+    kinds = {short(d): d for d in FLOATS}
+    if bound == "any":
+        kinds |= {"int32": mx.int32, "uint32": mx.uint32, "bool": mx.bool_, "bool_": mx.bool_}
+    if dtype is None or (not isinstance(dtype, mx.Dtype) and str(dtype).endswith("float64")):
+        return mx.float16
+    kind = str(dtype).rpartition(".")[2]
+    if kind == "int64" and bound == "any" and not isinstance(dtype, mx.Dtype):
+        return mx.int32
+    if kind not in kinds and (isinstance(dtype, mx.Dtype) or bound == "any"):
+        what = "a tensor of the language" if bound == "any" else "a tensor of floats"
+        refuse(where, "TL5002", "`{}` is {}, not {}", name, kind, what)
+    return kinds.get(kind, mx.float16)
+
+
+def _plain(value: Any) -> Any:
+    """A PyTorch tensor as a NumPy array, and nested lists of anything as nested lists of numbers."""
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, mx.array) or not hasattr(value, "dtype"):
+        return value
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = value.float() if "bfloat16" in str(value.dtype) else value
+        value = value.numpy()
+    if not getattr(value.dtype, "isnative", True):
+        value = value.astype(value.dtype.newbyteorder("="))
+    return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
+
+
+def _too_large(value: Any, limit: float) -> int:
+    """How many finite 64-bit floats would become infinite. MLX has no such floats: its own conversion hides them."""
+    if isinstance(value, float):
+        return int(limit <= abs(value) < float("inf"))
+    if isinstance(value, list):
+        return sum(_too_large(item, limit) for item in value)
+    if str(getattr(value, "dtype", "")) == "float64":
+        size = abs(value)
+        return int(((size >= limit) & (size < float("inf"))).sum())
+    return 0
+
+
+def _narrowed(value: Any, dtype: mx.Dtype) -> Any:
+    """Arrays in lists as lists; 64-bit floats of an array rounded once where there is a type to round to."""
+    if isinstance(value, list):
+        return [_listed(item) for item in value]
+    if str(getattr(value, "dtype", "")) == "float64" and dtype in (mx.float16, mx.float32):
+        return value.astype(short(dtype))
+    return value
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_listed(item) for item in value]
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _kind(value: Any) -> str:
+    return f"{value.dtype}" if hasattr(value, "dtype") else type(value).__name__
+
+
+def _count(flags: mx.array) -> int:
+    found = flags.astype(mx.int32).sum().item() if flags.size else 0
+    assert isinstance(found, int)
+    return found
+
+
+def _refuse_infinite(count: int, name: str, dtype: mx.Dtype, where: str) -> None:
+    if count:
+        values = "1 value" if count == 1 else f"{count} values"
+        refuse(where, "TL5004", "{} of `{}` would become inf in {}", values, name, short(dtype))
