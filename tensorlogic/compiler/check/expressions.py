@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -19,9 +18,9 @@ from tensorlogic.compiler.check.context import (
     fail,
     widen,
 )
+from tensorlogic.compiler.check.merging import Side, leave, merged
 from tensorlogic.compiler.check.signatures import refuse_doubles
-from tensorlogic.compiler.check.world import declared_names
-from tensorlogic.compiler.dims import Polynomial
+from tensorlogic.compiler.dims import Polynomial, serial_mark
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.names import (
     BrokenSymbol,
@@ -40,7 +39,6 @@ from tensorlogic.compiler.types import (
     BoolType,
     DeviceType,
     ElementTypeType,
-    ErrorType,
     FloatType,
     IntType,
     ListType,
@@ -48,7 +46,6 @@ from tensorlogic.compiler.types import (
     OptionalType,
     RangeType,
     StringType,
-    StructType,
     TensorType,
     TupleType,
     Type,
@@ -153,7 +150,7 @@ def refuse_name(cx: Context, name: str, span: Span) -> NoReturn:
                 f"`const {name} = ...` where the value is a number, a string or a bool",
             ],
         )
-    declared = declared_names(cx.statements).get(name)
+    declared = cx.world.declared_in(cx.statements).get(name)
     if declared is not None:
         fail(
             "TL1001",
@@ -168,8 +165,7 @@ def refuse_name(cx: Context, name: str, span: Span) -> NoReturn:
         fail(
             "TL1001", f"`{name}` is not in this version", span, notes=["the language has it; the compiler does not yet"]
         )
-    near = difflib.get_close_matches(name, visible, 1)
-    fail("TL1001", f"there is no `{name}`", span, helps=[f"did you mean `{n}`?" for n in near])
+    fail("TL1001", f"there is no `{name}`", span, helps=cx.world.nearest(name, visible))
 
 
 # --- operators
@@ -287,16 +283,19 @@ def _conditional(cx: Context, node: nodes.Conditional, expected: Type | None) ->
     chosen = condition(cx, node.condition)
     known = cx.implications.get(chosen, Implications())
     sides: list[tuple[Value, Any]] = []
+    ends: list[Side] = []
+    mark = serial_mark()
     for branch, facts in ((node.then, known.when_true), (node.otherwise, known.when_false)):
         cx.builder.open()
         with cx.scope():
             cx.assume(facts, branch.span)
             value = check(cx, branch, expected)
             check_operands(value)
+            ends.append(Side(leave(value.type, mark), cx.facts))
         sides.append((value, cx.builder.close()))
     for (value, _), branch in zip(sides, (node.then, node.otherwise), strict=True):
         _refuse_function(value, branch.span)
-    type = merged(cx, [v.type for v, _ in sides])
+    type = merged(ends)
     if type is None:
         (a, _), (b, _) = sides
         fail(
@@ -309,53 +308,6 @@ def _conditional(cx: Context, node: nodes.Conditional, expected: Type | None) ->
     regions = tuple(cx.world.with_yield(region, (value,), node.span) for value, region in sides)
     cx.builder.add_statement("if", (chosen,), node.span, results=(result,), regions=regions)
     return result
-
-
-def merged(cx: Context, types: list[Type]) -> Type | None:
-    """The one type of values that come by several ways; what is known of host values is kept where all agree."""
-    first = types[0]
-    if any(isinstance(t, ErrorType) for t in types):
-        return ERROR
-    if all(t == first for t in types):
-        return first
-    plain = [widen(t) for t in types]
-    if any(isinstance(t, FloatType) for t in plain) and all(isinstance(t, IntType | FloatType) for t in plain):
-        return None
-    if all(t == plain[0] for t in plain):
-        return plain[0]
-    match first:
-        case TensorType() if all(isinstance(t, TensorType) and _same_tensor(cx, first, t) for t in types):
-            return first
-        case StructType() if all(isinstance(t, StructType) and _same_struct(cx, first, t) for t in types):
-            return first
-        case TupleType(items):
-            columns = [t.items for t in types if isinstance(t, TupleType) and len(t.items) == len(items)]
-            if len(columns) == len(types):
-                joined = [merged(cx, list(column)) for column in zip(*columns, strict=True)]
-                if None not in joined:
-                    return TupleType(tuple(t for t in joined if t is not None))
-    inner = [t.item if isinstance(t, OptionalType) else t for t in types if not isinstance(t, NoneType)]
-    if inner and (len(inner) < len(types) or any(isinstance(t, OptionalType) for t in types)):
-        one = merged(cx, inner)
-        return None if one is None else OptionalType(one)
-    return None
-
-
-def _same_tensor(cx: Context, a: TensorType, b: TensorType) -> bool:
-    return (
-        a.element == b.element
-        and a.shape.pack is b.shape.pack
-        and len(a.shape.dims) == len(b.shape.dims)
-        and all(cx.facts.equal(p, q) for p, q in zip(a.shape.dims, b.shape.dims, strict=True))
-    )
-
-
-def _same_struct(cx: Context, a: StructType, b: StructType) -> bool:
-    return (
-        a.definition is b.definition
-        and a.elements == b.elements
-        and all(cx.facts.equal(p, q) for p, q in zip(a.dims, b.dims, strict=True))
-    )
 
 
 # --- compound values

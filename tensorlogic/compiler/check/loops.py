@@ -19,6 +19,7 @@ from tensorlogic.compiler.check.context import (
     refuse_optional,
     widen,
 )
+from tensorlogic.compiler.check.merging import leave
 from tensorlogic.compiler.check.signatures import refuse_doubles
 from tensorlogic.compiler.dims import Kind, Polynomial, Variable, serial_mark
 from tensorlogic.compiler.ir.core import Region, Value
@@ -64,7 +65,7 @@ def _enter(cx: Context, names: list[str], types: list[Type]) -> tuple[Value, ...
 def _leave(cx: Context, names: list[str], types: list[Type], mark: int, inside: tuple[Value, ...]) -> tuple[Value, ...]:
     """After the loop: the names stand for what it left; those that are wrong `inside` stay so."""
     results = tuple(
-        v if isinstance(v.type, ErrorType) else cx.instantiate(statements.leave(t, mark))
+        v if isinstance(v.type, ErrorType) else cx.instantiate(leave(t, mark))
         for t, v in zip(types, inside, strict=True)
     )
     for name, value in zip(names, results, strict=True):

@@ -7,6 +7,7 @@ left out: the names it would have declared stand for errors, so that the next st
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from tensorlogic.compiler.check import expressions, loops, operators
@@ -22,8 +23,10 @@ from tensorlogic.compiler.check.context import (
     fail,
     widen,
 )
+from tensorlogic.compiler.check.merging import Side, leave, merged
 from tensorlogic.compiler.check.signatures import refuse_doubles
-from tensorlogic.compiler.dims import HOLE, Polynomial, serial_mark
+from tensorlogic.compiler.dims import HOLE, serial_mark
+from tensorlogic.compiler.facts import Facts
 from tensorlogic.compiler.ir.core import Region, Value
 from tensorlogic.compiler.names import BrokenSymbol, ConstantSymbol, FunctionSymbol, StructSymbol
 from tensorlogic.compiler.source import Span
@@ -34,12 +37,10 @@ from tensorlogic.compiler.types import (
     FloatType,
     IntType,
     NoneType,
-    Shape,
     StructType,
     TensorType,
     TupleType,
     Type,
-    transform,
 )
 
 
@@ -252,7 +253,7 @@ def _if(cx: Context, node: nodes.If) -> None:
     names = [n for n in rebound_names(blocks) if cx.lookup(n) is not None]
     mark = serial_mark()
     regions: list[Region] = []
-    after: list[dict[str, Value] | None] = []
+    after: list[_End | None] = []
     for block, facts in zip(blocks, (known.when_true, known.when_false), strict=True):
         before = {n: cx.lookup(n) for n in names}
         cx.builder.open()
@@ -260,7 +261,7 @@ def _if(cx: Context, node: nodes.If) -> None:
             cx.assume(facts, node.condition.span)
             if block is not None:
                 check_statements(cx, block.statements)
-            after.append(None if cx.builder.terminated else _values(cx, names))
+            after.append(None if cx.builder.terminated else _End(_values(cx, names), cx.facts))
         regions.append(cx.builder.close())
         for n, binding in before.items():
             assert binding is not None
@@ -270,6 +271,14 @@ def _if(cx: Context, node: nodes.If) -> None:
         cx.assume(known.when_false, node.span)
     elif after[1] is None and after[0] is not None:
         cx.assume(known.when_true, node.span)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Where a branch ends: what the names stand for, and what is known."""
+
+    values: dict[str, Value]
+    facts: Facts
 
 
 def _values(cx: Context, names: list[str]) -> dict[str, Value]:
@@ -283,25 +292,25 @@ def _join_branches(
     chosen: Value,
     regions: list[Region],
     names: list[str],
-    after: list[dict[str, Value] | None],
+    after: list[_End | None],
     mark: int,
 ) -> None:
-    live = [values for values in after if values is not None]
-    changed = [n for n in names if live and any(v[n] is not _current(cx, n) for v in live)]
+    live = [end for end in after if end is not None]
+    changed = [n for n in names if any(end.values[n] is not _current(cx, n) for end in live)]
     results: list[Value] = []
     for n in changed:
-        type = expressions.merged(cx, [leave(v[n].type, mark) for v in live])
+        type = merged([Side(leave(end.values[n].type, mark), end.facts) for end in live])
         binding = cx.lookup(n)
         assert binding is not None
         if type is None:
             if binding.declared is None:
-                types = " and ".join(f"`{v[n].type}`" for v in live)
+                types = " and ".join(f"`{end.values[n].type}`" for end in live)
                 fail("TL2017", f"`{n}` is {types} after the branches", node.span)
             type = binding.declared
         results.append(cx.instantiate(type))
     closed = tuple(
-        region if values is None else cx.world.with_yield(region, tuple(values[n] for n in changed), node.span)
-        for region, values in zip(regions, after, strict=True)
+        region if end is None else cx.world.with_yield(region, tuple(end.values[n] for n in changed), node.span)
+        for region, end in zip(regions, after, strict=True)
     )
     cx.builder.add_statement("if", (chosen,), node.span, results=tuple(results), regions=closed)
     for n, value in zip(changed, results, strict=True):
@@ -313,26 +322,6 @@ def _current(cx: Context, name: str) -> Value:
     binding = cx.lookup(name)
     assert binding is not None
     return binding.value
-
-
-def leave(t: Type, mark: int) -> Type:
-    """The type outside of the block that began at `mark`: sizes that only the block knows become `?`."""
-
-    def outside(p: Polynomial) -> Polynomial:
-        inner = any(v.serial > mark and v is not HOLE for v in p.variables())
-        return Polynomial.of(HOLE) if inner else p
-
-    def leaf(t: Type) -> Type:
-        match t:
-            case TensorType(element, shape):
-                return TensorType(element, Shape(shape.pack, tuple(outside(d) for d in shape.dims)))
-            case StructType(definition, elements, sizes):
-                return StructType(definition, elements, tuple(outside(d) for d in sizes))
-            case IntType(p) if p is not None and any(v.serial > mark for v in p.variables()):
-                return IntType()
-        return t
-
-    return transform(t, leaf)
 
 
 def rebound_names(blocks: tuple[nodes.Block | None, ...]) -> list[str]:

@@ -1,0 +1,131 @@
+"""Values that come by several ways: the one type that they have after the branches of an `if`.
+
+Takes what each way leaves: a type, and the facts that hold there. Promises a type that is right whichever way was
+taken: each of its dims is, by the facts of each way, the dim that the value has there, so that 1 and `P` are `P` where
+`P == 1` was the condition. None where there is no such type. A size that only a block knows becomes `?` outside of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tensorlogic.compiler.check.context import widen
+from tensorlogic.compiler.dims import HOLE, Polynomial
+from tensorlogic.compiler.facts import Facts
+from tensorlogic.compiler.types import (
+    ERROR,
+    ErrorType,
+    FloatType,
+    IntType,
+    NoneType,
+    OptionalType,
+    Shape,
+    StructType,
+    TensorType,
+    TupleType,
+    Type,
+    transform,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The type of a value where one way ends, and what is known there."""
+
+    type: Type
+    facts: Facts
+
+
+def merged(sides: Sequence[Side]) -> Type | None:
+    """The one type of values that come by several ways; what is known of host values is kept where all agree."""
+    types = [side.type for side in sides]
+    first = types[0]
+    if any(isinstance(t, ErrorType) for t in types):
+        return ERROR
+    if all(t == first for t in types):
+        return first
+    plain = [widen(t) for t in types]
+    if any(isinstance(t, FloatType) for t in plain) and all(isinstance(t, IntType | FloatType) for t in plain):
+        return None
+    if all(t == plain[0] for t in plain):
+        return plain[0]
+    found: Type | None = None
+    match first:
+        case TensorType():
+            found = _tensor(sides)
+        case StructType():
+            found = _struct(sides)
+        case TupleType():
+            found = _tuple(sides)
+    return found if found is not None else _optional(sides)
+
+
+def _tensor(sides: Sequence[Side]) -> Type | None:
+    types = [side.type for side in sides if isinstance(side.type, TensorType)]
+    if len(types) < len(sides) or len({(t.element, t.shape.pack, len(t.shape.dims)) for t in types}) > 1:
+        return None
+    dims = _dims([t.shape.dims for t in types], sides)
+    return None if dims is None else TensorType(types[0].element, Shape(types[0].shape.pack, dims))
+
+
+def _struct(sides: Sequence[Side]) -> Type | None:
+    types = [side.type for side in sides if isinstance(side.type, StructType)]
+    if len(types) < len(sides) or len({(t.definition, t.elements) for t in types}) > 1:
+        return None
+    dims = _dims([t.dims for t in types], sides)
+    return None if dims is None else StructType(types[0].definition, types[0].elements, dims)
+
+
+def _dims(columns: Sequence[tuple[Polynomial, ...]], sides: Sequence[Side]) -> tuple[Polynomial, ...] | None:
+    """Dim by dim the one, of those that the sides have, that each side knows to be its own."""
+    found: list[Polynomial] = []
+    for dims in zip(*columns, strict=True):
+        fitting = (d for d in dims if all(s.facts.equal(d, own) for s, own in zip(sides, dims, strict=True)))
+        dim = next(fitting, None)
+        if dim is None:
+            return None
+        found.append(dim)
+    return tuple(found)
+
+
+def _tuple(sides: Sequence[Side]) -> Type | None:
+    types = [side.type for side in sides if isinstance(side.type, TupleType)]
+    if len(types) < len(sides) or len({len(t.items) for t in types}) > 1:
+        return None
+    columns = zip(*(t.items for t in types), strict=True)
+    items = [merged([Side(t, s.facts) for t, s in zip(column, sides, strict=True)]) for column in columns]
+    return None if None in items else TupleType(tuple(t for t in items if t is not None))
+
+
+def _optional(sides: Sequence[Side]) -> Type | None:
+    """`none` on some ways, or an optional, and something that fits on all others."""
+    inner = [
+        Side(s.type.item if isinstance(s.type, OptionalType) else s.type, s.facts)
+        for s in sides
+        if not isinstance(s.type, NoneType)
+    ]
+    if not inner or (len(inner) == len(sides) and not any(isinstance(s.type, OptionalType) for s in sides)):
+        return None
+    one = merged(inner)
+    return None if one is None else OptionalType(one)
+
+
+def leave(t: Type, mark: int) -> Type:
+    """The type outside of the block that began at `mark`: sizes that only the block knows become `?`."""
+
+    def outside(p: Polynomial) -> Polynomial:
+        inner = any(v.serial > mark and v is not HOLE for v in p.variables())
+        return Polynomial.of(HOLE) if inner else p
+
+    def leaf(t: Type) -> Type:
+        match t:
+            case TensorType(element, shape):
+                return TensorType(element, Shape(shape.pack, tuple(outside(d) for d in shape.dims)))
+            case StructType(definition, elements, sizes):
+                return StructType(definition, elements, tuple(outside(d) for d in sizes))
+            case IntType(p) if p is not None and any(v.serial > mark for v in p.variables()):
+                return IntType()
+        return t
+
+    return transform(t, leaf)
