@@ -75,7 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "compiler.syntax",
     },
 }
-"""A room's name is its path below the package; `compiler` has rooms of its own, and two parts of `runtime` are rooms."""
+"""A room's name is its path below the package; `compiler` is divided further, and so is `runtime`."""
 
 LIBRARIES: dict[str, set[str]] = {
     "ply": {"compiler.syntax"},

@@ -1,0 +1,19 @@
+"""Random well-typed programs: each checks, and returns what its type says.
+
+The types are found twice: by the compiler, and by the rules of the generator, which know nothing of it. The sizes that
+run are compared with both.
+"""
+
+from __future__ import annotations
+
+from hypothesis import given
+
+from tests.properties.programs import Program, programs
+from tests.properties.running import compiled, outcome
+
+
+@given(programs())
+def test_a_well_typed_program_checks_and_returns_its_type(program: Program) -> None:
+    module = compiled(program.source)
+    result = outcome(module, program.arguments)
+    assert result == program.expected
