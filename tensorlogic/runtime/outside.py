@@ -98,7 +98,7 @@ def _plain(value: Any) -> Any:
 
 
 def _too_large(value: Any, limit: float) -> int:
-    """How many finite 64-bit floats would become infinite. MLX has no such floats: its own conversion hides them."""
+    """How many finite 64-bit floats would become infinite, which the conversion to MLX hides."""
     if isinstance(value, float):
         return int(limit <= abs(value) < float("inf"))
     if isinstance(value, list):

@@ -8,7 +8,6 @@ from tensorlogic.compiler.emit.literals import string
 from tensorlogic.compiler.ops.lowering import Text
 from tensorlogic.compiler.types import (
     BoolType,
-    Element,
     ElementVariable,
     FloatType,
     IntType,
@@ -35,7 +34,7 @@ def accept(o: Operations, t: Type, value: Text, name: str, where: str, *, packed
             count = len(shape.dims)
             rank = str(count) if shape.pack is None else f"-{count + 1}"
             keep = ", packed=True" if packed and not o.module.standalone else ""
-            dtype = _declared(o, element)
+            dtype = o.visible_dtype(element)
             keep += ", carry=False" if o.module.strict else ""
             arguments = f"{value.code}, {quoted}, {dtype}, {rank}, {string(str(t))}, {place}{keep}"
             return Text(f"{o.runtime('array')}({arguments})")
@@ -69,15 +68,11 @@ def accept(o: Operations, t: Type, value: Text, name: str, where: str, *, packed
     return value
 
 
-def _declared(o: Operations, element: Element) -> str:
-    return element.name if isinstance(element, ElementVariable) else o.visible_dtype(element)
-
-
 def give(o: Operations, t: Type, value: Text) -> Text:
     """The result as it can be seen: float16 is float16 again."""
     match t:
         case TensorType(element, _) if _changes(t):
-            return Text(f"{value:atom}.astype({_declared(o, element)})")
+            return Text(f"{value:atom}.astype({o.visible_dtype(element)})")
         case TupleType(items) if any(_changes(i) for i in items):
             parts = [give(o, item, Text(f"{value:atom}[{i}]")).code for i, item in enumerate(items)]
             return Text(f"({', '.join(parts)},)")

@@ -14,7 +14,8 @@ from typing import Any
 from tensorlogic.compiler.diagnostics.model import CompileError, error
 from tensorlogic.compiler.emit import standalone
 from tensorlogic.compiler.emit.body import Body
-from tensorlogic.compiler.emit.identifiers import Identifiers
+from tensorlogic.compiler.emit.identifiers import Identifiers, attribute
+from tensorlogic.compiler.emit.layout import wrapped
 from tensorlogic.compiler.emit.literals import hint, literal, string
 from tensorlogic.compiler.emit.liveness import Liveness
 from tensorlogic.compiler.emit.operations import ModuleNames, Operations, constant_key, where
@@ -31,6 +32,9 @@ from tensorlogic.compiler.types import (
     TupleType,
     Type,
 )
+
+_CARRIED = {"BF16": "mx.bfloat16", "F16": "mx.float16"}
+"""The module's constants for the dtypes in which half-precision values are carried."""
 
 VERSION_MARK = "Compiled by tlc"
 
@@ -82,40 +86,37 @@ class Emitter:
     public: dict[str, str] = field(default_factory=dict)
 
     def _head(self) -> list[str]:
+        """What stands before the first definition: imports, the runtime's functions, constants."""
         program, needs = self.program, self.names.needs
         lines = [f"# {VERSION_MARK} {self.version} from {program.name}. What is changed here is lost."]
         if program.documentation:
             lines += docstring(program.documentation.splitlines(), 0)
-        lines += ["from __future__ import annotations", ""]
-        helpers = standalone.sources(sorted(self.names.runtime_functions)) if self.names.standalone else None
-        imports = {n for n in needs if n.startswith("import ")} | (helpers.imports if helpers else set())
-        if "math" in needs:
-            imports.add("import math")
-        standard = sorted(i for i in imports if i.split()[1].split(".")[0] in standalone.STANDARD_LIBRARY)
-        lines += standard
-        if program.structs:
-            lines += ["from dataclasses import dataclass, field"]
-        if "Callable" in needs:
-            lines += ["from collections.abc import Callable"]
-        if len(lines) > 3 or standard:
-            lines += [""] if lines[-1] else []
-        lines += ["import mlx.core as mx", *sorted(imports - set(standard))]
-        if not self.names.standalone:
+        constants = [f"{name} = {self._carried(dtype)}" for name, dtype in _CARRIED.items() if name in needs]
+        constants += [f"{name} = {literal(value).code}" for (_, _, value), name in self.names.constants.items()]
+        lines += ["from __future__ import annotations", "", *self._imports()]
+        if self.names.standalone:
+            lines += ["", "", *standalone.source(sorted(self.names.runtime_functions))]
+        else:
             lines += ["", "from tensorlogic import runtime as tl"]
-        constants = [f"{name} = {literal(value).code}" for (_, _, value), name in self.names.constants.items()]
-        carried = [n for n in ("F16", "BF16") if n in needs]
-        dtypes = {"F16": "mx.float16", "BF16": "mx.bfloat16"}
-        if helpers:
-            lines += ["", *helpers.lines]
-        for name in carried:
-            constants.insert(0, f"{name} = {self._carried(dtypes[name])}")
         return [*lines, "", *constants] if constants else lines
+
+    def _imports(self) -> list[str]:
+        """The modules that the emitted one uses, the standard library's first."""
+        needs = self.names.needs
+        modules = {n.removeprefix("import ") for n in needs if n.startswith("import ")}
+        modules |= {"math"} if "math" in needs else set()
+        modules |= {"types"} if self.names.standalone else set()
+        standard = {m for m in modules if m.split(".")[0] in standalone.STANDARD_LIBRARY}
+        lines = [f"import {m}" for m in sorted(standard)]
+        lines += ["from collections.abc import Callable"] if "Callable" in needs else []
+        lines += ["from dataclasses import dataclass, field"] if self.program.structs else []
+        others = sorted({"mlx.core as mx", *(modules - standard)})
+        return [*lines, *([""] if lines else []), *(f"import {m}" for m in others)]
 
     def _carried(self, dtype: str) -> str:
         if self.program.strict:
             return dtype
-        if self.names.standalone:
-            return f"{dtype} if mx.default_device() == mx.gpu else mx.float32"
+        self.names.runtime_functions.add("carried")
         return f"tl.carried({dtype})"
 
     # --- functions
@@ -136,7 +137,7 @@ class Emitter:
         lines = [f"def {name}({', '.join(hints)}) -> {result}:  # {where(function.span)}"]
         elements: dict[ElementVariable, str] = {}
         for value, text in parameters:
-            for element, code in element_sources(value.type, text).items():
+            for element, code in self._element_sources(value.type, text).items():
                 elements.setdefault(element, code)
         body = self.body(function, self.operations(elements), local)
         written = body.write(function.body, tuple(parameters))
@@ -170,27 +171,32 @@ class Emitter:
         for (value, text), (name, _) in zip(parameters, function.parameters, strict=True):
             for element, code in self._entry_elements(value.type, text, name, where(function.span)).items():
                 if element not in elements:
-                    elements[element] = element.name
-                    local.take(element.name)
-                    first.append(f"    {element.name} = {code}")
+                    elements[element] = local.take(element.name)
+                    first += wrapped(f"    {elements[element]} = {code}")
         body = self.body(function, self.operations(elements), local)
         return [*_short_head(lines[:1]), *lines[1:], *first, *body.write(function.body, tuple(parameters))]
 
     def _entry_elements(self, t: Type, text: str, name: str, place: str) -> dict[ElementVariable, str]:
-        """How the element types that an argument decides are read off it."""
+        """How the element types that an argument decides are read off it, which nothing has checked before."""
+        o, quoted = self.operations({}), f"{string(name)}, {string(place)}"
         match t:
             case TensorType(element, _) if isinstance(element, ElementVariable):
-                function = "element" if self.names.standalone else "tl.element"
-                self.names.runtime_functions.add("element")
-                return {element: f'{function}({text}, {string(name)}, "{element.bound}", {string(place)})'}
-            case StructType(_, elements, _):
-                return {e: f"{text}.{e.name}" for e in elements if isinstance(e, ElementVariable)}
+                return {element: f'{o.runtime("element")}({text}, {string(name)}, "{element.bound}", {string(place)})'}
+            case StructType(definition, elements, _) if any(isinstance(e, ElementVariable) for e in elements):
+                checked = f"{o.runtime('instance')}({text}, {self.names.structs[definition]}, {quoted})"
+                pairs = zip(definition.elements, elements, strict=True)
+                return {e: f"{checked}.{attribute(own.name)}" for own, e in pairs if isinstance(e, ElementVariable)}
             case ListType(item, _):
-                return self._entry_elements(item, f"{text}[0]", f"{name}[0]", place)
+                first = f"{name}[0]"
+                source = (
+                    f"{o.runtime('item')}({o.runtime('items')}({text}, {quoted}), 0, {string(first)}, {string(place)})"
+                )
+                return self._entry_elements(item, source, first, place)
             case TupleType(items):
                 found: dict[ElementVariable, str] = {}
                 for i, item in enumerate(items):
-                    found.update(self._entry_elements(item, f"{text}[{i}]", f"{name}[{i}]", place))
+                    source = f"{o.runtime('parts')}({text}, {len(items)}, {quoted})[{i}]"
+                    found.update(self._entry_elements(item, source, f"{name}[{i}]", place))
                 return found
         return {}
 
@@ -198,31 +204,30 @@ class Emitter:
         local = Identifiers(frozenset(self._module_names() | set(self.public.values()) | {"args"}))
         body = self.body(function, self.operations({}), local)
         written = body.write(function.body, ())
-        while written and written[-1].strip() == "return":
+        if written and written[-1] == "    return":
             written.pop()
         alone = ["    import sys", "", "    main(tuple(sys.argv[1:]))"]
         call = alone if self.names.standalone else ["    tl.run_main(main)"]
         lines = ["def main(args: tuple[str, ...]) -> None:", *(written or ["    pass"])]
         return [*lines, "", "", 'if __name__ == "__main__":', *call]
 
-
-def element_sources(t: Type, text: str) -> dict[ElementVariable, str]:
-    """Where a body finds the dtype of a type parameter: the dtype that its parameters arrived in."""
-    match t:
-        case TensorType(element, _) if isinstance(element, ElementVariable):
-            return {element: f"{text}.dtype"}
-        case StructType(definition, elements, _):
-            wanted = [e for e in elements if isinstance(e, ElementVariable)]
-            fields = [n for n, f in definition.fields.items() if isinstance(f, TensorType)]
-            return dict.fromkeys(wanted, f"{text}.{fields[0]}.dtype") if fields else {}
-        case ListType(item, _):
-            return element_sources(item, f"{text}[0]")
-        case TupleType(items):
-            found: dict[ElementVariable, str] = {}
-            for i, item in enumerate(items):
-                found.update(element_sources(item, f"{text}[{i}]"))
-            return found
-    return {}
+    def _element_sources(self, t: Type, text: str) -> dict[ElementVariable, str]:
+        """Where a body finds the dtype of a type parameter: the dtype that its parameters arrived in."""
+        match t:
+            case TensorType(element, _) if isinstance(element, ElementVariable):
+                return {element: f"{text}.dtype"}
+            case StructType(definition, elements, _):
+                pairs = zip(definition.elements, elements, strict=True)
+                found = {e: f"{text}.{attribute(own.name)}" for own, e in pairs if isinstance(e, ElementVariable)}
+                return {e: self._carried(code) for e, code in found.items()}
+            case ListType(item, _):
+                return self._element_sources(item, f"{text}[0]")
+            case TupleType(items):
+                gathered: dict[ElementVariable, str] = {}
+                for i, item in enumerate(items):
+                    gathered.update(self._element_sources(item, f"{text}[{i}]"))
+                return gathered
+        return {}
 
 
 _TOLD = frozenset(

@@ -85,7 +85,7 @@ class Operations:
 
     def runtime(self, function: str) -> str:
         self.module.runtime_functions.add(function)
-        return function if self.module.standalone else f"tl.{function}"
+        return f"tl.{function}"
 
     # --- operations
 

@@ -1,14 +1,16 @@
-"""Runtime functions copied into a module that needs MLX alone.
+"""The runtime's functions copied into a module that needs MLX alone.
 
-Takes the names of the functions that emitted code calls. Gives their source text, with everything of the runtime's own
-files that they use in turn, read from those files as text. Refuses nothing: functions that need files of the runtime
-are refused before (`emit/mlx.py`).
+Takes the names of the functions that emitted code calls. Gives the text of one function that defines them, with
+everything of the runtime's own files that they use in turn, and returns them as a namespace: so emitted code calls
+`tl.array` as it does elsewhere, and no name of the program can stand in their way. The files are read as text, since
+the compiler imports nothing of the runtime. What needs models is refused before (`emit/mlx.py`).
 """
 
 from __future__ import annotations
 
 import ast
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -18,60 +20,62 @@ RUNTIME = Path(__file__).resolve().parent.parent.parent / "runtime"
 FILES = (
     "errors",
     "device",
+    "outside",
+    "unpacked",
     "boundary",
     "functions",
     "functions_host",
-    "functions_neural",
     "functions_shape",
-    "values",
-    "show",
+    "functions_neural",
     "digits",
+    "show",
+    "values",
 )
-"""The runtime's files whose functions stand alone: they use MLX, the standard library and each other."""
+"""The runtime's files whose functions stand alone, each after those that it needs while it is read."""
+INSTEAD = {"packed": "unpacked"}
 STANDARD_LIBRARY = sys.stdlib_module_names
 
-
-@dataclass(frozen=True)
-class Helpers:
-    """The text of the helpers, and the imports that it needs."""
-
-    lines: list[str]
-    imports: set[str]
+Key = tuple[str, str]
+"""A file and a name that it defines."""
 
 
 @dataclass(frozen=True)
 class _Definition:
     text: str
-    uses: frozenset[str]
+    uses: frozenset[Key]
     imports: frozenset[str]
-    order: int
 
 
 @cache
-def _definitions() -> dict[str, _Definition]:
-    """Every top-level definition of those files, by name."""
-    found: dict[str, _Definition] = {}
-    order = 0
-    for name in FILES:
-        path = RUNTIME / f"{name}.py"
-        if not path.is_file():
-            continue
-        text = path.read_text(encoding="utf-8")
+def _definitions() -> dict[Key, _Definition]:
+    """Every top-level definition of those files, in order."""
+    found: dict[Key, _Definition] = {}
+    for file in FILES:
+        text = (RUNTIME / f"{file}.py").read_text(encoding="utf-8")
         tree = ast.parse(text)
         lines = text.splitlines()
-        imported = dict(_imports(tree))
+        imported, own = dict(_imports(tree)), {name for node in tree.body for name in _defined(node)}
         for node in tree.body:
-            order += 1
-            for defined in _defined(node):
-                first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
-                source = "\n".join(lines[first - 1 : node.end_lineno])
-                used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-                used |= {
-                    n.value.id for n in ast.walk(node) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)
-                }
-                imports = frozenset(imported[u] for u in used if u in imported)
-                found[defined] = _Definition(source, frozenset(used - {defined}), imports, order)
+            for name in _defined(node):
+                used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - {name}
+                keys = {(file, u) for u in used & own} | {k for u in used if isinstance(k := imported.get(u), tuple)}
+                imports = {i for u in used if isinstance(i := imported.get(u), str)}
+                found[file, name] = _Definition(_text(node, lines), frozenset(keys), frozenset(imports))
     return found
+
+
+def _text(node: ast.stmt, lines: list[str]) -> str:
+    """A definition's source without what it imports of the runtime."""
+    decorators = getattr(node, "decorator_list", [])
+    first = min([node.lineno, *(d.lineno for d in decorators)])
+    left_out = {
+        line
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.ImportFrom) and (inner.module or "").startswith("tensorlogic")
+        for line in range(inner.lineno, (inner.end_lineno or inner.lineno) + 1)
+    }
+    assert node.end_lineno is not None
+    return "\n".join(lines[i - 1] for i in range(first, node.end_lineno + 1) if i not in left_out)
 
 
 def _defined(node: ast.stmt) -> Iterator[str]:
@@ -84,34 +88,52 @@ def _defined(node: ast.stmt) -> Iterator[str]:
             yield name
 
 
-def _imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
+def _imports(tree: ast.Module) -> Iterator[tuple[str, str | Key]]:
+    """What imported names stand for: a definition of the runtime, or the statement that imports them."""
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=names):
                 for alias in names:
                     text = f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else "")
                     yield (alias.asname or alias.name).split(".")[0], text
-            case ast.ImportFrom(module=module, names=names) if module and not module.startswith("tensorlogic"):
+            case ast.ImportFrom(module=str(module), names=names):
                 for alias in names:
-                    text = f"from {module} import {alias.name}" + (f" as {alias.asname}" if alias.asname else "")
-                    yield alias.asname or alias.name, text
+                    assert alias.asname is None, "the runtime's files import names as they are"
+                    file = module.removeprefix("tensorlogic.runtime.")
+                    if file == module:
+                        yield alias.name, f"from {module} import {alias.name}"
+                    else:
+                        yield alias.name, (INSTEAD.get(file, file), alias.name)
 
 
-def sources(names: list[str]) -> Helpers:
-    """The definitions of these names and of all they use, in the order of the files."""
+def source(names: list[str]) -> list[str]:
+    """The lines of the function that defines the runtime's functions of these names, and of its call."""
     table = _definitions()
-    wanted: dict[str, _Definition] = {}
-    pending = list(names)
+    exported = {name: _exported(name) for name in names}
+    wanted: set[Key] = set()
+    pending = list(exported.values())
     while pending:
-        name = pending.pop()
-        if name in wanted or name not in table:
-            assert name in table, f"the runtime has no {name} that stands alone"
-            continue
-        wanted[name] = table[name]
-        pending += [u for u in table[name].uses if u in table]
-    lines: list[str] = []
-    imports: set[str] = set()
-    for definition in sorted(wanted.values(), key=lambda d: d.order):
-        lines += ["", *definition.text.splitlines(), ""]
-        imports |= {i for i in definition.imports if i != "from __future__ import annotations"}
-    return Helpers(lines, imports - {"import mlx.core as mx"})
+        key = pending.pop()
+        if key not in wanted and key in table:
+            wanted.add(key)
+            pending += table[key].uses
+    chosen = [key for key in table if key in wanted]
+    assert len({name for _, name in chosen}) == len(chosen), "two files of the runtime define one name"
+    imports = sorted({i for key in chosen for i in table[key].imports if i != "import mlx.core as mx"})
+    lines = ["def _runtime() -> types.SimpleNamespace:"]
+    lines += ['    """What the functions of this module need of TensorLogic\'s runtime."""']
+    lines += [f"    {i}" for i in imports if not i.startswith("from __future__") and "_typeshed" not in i]
+    for key in chosen:
+        lines += ["", *textwrap.indent(table[key].text, "    ").splitlines()]
+    pairs = [f"{name}={own}" for name, (_, own) in sorted(exported.items())]
+    lines += ["", "    return types.SimpleNamespace(", *(f"        {pair}," for pair in pairs), "    )"]
+    return [*lines, "", "", "tl = _runtime()"]
+
+
+def _exported(name: str) -> Key:
+    """What the runtime gives under a name."""
+    if name == "shown":
+        return "show", "show"
+    found = [key for key in _definitions() if key[1] == name]
+    assert len(found) == 1 or name == "select", f"the runtime has no one {name} that stands alone"
+    return found[-1]

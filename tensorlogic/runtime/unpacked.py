@@ -1,0 +1,20 @@
+"""What stands for `packed.py` in a standalone module: it needs MLX alone, and has no packed weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+
+from tensorlogic.runtime.outside import refuse
+
+
+class Packed:
+    """Nothing is one: packed weights need TensorLogic's runtime."""
+
+
+def dense(w: Any, dtype: mx.Dtype | None = None) -> mx.array:
+    """An array, in `dtype` where that is given. Raises BoundaryError TL5002 for a packed weight."""
+    if not isinstance(w, mx.array):
+        refuse("", "TL5002", "a standalone module takes no packed weights: a `{}` was given", type(w).__name__)
+    return w if dtype is None else w.astype(dtype)
