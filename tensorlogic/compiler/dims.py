@@ -56,7 +56,9 @@ class Variable:
     @property
     def lower(self) -> int | None:
         """The least value the variable has of itself."""
-        return {Kind.RIGID: 1, Kind.UNKNOWN: 0}.get(self.kind)
+        if self.kind is Kind.RIGID:
+            return 1
+        return 0 if self.kind is Kind.UNKNOWN else None
 
     @property
     def unknown(self) -> bool:

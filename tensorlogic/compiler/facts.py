@@ -17,9 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from tensorlogic.compiler import dims, prover
 from tensorlogic.compiler.dims import Kind, Polynomial, Variable
+
+MOST = 256
+"""How many bounds are known at a time."""
+
+FIRST = 64
+"""How many of the first bounds, those of the `where`, stay when there are more; the newest do besides."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +50,13 @@ class Facts:
 
     def equal(self, p: Polynomial, q: Polynomial) -> bool:
         difference = self.normal(p - q)
-        return not difference.terms or any(
-            dims.quotient(difference, bound) is not None for bound in self.bounds if -bound in self.bounds
-        )
+        return not difference.terms or any(dims.quotient(difference, zero) is not None for zero in self._zeros)
+
+    @cached_property
+    def _zeros(self) -> tuple[Polynomial, ...]:
+        """The bounds whose negation is a bound, too."""
+        bounds = set(self.bounds)
+        return tuple(bound for bound in self.bounds if -bound in bounds)
 
     def divided(self, p: Polynomial, q: Polynomial) -> Polynomial | None:
         """`p / q`, where it is provably exact: `q` is not 0, and the quotient an integer."""
@@ -72,9 +83,15 @@ class Facts:
     def with_bound(self, p: Polynomial) -> Facts:
         """These facts and `p >= 0`."""
         p = self.normal(p)
-        if p in self.bounds or p.constant is not None or prover.follows(p, ()):
+        if p.constant is not None or prover.follows(p, ()):
             return self
-        return replace(self, bounds=(*self.bounds, p))
+        like = next((b for b in self.bounds if _differ_by_a_number(p, b)), None)
+        if like is None:
+            bounds = (*self.bounds, p)
+            return replace(self, bounds=bounds if len(bounds) <= MOST else bounds[:FIRST] + bounds[FIRST + 1 :])
+        if p.terms.get((), 0) >= like.terms.get((), 0):
+            return self
+        return replace(self, bounds=(*(b for b in self.bounds if b is not like), p))
 
     def with_equation(self, p: Polynomial, q: Polynomial) -> Facts:
         """These facts and `p == q`: a substitution where one variable can be told, two bounds otherwise."""
@@ -122,6 +139,13 @@ class Facts:
             bounds += (value - variable.lower,)
         quotients = tuple((p.substitute(step), q.substitute(step), r.substitute(step)) for p, q, r in self.quotients)
         return Facts(replaced, tuple(b for b in dict.fromkeys(bounds) if b.constant is None), quotients)
+
+
+def _differ_by_a_number(p: Polynomial, q: Polynomial) -> bool:
+    """Whether two polynomials are equal but for their constants."""
+    if len(p.terms) - (() in p.terms) != len(q.terms) - (() in q.terms):
+        return False
+    return all(not monomial or q.terms.get(monomial) == number for monomial, number in p.terms.items())
 
 
 def _factor(p: Polynomial) -> str:

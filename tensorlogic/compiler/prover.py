@@ -38,11 +38,31 @@ def follows(goal: Polynomial, bounds: Iterable[Polynomial]) -> bool:
         return goal.constant >= 0
     if _holds_alone(goal):
         return True
-    bounds = tuple(dict.fromkeys(bounds))
+    bounds = _connected(goal, tuple(dict.fromkeys(bounds)))
     least = _least_values(bounds)
     raised = [_raised(bound, least) for bound in bounds]
     search = _Search(least, tuple(p.terms for p in raised if p.terms))
     return search.proves(_raised(goal, least).terms, frozenset(), _DEPTH)
+
+
+def _connected(goal: Polynomial, bounds: tuple[Polynomial, ...]) -> list[Polynomial]:
+    """The bounds that share a variable with the goal, or with one that does. No other can take part in a proof."""
+    waiting: dict[Variable, list[Polynomial]] = {}
+    for bound in bounds:
+        for variable in _variables(bound):
+            waiting.setdefault(variable, []).append(bound)
+    met: set[Polynomial] = set()
+    pending = list(_variables(goal))
+    while pending:
+        for bound in waiting.pop(pending.pop(), ()):
+            if bound not in met:
+                met.add(bound)
+                pending += _variables(bound)
+    return [bound for bound in bounds if bound in met]
+
+
+def _variables(p: Polynomial) -> set[Variable]:
+    return {variable for monomial in p.terms for variable, _ in monomial}
 
 
 def _holds_alone(p: Polynomial) -> bool:

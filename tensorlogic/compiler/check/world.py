@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +13,7 @@ from tensorlogic.compiler.check.needs import Declared, in_order
 from tensorlogic.compiler.check.plan import Parameter, make_plan
 from tensorlogic.compiler.check.signatures import Signature, read_signature, read_struct
 from tensorlogic.compiler.check.type_reader import TypeReader
-from tensorlogic.compiler.diagnostics.model import Diagnostic, Label, error
+from tensorlogic.compiler.diagnostics.model import MAXIMUM_ERRORS, Diagnostic, Label, error
 from tensorlogic.compiler.dims import Polynomial
 from tensorlogic.compiler.facts import Facts
 from tensorlogic.compiler.ir.core import Operation, Region, Value
@@ -52,7 +54,8 @@ class World:
     _structs: dict[StructSymbol, StructDefinition | None] = field(default_factory=dict)
     _constructors: dict[StructDefinition, Signature] = field(default_factory=dict)
     _constants: dict[ConstantSymbol, Any] = field(default_factory=dict)
-    _script_names: dict[FileModule, dict[str, Span]] = field(default_factory=dict)
+    _declared: dict[tuple[nodes.Statement, ...], dict[str, Span]] = field(default_factory=dict)
+    _noted: set[tuple[str, str, int]] = field(default_factory=set)
 
     # --- names
 
@@ -62,9 +65,19 @@ class World:
 
     def script_names(self, module: FileModule) -> dict[str, Span]:
         """The variables of a file's statements, which its functions do not see."""
-        if module not in self._script_names:
-            self._script_names[module] = declared_names(module.tree.statements)
-        return self._script_names[module]
+        return self.declared_in(module.tree.statements)
+
+    def declared_in(self, statements: tuple[nodes.Statement, ...]) -> dict[str, Span]:
+        """Where the statements of a body declare each name, blocks included."""
+        if statements not in self._declared:
+            self._declared[statements] = _declared_names(statements)
+        return self._declared[statements]
+
+    def nearest(self, name: str, known: Iterable[str]) -> list[str]:
+        """The help that offers the known name which is most like a wrong one, for errors that will be told."""
+        if sum(d.severity == "error" for d in self.diagnostics[: 2 * MAXIMUM_ERRORS]) > MAXIMUM_ERRORS:
+            return []
+        return [f"did you mean `{n}`?" for n in difflib.get_close_matches(name, list(known), 1)]
 
     # --- declarations
 
@@ -275,7 +288,9 @@ class World:
             helps=("`where(condition, a, b)` chooses inside the graph",),
             severity="note",
         )
-        if note not in self.diagnostics:
+        place = (cx.function_name, span.source.name, span.start)
+        if place not in self._noted:
+            self._noted.add(place)
             self.diagnostics.append(note)
 
     def is_right(self) -> bool:
@@ -303,7 +318,7 @@ def _structs_in(definition: StructDefinition) -> list[StructDefinition]:
     return found
 
 
-def declared_names(statements: tuple[nodes.Statement, ...]) -> dict[str, Span]:
+def _declared_names(statements: tuple[nodes.Statement, ...]) -> dict[str, Span]:
     """Where statements, those inside of others included, declare or first assign each name."""
     found: dict[str, Span] = {}
     for statement in statements:
@@ -320,7 +335,7 @@ def declared_names(statements: tuple[nodes.Statement, ...]) -> dict[str, Span]:
                 blocks = (then, otherwise)
         for block in blocks:
             if block is not None:
-                found = declared_names(block.statements) | found
+                found = _declared_names(block.statements) | found
     return found
 
 
@@ -342,4 +357,4 @@ def is_library(module: FileModule) -> bool:
     return module.path is not None and module.path.is_relative_to(STANDARD_LIBRARY)
 
 
-__all__ = ["World", "declared_names", "is_library"]
+__all__ = ["World", "is_library"]
