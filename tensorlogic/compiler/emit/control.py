@@ -8,6 +8,7 @@ that mentions it is written.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tensorlogic.compiler.emit.order import ORDERED, REPEATED, STATEMENTS, items_of
@@ -19,7 +20,7 @@ from tensorlogic.compiler.types import FunctionType
 if TYPE_CHECKING:
     from tensorlogic.compiler.emit.body import Body
 
-_LONGEST = 96
+_LONGEST = 108
 _Setting = tuple[str, str, frozenset[str]]
 """A variable, the expression it is set to, and the variables that this mentions."""
 
@@ -284,11 +285,16 @@ def write_lambda(body: Body, operation: Operation, position: int) -> None:
     """A function value: `lambda` where its body is an expression and it has no name, else an inner `def`."""
     (region,) = operation.regions
     made, outer = operation.result, body.variables
+    function = _only_called(region)
+    if function is not None:
+        body.place_value(operation, body.lower(function, body.texts), position, frozenset())
+        return
+    seen = frozenset().union(*(body.mentions[v] for v in _seen(body, region)))
     heads: list[str] = []
     with outer.inner_function():
         for value in region.arguments:
             hint = body.hint(value.type)
-            variable = outer.fresh(body.names.get(value, "x"), hint)
+            variable = outer.parameter(body.names.get(value, "x"), hint, seen)
             body.bind(value, Text(variable), frozenset((variable,)))
             heads.append(f"{variable}: {hint}")
         with body.inside() as lines:
@@ -296,7 +302,6 @@ def write_lambda(body: Body, operation: Operation, position: int) -> None:
             named = bool(lines) or made in body.names
             if named:
                 body.add(f"return {result.code}")
-    seen = frozenset().union(*(body.mentions[v] for v in _seen(body, region)))
     if not named:
         arguments = ", ".join(body.texts[a].code for a in region.arguments)
         text = Text(f"lambda {arguments}: {result.code}" if arguments else f"lambda: {result.code}", LOWEST)
@@ -304,9 +309,20 @@ def write_lambda(body: Body, operation: Operation, position: int) -> None:
         return
     name = outer.choose(body.names.get(made, "function"), operation, body.hint(made.type))
     given = body.hint(made.type.result) if isinstance(made.type, FunctionType) else "object"
+    body.lines += [""] if body.lines else []
     body.add(f"def {name}({', '.join(heads)}) -> {given}:")
-    body.lines += lines
+    body.lines += [*lines, ""]
     body.bind(made, Text(name), seen | {name})
+
+
+def _only_called(region: Region) -> Operation | None:
+    """`|x| f(x)`, which is what a function's name becomes as a value: the name itself, as an operation."""
+    if len(region.operations) != 2 or region.operations[0].name != "call":
+        return None
+    call, end = region.operations
+    if call.operands != region.arguments or end.operands != call.results:
+        return None
+    return replace(call, name="function", operands=())
 
 
 def _seen(body: Body, region: Region) -> list[Value]:

@@ -30,10 +30,11 @@ def attribute(name: str) -> str:
 
 
 class Identifiers:
-    """Hands out names of one scope, each once."""
+    """Hands out names of one scope, each once; `reserved` ones never."""
 
-    def __init__(self, taken: frozenset[str] = frozenset()) -> None:
-        self._taken = set(taken)
+    def __init__(self, reserved: frozenset[str] = frozenset()) -> None:
+        self._reserved = reserved
+        self._taken = set(reserved)
 
     def take(self, name: str) -> str:
         """The name, or the name with the first free number."""
@@ -44,3 +45,11 @@ class Identifiers:
             number += 1
         self._taken.add(result)
         return result
+
+    def take_again(self, name: str) -> str:
+        """A name for a scope inside this one, which may have been taken here."""
+        self._taken.add(name)
+        return name
+
+    def is_reserved(self, name: str) -> bool:
+        return name in self._reserved

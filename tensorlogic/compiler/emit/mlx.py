@@ -134,14 +134,14 @@ class Emitter:
         parameters = [(v, local.take(n)) for n, v in function.parameters]
         hints = [f"{text}: {hint(v.type, self.names.structs)}" for v, text in parameters]
         result = hint(function.result, self.names.structs)
-        lines = [f"def {name}({', '.join(hints)}) -> {result}:  # {where(function.span)}"]
+        lines = wrapped(f"def {name}({', '.join(hints)}) -> {result}:", where(function.span))
         elements: dict[ElementVariable, str] = {}
         for value, text in parameters:
             for element, code in self._element_sources(value.type, text).items():
                 elements.setdefault(element, code)
         body = self.body(function, self.operations(elements), local)
         written = body.write(function.body, tuple(parameters))
-        return [*_short_head(lines), *written]
+        return [*lines, *written]
 
     def _module_names(self) -> set[str]:
         return {*self.names.structs.values(), *self.names.functions.values(), *self.names.constants.values()}
@@ -164,7 +164,8 @@ class Emitter:
         for (value, text), default in zip(parameters, entry.defaults, strict=True):
             equals = f" = {literal(default[0]).code}" if default else ""
             hints.append(f"{text}: {hint(value.type, self.names.structs)}{equals}")
-        lines = [f"def {self.public[entry.name]}({', '.join(hints)}) -> {hint(function.result, self.names.structs)}:"]
+        result = hint(function.result, self.names.structs)
+        lines = wrapped(f"def {self.public[entry.name]}({', '.join(hints)}) -> {result}:")
         lines += docstring(entry_documentation(entry), 1)
         elements: dict[ElementVariable, str] = {}
         first: list[str] = []
@@ -174,7 +175,7 @@ class Emitter:
                     elements[element] = local.take(element.name)
                     first += wrapped(f"    {elements[element]} = {code}")
         body = self.body(function, self.operations(elements), local)
-        return [*_short_head(lines[:1]), *lines[1:], *first, *body.write(function.body, tuple(parameters))]
+        return [*lines, *first, *body.write(function.body, tuple(parameters))]
 
     def _entry_elements(self, t: Type, text: str, name: str, place: str) -> dict[ElementVariable, str]:
         """How the element types that an argument decides are read off it, which nothing has checked before."""
@@ -260,28 +261,6 @@ def entry_documentation(entry: Entry) -> list[str]:
     for _, span in entry.signature.where:
         lines.append(f"Demands: {span.text}")
     return lines
-
-
-def _short_head(lines: list[str]) -> list[str]:
-    """A `def` line over several lines where it is too long for one."""
-    (line,) = lines
-    if len(line) <= 118:
-        return lines
-    head, _, rest = line.partition("(")
-    inside, _, tail = rest.rpartition(") ->")
-    parts: list[str] = []
-    depth = 0
-    current = ""
-    for character in inside:
-        depth += (character in "[(") - (character in "])")
-        if character == "," and depth == 0:
-            parts.append(current.strip())
-            current = ""
-        else:
-            current += character
-    if current.strip():
-        parts.append(current.strip())
-    return [f"{head}(", *(f"    {part}," for part in parts), f") ->{tail}"]
 
 
 def emit(program: Program, parameters: dict[str, tuple[str, ...]], version: str, *, checked: bool, alone: bool) -> str:

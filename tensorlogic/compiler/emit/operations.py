@@ -114,7 +114,9 @@ class Operations:
         kind = operation.attributes["kind"]
         match kind:
             case "equal":
-                condition = f"{a.within(SUM)} != {rest[0].within(SUM)}"
+                # The number that is known stands on the right.
+                left, right = (rest[0], a) if a.code.isdecimal() else (a, rest[0])
+                condition = f"{left.within(SUM)} != {right.within(SUM)}"
             case "at_least":
                 condition = f"{a.within(SUM)} < {rest[0].within(SUM)}"
             case "divisible":
@@ -191,6 +193,10 @@ def _retype(o: Operations, operation: Operation, texts: Texts) -> Text:
 def _call(o: Operations, operation: Operation, texts: Texts) -> Text:
     arguments = ", ".join(texts[v].code for v in operation.operands)
     return Text(f"{o.module.functions[operation.attributes['callee']]}({arguments})")
+
+
+def _function(o: Operations, operation: Operation, texts: Texts) -> Text:
+    return Text(o.module.functions[operation.attributes["callee"]])
 
 
 def _call_value(o: Operations, operation: Operation, texts: Texts) -> Text:
@@ -560,6 +566,7 @@ _STRUCTURAL: dict[str, Callable[[Operations, Operation, Texts], Text]] = {
     "constant": _constant,
     "retype": _retype,
     "call": _call,
+    "function": _function,
     "call_value": _call_value,
     "extern": _extern,
     "tuple": _tuple,

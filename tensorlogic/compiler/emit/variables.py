@@ -49,6 +49,13 @@ class Variables:
         """A variable that was never used."""
         return self.declare(self.identifiers.take(name), name, hint)
 
+    def parameter(self, name: str, hint: str, seen: frozenset[str]) -> str:
+        """A parameter of an inner function, which hides nothing that the function sees."""
+        wanted = python_name(name)
+        if wanted in seen or wanted in self._readers or self.identifiers.is_reserved(wanted):
+            return self.fresh(name, hint)
+        return self.declare(self.identifiers.take_again(wanted), name, hint)
+
     def choose(self, name: str, operation: Operation, hint: str, but: tuple[str, ...] = ()) -> str:
         """A variable for a value of this name, to be set at the operation: an old one where one may be set again."""
         for variable in self._versions.get(python_name(name), ()):
