@@ -215,11 +215,17 @@ def adapt(cx: Context, value: Value, element: Element, span: Span, wider: str) -
                 check_constant(constant, element, span, wider)
                 return value
             if element.kind == "integer":
-                variable = None if polynomial is None else polynomial.variable
-                is_size = variable is not None and variable.lower is not None
-                return value if is_size else cx.add("fits", (value,), value.type, span, element=element)
+                fits = polynomial is not None and _surely_int32(cx, polynomial)
+                return value if fits else cx.add("fits", (value,), value.type, span, element=element)
             return _fitting_float(cx, value, as_float_range(cx, value.type), element, span, wider)
     return value
+
+
+def _surely_int32(cx: Context, number: Polynomial) -> bool:
+    """Whether an int is a tensor's size, or known to lie between 0 and the largest int32, which is a uint32 as well."""
+    if number.variable is not None and number.variable.lower is not None:
+        return True
+    return cx.facts.nonnegative(number) and cx.facts.nonnegative(Polynomial.of(2**31 - 1) - number)
 
 
 def _fitting_float(cx: Context, value: Value, number: FloatType, element: Element, span: Span, wider: str) -> Value:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tensorlogic.compiler.emit import control
-from tensorlogic.compiler.emit.layout import wrapped
+from tensorlogic.compiler.emit.layout import without_strings, wrapped
 from tensorlogic.compiler.emit.liveness import reads
 from tensorlogic.compiler.emit.order import ORDERED, REPEATED, STATEMENTS, acts, barriers, items_of, last_uses
 from tensorlogic.compiler.emit.variables import Variables, fits
@@ -147,7 +147,7 @@ class Body:
         """The operation's expression. An operand that it would write twice gets a variable first."""
         text = self.lower(operation, self.texts)
         for operand in dict.fromkeys(operation.operands):
-            if operand in self.waiting and text.code.count(self.texts[operand].code) > 1:
+            if operand in self.waiting and without_strings(text.code).count(self.texts[operand].code) > 1:
                 variable = self.variables.fresh(self.names.get(operand, "value"), self.hint(operand.type))
                 self.add(f"{variable} = {self.texts[operand].code}")
                 self.bind(operand, Text(variable), frozenset((variable,)))
@@ -228,7 +228,9 @@ class Body:
         result = operation.result
         name = self.names.get(result, _short(operation))
         variable = self.target_of(operation) or self.variables.choose(name, operation, self.hint(result.type))
-        self.add(f"{variable} = {text.code}", self.place(operation))
+        # A list of the language is a tuple whose length may change; its first value alone does not tell.
+        hinted = f": {self.hint(result.type)}" if operation.name == "list" and result in self.names else ""
+        self.add(f"{variable}{hinted} = {text.code}", self.place(operation))
         # Python looks up what a function sees when the function is called.
         seen = mentions if _may_hold_function(result.type) else _NOTHING
         self.bind(result, Text(variable), seen | {variable})

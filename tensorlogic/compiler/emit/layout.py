@@ -36,6 +36,11 @@ def wrapped(line: str, comment: str = "") -> list[str]:
     return [first, *inner, *wrapped(space[4:] + tail)]
 
 
+def without_strings(text: str) -> str:
+    """The text without what its string literals say; expressions in f-strings are kept."""
+    return _STRING.sub(lambda found: found.group() if found.group().startswith("f") else '""', text)
+
+
 def _outermost(line: str) -> tuple[str, list[str], str, bool] | None:
     """A line as what opens its longest outermost bracket, the items in it, and what closes it.
 

@@ -117,14 +117,14 @@ def _bind_lines(emitter: Emitter, definition: StructDefinition, own: str) -> lis
         "",
         "    @staticmethod",
         "    def _model_fields() -> tuple[tl.Field, ...]:",
-        f'        """Where a model file holds the fields of a `{definition.name}`."""',
+        f'        """Where a model file holds the fields of `{definition.name}`."""',
         "        return (",
         *(f"            {row}," for row in rows),
         "        )",
         "",
         "    @classmethod",
         f'    def bind(cls, model: tl.Model, prefix: str = "", **dims: int) -> {own}:',
-        f'        """A `{definition.name}` filled from a model by its keys below `prefix`; dims by name."""',
+        f'        """`{definition.name}` filled from a model by its keys below `prefix`; dims by name."""',
         "        return tl.bind(cls, model, prefix, dims)",
     ]
 

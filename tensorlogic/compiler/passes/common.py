@@ -21,6 +21,9 @@ from tensorlogic.compiler.types import FunctionType
 
 Key = tuple[object, ...]
 
+_WRITTEN = frozenset({"range", "format", "list", "tuple"})
+"""Operations that are read more easily where they are used than under a name that nobody chose."""
+
 
 def run(function: Function) -> Function:
     """The function with each value computed once where it is visible."""
@@ -56,7 +59,7 @@ def _key(operation: Operation) -> Key | None:
     if isinstance(type, FunctionType):
         return None
     attributes = tuple((k, _frozen(v)) for k, v in sorted(operation.attributes.items()))
-    if operation.name == "retype" and not operation.operands:
+    if operation.name in _WRITTEN or (operation.name == "retype" and not operation.operands):
         return None
     return (operation.name, operation.operands, attributes, type)
 
