@@ -24,7 +24,7 @@ from tensorlogic.compiler.ir.core import Function, Program
 from tensorlogic.compiler.ir.printer import show_program
 from tensorlogic.compiler.ir.verifier import verify
 from tensorlogic.compiler.names import PRELUDE, FileModule
-from tensorlogic.compiler.passes import PASSES, packing
+from tensorlogic.compiler.passes import PASSES, effects, packing
 from tensorlogic.compiler.source import Source
 from tensorlogic.compiler.syntax import dump, nodes, parse, tokenize
 
@@ -178,7 +178,7 @@ def _compiled(source: Source, path: Path | None, options: Options, print_after: 
     checked = _checked(source, path, options)
     if checked.program is None:
         raise CompileError(checked.diagnostics)
-    program = replace(checked.program, strict=options.strict, standalone=options.standalone)
+    program = effects.run(replace(checked.program, strict=options.strict, standalone=options.standalone))
     printed = show_program(program) if print_after == "check" else ""
     if options.verify:
         _verify(program, "check")

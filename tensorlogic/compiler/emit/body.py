@@ -147,9 +147,11 @@ class Body:
         """The operation's expression. An operand that it would write twice gets a variable first."""
         text = self.lower(operation, self.texts)
         for operand in dict.fromkeys(operation.operands):
-            if operand in self.waiting and without_strings(text.code).count(self.texts[operand].code) > 1:
+            code = self.texts[operand].code
+            given = sum(self.texts[v].code == code for v in operation.operands)
+            if operand in self.waiting and without_strings(text.code).count(code) > given:
                 variable = self.variables.fresh(self.names.get(operand, "value"), self.hint(operand.type))
-                self.add(f"{variable} = {self.texts[operand].code}")
+                self.add(f"{variable} = {code}")
                 self.bind(operand, Text(variable), frozenset((variable,)))
                 self.waiting.discard(operand)
                 text = self.lower(operation, self.texts)

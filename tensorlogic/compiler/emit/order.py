@@ -21,7 +21,7 @@ STATEMENTS = frozenset({"print", "save_model", "set_fields"})
 ORDERED = frozenset({"read_line", "load_model", "load_tokenizer", "bind", "method", "accept", "ranked", "debug"})
 """Operations that read the world or may refuse: they stay where they stand, in a statement of their own."""
 
-_CALLS = frozenset({"call", "call_value", "extern", "tensor", "int", "float", "bool", "string", "select"})
+_CALLS = frozenset({"extern", "tensor", "int", "float", "bool", "string", "select"})
 """Operations that may evaluate or refuse something, and are written where they are used."""
 
 

@@ -1,6 +1,7 @@
 """The passes, in the order in which they run. Each is a function from a function of the IR to another.
 
-`packing` is not an optimization: it writes down where a packed weight must be expanded, and always runs.
+Two more are no optimizations and see the whole program: `effects`, before these, writes down which calls must stay, and
+`packing`, after them, where a packed weight must be expanded.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ Pass = Callable[[Function], Function]
 
 PASSES: dict[str, Pass] = {
     "fold": fold.run,
-    "common": common.run,
     "transposes": transposes.run,
+    "common": common.run,
     "dead": dead.run,
 }

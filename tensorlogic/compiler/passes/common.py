@@ -2,8 +2,8 @@
 
 Looks for two operations of the same name, operands and attributes, the earlier one in the same region or in one around
 it, where its values are visible. Both must be without effect; `debug`, checks and what reads the world are left alone.
-Two constants of equal value and type are one, unless the source gave one of them a name. Two values that the source
-both named stay two.
+Two constants of equal value and type are one, unless the source gave one of them a name. Where the source gave both
+values names, the later one becomes a second name of the first.
 
 Right because language.md makes functions pure: equal operations on equal operands give equal values. Random operations
 take a key, so equal calls are equal by contract.
@@ -11,8 +11,8 @@ take a key, so equal calls are equal by contract.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections import ChainMap
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tensorlogic.compiler.ir.core import Function, Operation, Region, Value
@@ -27,41 +27,61 @@ _WRITTEN = frozenset({"range", "format", "list", "tuple"})
 
 def run(function: Function) -> Function:
     """The function with each value computed once where it is visible."""
-    names = dict(function.names)
-    body = _merged(function.body, {}, {}, names)
-    return replace(function, body=body, names=names)
+    merger = _Merger(dict(function.names))
+    body = merger.merged(function.body, ChainMap())
+    return replace(function, body=body, names=merger.names)
 
 
-def _merged(region: Region, known: Mapping[Key, Value], values: dict[Value, Value], names: dict[Value, str]) -> Region:
-    seen = dict(known)
-    kept: list[Operation] = []
-    for operation in region.operations:
-        operands = tuple(values.get(v, v) for v in operation.operands)
-        regions = tuple(_merged(inner, seen, values, names) for inner in operation.regions)
-        operation = replace(operation, operands=operands, regions=regions)
-        key = None if regions or has_effect(operation) or len(operation.results) != 1 else _key(operation)
-        if key is not None:
-            earlier = seen.get(key)
-            apart = operation.name == "constant" and (earlier in names or operation.result in names)
-            both_named = earlier in names and operation.result in names
-            if earlier is not None and not apart and not both_named:
-                values[operation.result] = earlier
-                if operation.result in names:
-                    names.setdefault(earlier, names[operation.result])
-                continue
-            seen[key] = operation.result
-        kept.append(operation)
-    return Region(region.arguments, tuple(kept))
+@dataclass
+class _Merger:
+    names: dict[Value, str]
+    values: dict[Value, Value] = field(default_factory=dict)
+    """What stands for a value that is gone."""
+    firsts: dict[Value, Value] = field(default_factory=dict)
+    """The first of several values that are equal and stay: those with names of their own, and `_WRITTEN` ones."""
+
+    def merged(self, region: Region, known: ChainMap[Key, Value]) -> Region:
+        kept: list[Operation] = []
+        for operation in region.operations:
+            operands = tuple(self.values.get(v, v) for v in operation.operands)
+            regions = tuple(self.merged(inner, known.new_child()) for inner in operation.regions)
+            operation = replace(operation, operands=operands, regions=regions)
+            kept += self._once(operation, known)
+        return Region(region.arguments, tuple(kept))
+
+    def _once(self, operation: Operation, known: ChainMap[Key, Value]) -> list[Operation]:
+        """The operation, what is left of it where an earlier one computes the same, or nothing."""
+        if operation.regions or has_effect(operation) or len(operation.results) != 1:
+            return [operation]
+        key = _key(operation, tuple(self.firsts.get(v, v) for v in operation.operands))
+        earlier = known.get(key) if key is not None else None
+        if key is None or earlier is None:
+            if key is not None:
+                known[key] = operation.result
+            return [operation]
+        named = operation.result in self.names
+        if operation.name in _WRITTEN:
+            self.firsts[operation.result] = self.firsts.get(earlier, earlier)
+            return [operation]
+        if operation.name == "constant" and (earlier in self.names or named):
+            return [operation]
+        if named and earlier in self.names:
+            self.firsts[operation.result] = self.firsts.get(earlier, earlier)
+            return [replace(operation, name="retype", operands=(earlier,), attributes={})]
+        self.values[operation.result] = earlier
+        if named:
+            self.names[earlier] = self.names[operation.result]
+        return []
 
 
-def _key(operation: Operation) -> Key | None:
+def _key(operation: Operation, operands: tuple[Value, ...]) -> Key | None:
     type = operation.result.type
     if isinstance(type, FunctionType):
         return None
     attributes = tuple((k, _frozen(v)) for k, v in sorted(operation.attributes.items()))
-    if operation.name in _WRITTEN or (operation.name == "retype" and not operation.operands):
+    if operation.name == "retype" and not operation.operands:
         return None
-    return (operation.name, operation.operands, attributes, type)
+    return (operation.name, operands, attributes, type)
 
 
 def _frozen(value: Any) -> object:

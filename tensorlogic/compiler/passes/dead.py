@@ -5,7 +5,8 @@ stays. Control flow stays when anything inside it does; the results of an `if` t
 emission writes no name for an unused one.
 
 Right because language.md makes functions pure: an operation without effect is seen through its results only. Effects
-are the structural operations of `EFFECTS`, the entries of the op table that say so, and `debug`.
+are the structural operations of `EFFECTS`, the entries of the op table that say so, `debug`, and the calls that
+`effects.py` marked.
 """
 
 from __future__ import annotations
@@ -29,13 +30,15 @@ STRUCTURAL_EFFECTS = EFFECTS | {
     "debug",
     "extern",
     "host.item",
+    "call_value",
 }
 
 
 def has_effect(operation: Operation) -> bool:
     """Whether the operation does more than define its results."""
     op = OPS.get(operation.name)
-    return operation.name in STRUCTURAL_EFFECTS or (op is not None and op.effect)
+    acts = "acts" in operation.attributes
+    return acts or operation.name in STRUCTURAL_EFFECTS or (op is not None and op.effect)
 
 
 def run(function: Function) -> Function:

@@ -160,7 +160,8 @@ def kept(x: mx.array) -> mx.array:
 
 
 def main(args: tuple[str, ...]) -> None:
-    half = tl.made(Affine, weight=mx.ones((2, 4), F16), bias=mx.array([0.5, 0.25], dtype=F16), I=4, O=2, T=mx.float16)
+    ones = mx.ones((2, 4), F16)
+    half = tl.made(Affine, weight=ones, bias=mx.array([0.5, 0.25], dtype=F16), I=4, O=2, T=mx.float16)
     single = tl.made(Affine, weight=mx.ones((2, 4), mx.float32), bias=None, I=4, O=2, T=mx.float32)
     brain = tl.made(Affine, weight=mx.ones((2, 4), BF16), bias=None, I=4, O=2, T=mx.bfloat16)
     tl.print_values(  # generics.tl:13
@@ -168,7 +169,7 @@ def main(args: tuple[str, ...]) -> None:
         tl.shown(_affine(single, mx.ones((1, 4), mx.float32)), "float32"),
     )
     tl.print_values(tl.shown(_affine(brain, mx.ones((3, 1, 4), BF16)), "bfloat16"), "bfloat16")  # generics.tl:14
-    tl.print_values(tl.shown(_scaled(mx.ones((2, 4), F16)), "float16"), "float32")  # generics.tl:15
+    tl.print_values(tl.shown(_scaled(ones), "float16"), "float32")  # generics.tl:15
     tl.print_values(  # generics.tl:16
         _first(mx.array([[1, 2], [3, 4]], dtype=mx.int32)),
         _first(mx.array([[True], [False]], dtype=mx.bool_)),

@@ -123,21 +123,20 @@ def leaf_grow(x: mx.array) -> mx.array:
 
 
 def main(args: tuple[str, ...]) -> None:
+    ones = mx.ones((1, 2), F16)
     tl.print_values(  # imports.tl:12
-        tl.shown(_forward(mx.ones((1, 2), F16)), "float16"), _layers_helper(1), _layers_helper(2), 0.5, EPS
+        tl.shown(_forward(ones), "float16"), _layers_helper(1), _layers_helper(2), 0.5, EPS
     )
-    tl.print_values(  # imports.tl:13
-        tl.shown(_leaf_grow_2(mx.ones((2,), F16)), "float16"), tl.shown(_leaf_grow(mx.ones((2,), F16)), "float16")
-    )
+    ones_2 = mx.ones((2,), F16)
+    tl.print_values(tl.shown(_leaf_grow_2(ones_2), "float16"), tl.shown(_leaf_grow(ones_2), "float16"))  # imports.tl:13
+    ones_3 = mx.ones((3, 2), F16)
     tl.print_values(  # imports.tl:14
-        tl.shown(mx.ones((1, 2), F16) @ mx.ones((3, 2), F16).T, "float16"),
-        tl.shown(
-            mx.addmm(mx.array([1.0, 2.0, 3.0], dtype=F16), mx.ones((1, 2), F16), mx.ones((3, 2), F16).T), "float16"
-        ),
+        tl.shown(ones @ ones_3.T, "float16"),
+        tl.shown(mx.addmm(mx.array([1.0, 2.0, 3.0], dtype=F16), ones, ones_3.T), "float16"),
     )
     l = tl.made(layers_Layer, weight=mx.zeros((3, 2), F16), I=2, O=3)
     tl.print_values(  # imports.tl:16
-        tl.shown(l, {"weight": "float16"}), tl.shown(_layers_forward(l, mx.ones((2,), F16)), "float16")
+        tl.shown(l, {"weight": "float16"}), tl.shown(_layers_forward(l, ones_2), "float16")
     )
 
 

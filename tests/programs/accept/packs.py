@@ -75,6 +75,9 @@ def score(q: mx.array, k: mx.array) -> mx.array:
 
 def main(args: tuple[str, ...]) -> None:
     x = mx.ones((2, 3, 5, 8), F16)
+    _norm(x, mx.full((8,), 2.0, F16), 1e-05)  # packs.tl:11
+    ones = mx.ones((8,), F16)
+    _norm(ones, ones, 1e-05)  # packs.tl:11
     tl.print_values(tl.shown((2, 3, 5, 8), [None]), tl.shown((8,), [None]))  # packs.tl:11
     tl.print_values(tl.shown((2, 3, 5, 7), [None]))  # packs.tl:12
     tl.print_values(tl.shown(tl.reduce_sum(_score(x, x), axis=-1)[0, 0], "float16"))  # packs.tl:13

@@ -233,7 +233,7 @@ def main(args: tuple[str, ...]) -> None:
     c = mx.zeros((n, 2), F16)
     tl.print_values(tl.shown(c.shape, [None]), tl.shown(c + mx.ones((n, 2), F16), "float16"))  # unknown.tl:30
     if n != 3:
-        tl.refuse("unknown.tl:31", "TL5001", "`d` has a dim {} where `3` = {} is declared", n, 3)
+        tl.refuse("unknown.tl:31", "TL5001", "`d` has a dim {} where {} is declared", n, 3)
     tl.print_values(  # unknown.tl:32
         tl.shown((3, 2), [None]), tl.shown(_same(mx.zeros((n,), F16), mx.ones((3,), F16)), "float16")
     )

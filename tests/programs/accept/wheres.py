@@ -332,16 +332,14 @@ def main(args: tuple[str, ...]) -> None:
         tl.refuse("wheres.tl:47", "TL5006", "`first` demands `0 <= k`")
     if 8 < k:
         tl.refuse("wheres.tl:47", "TL5006", "`first` demands `k <= N`")
-    first_2 = _first(x, k)  # wheres.tl:47
     asserted_2 = _asserted(x, k + 1)  # wheres.tl:47
-    guarded_2 = _guarded(x, k - 5)  # wheres.tl:47
     if k < 1 or 4 % k != 0:
         tl.refuse("wheres.tl:47", "TL5001", "`heads` needs {} to be divisible by {}", 4, k)
     heads_2 = _heads(m, k)  # wheres.tl:47
     tl.print_values(  # wheres.tl:47
-        tl.shown(first_2, "float16"),
+        tl.shown(_first(x, k), "float16"),
         tl.shown(asserted_2, "float16"),
-        tl.shown(guarded_2, "float16"),
+        tl.shown(_guarded(x, k - 5), "float16"),
         tl.shown(heads_2.shape, [None]),
     )
 
