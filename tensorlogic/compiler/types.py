@@ -105,6 +105,11 @@ class TensorType(Type):
     element: Element
     shape: Shape
 
+    @property
+    def unknown_rank(self) -> bool:
+        """Whether only run time knows how many dims there are."""
+        return self.shape.pack is not None and self.shape.pack.unknown
+
     def __str__(self) -> str:
         return f"{self.element}{self.shape}"
 

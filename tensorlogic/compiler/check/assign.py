@@ -161,6 +161,8 @@ class _Assignment:
                 notes=["element types are never changed without being asked to"],
                 helps=[f"`{as_operand(self.span)}.to({declared.element})`"] if self.actual == actual else [],
             )
+        if declared.unknown_rank and actual.unknown_rank and declared.shape.dims == actual.shape.dims == ():
+            return
         if declared.shape.pack is not actual.shape.pack or len(declared.shape.dims) != len(actual.shape.dims):
             self._refuse("TL3005" if declared.shape.rank != actual.shape.rank else "TL3013")
         for p, q in zip(declared.shape.dims, actual.shape.dims, strict=True):
@@ -174,7 +176,8 @@ class _Assignment:
 
     def _dim(self, p: Polynomial, q: Polynomial) -> None:
         if HOLE not in (p.variable, q.variable):
-            message = f"{self.what} has a dim {{1}} where `{p}` = {{0}} is declared"
+            expected = "{0}" if p.constant is not None else f"`{p}` = {{0}}"
+            message = f"{self.what} has a dim {{1}} where {expected} is declared"
             self.cx.require_equal(p, q, self.span, message, lambda: self._refuse("TL3004"))
         elif p.variable is not HOLE:
             self._refuse("TL3004")

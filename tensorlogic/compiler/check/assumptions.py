@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tensorlogic.compiler.dims import Polynomial
+from tensorlogic.compiler.ir.core import Value
 
 Path = tuple[str, ...]
 """A variable and the fields taken of it: what narrowing is about."""
@@ -38,7 +39,10 @@ class Divisible:
 
 @dataclass(frozen=True, slots=True)
 class NotNone:
+    """What stands at `path` is there, as long as its first name stands for `root`."""
+
     path: Path
+    root: Value
 
 
 Assumption = Bound | Equation | Divisible | NotNone

@@ -11,7 +11,7 @@ until nothing changes (language.md, section 4.5). Only then are the remaining eq
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from tensorlogic.compiler import dims
@@ -153,11 +153,11 @@ class Binder:
                 return
             case ListType(item, _), ListType(other, items):
                 for t in items if items is not None else (other,):
-                    self.match(item, t, given)
+                    self.match(item, t, replace(given, part="an item of "))
                 return
             case ListType(item, _), TupleType(items):
                 for t in items:
-                    self.match(item, t, given)
+                    self.match(item, t, replace(given, part="an item of "))
                 return
             case OptionalType(_), NoneType():
                 return

@@ -167,7 +167,10 @@ class Context:
                     self.facts = self.facts.with_equation(left, right)
                 case Divisible(value, divisor):
                     self.facts = self.facts.with_divisibility(value, divisor)
-                case NotNone(path):
+                case NotNone(path, root):
+                    binding = self.lookup(path[0])
+                    if binding is None or binding.value is not root:
+                        continue
                     optional = self._at(path, span)
                     if isinstance(optional.type, OptionalType):
                         self.narrowed[path] = self.retype(optional, optional.type.item, span)
@@ -353,7 +356,7 @@ class Context:
             return
         difference = self.facts.normal(p) - self.facts.normal(q)
         if not difference.unknown:
-            self._refuse(refuse, None if self.provably_different(p, q) else clause, (p, q))
+            self.refuse_offering(refuse, None if self.provably_different(p, q) else clause, (p, q))
         self._demand("equal", (p, q), span, "TL5001", message)
         self.facts = self.facts.with_equation(p, q)
 
@@ -373,7 +376,7 @@ class Context:
         only_rigid = all(variable.rigid for variable in difference.variables())
         contradicted = self.facts.nonnegative(q - p - 1)
         if only_rigid or contradicted:
-            self._refuse(refuse, None if contradicted else clauses.at_most(q, p), (p, q))
+            self.refuse_offering(refuse, None if contradicted else clauses.at_most(q, p), (p, q))
         self._demand("at_least", (p, q), span, code, message)
         self.facts = self.facts.with_bound(p - q)
 
@@ -385,7 +388,7 @@ class Context:
         if exact is None or not self.facts.positive(q):
             if not self.facts.normal(p).unknown and not self.facts.normal(q).unknown:
                 clause = clauses.divisible(p, q) if exact is None else clauses.at_most(ONE, q)
-                self._refuse(refuse, clause if q.terms else None, (p, q))
+                self.refuse_offering(refuse, clause if q.terms else None, (p, q))
             self._demand("divisible", (p, q), span, "TL5001", message)
             self.facts = self.facts.with_divisibility(p, q)
             exact = self.facts.divided(p, q)
@@ -393,7 +396,9 @@ class Context:
                 refuse()
         return exact
 
-    def _refuse(self, refuse: Callable[[], NoReturn], clause: str | None, about: tuple[Polynomial, ...]) -> NoReturn:
+    def refuse_offering(
+        self, refuse: Callable[[], NoReturn], clause: str | None, about: tuple[Polynomial, ...]
+    ) -> NoReturn:
         """Refuse, with the clause that would prove the demand where the function's `where` can say it."""
         try:
             refuse()

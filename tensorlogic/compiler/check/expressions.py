@@ -40,6 +40,7 @@ from tensorlogic.compiler.types import (
     DeviceType,
     ElementTypeType,
     FloatType,
+    FunctionType,
     IntType,
     ListType,
     NoneType,
@@ -80,8 +81,11 @@ def _format_string(cx: Context, node: nodes.FormatString, expected: Type | None)
     for part in node.parts:
         value = cx.constant(part, node.span) if isinstance(part, str) else check(cx, part)
         check_operands(value)
-        if not isinstance(part, str) and isinstance(value.type, LambdaType | FunctionSymbolType):
-            fail("TL2003", "a function cannot be written into a string", part.span, str(value.type))
+        if not isinstance(part, str) and isinstance(
+            value.type, LambdaType | FunctionSymbolType | FunctionType | RangeType
+        ):
+            kind = "range" if isinstance(value.type, RangeType) else "function"
+            fail("TL2003", f"a {kind} cannot be written into a string", part.span, str(value.type))
         parts.append(value)
     if all(isinstance(v.type, StringType | IntType) and v.type.constant is not None for v in parts):
         text = "".join(str(v.type.constant) for v in parts if isinstance(v.type, StringType | IntType))
@@ -197,8 +201,9 @@ def _compare_none(cx: Context, node: nodes.Binary, left: Value) -> Value:
     name = "host.is_none" if node.operator == "==" else "host.is_not_none"
     result = cx.add(name, (left, none), BOOLEAN, node.span)
     path = attributes.path_of(node.left)
-    if path is not None and isinstance(left.type, OptionalType):
-        known = (NotNone(path),)
+    binding = None if path is None else cx.lookup(path[0])
+    if path is not None and binding is not None and isinstance(left.type, OptionalType):
+        known = (NotNone(path, binding.value),)
         cx.implications[result] = Implications(known) if node.operator == "!=" else Implications((), known)
     return result
 

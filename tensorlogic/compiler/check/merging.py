@@ -63,7 +63,9 @@ def merged(sides: Sequence[Side]) -> Type | None:
 
 def _tensor(sides: Sequence[Side]) -> Type | None:
     types = [side.type for side in sides if isinstance(side.type, TensorType)]
-    if len(types) < len(sides) or len({(t.element, t.shape.pack, len(t.shape.dims)) for t in types}) > 1:
+    packs = {None if t.unknown_rank else t.shape.pack for t in types}
+    alike = {(t.element, t.unknown_rank, len(t.shape.dims)) for t in types}
+    if len(types) < len(sides) or len(packs) > 1 or len(alike) > 1:
         return None
     dims = _dims([t.shape.dims for t in types], sides)
     return None if dims is None else TensorType(types[0].element, Shape(types[0].shape.pack, dims))

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable
 from typing import NoReturn
 
+from tensorlogic.compiler.check import clauses
 from tensorlogic.compiler.check.context import (
     Bound,
     Context,
@@ -25,7 +26,7 @@ from tensorlogic.compiler.check.context import (
     refuse_optional,
     test_for_none,
 )
-from tensorlogic.compiler.dims import Polynomial
+from tensorlogic.compiler.dims import ONE, Polynomial
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.ops.all_ops import OPS
 from tensorlogic.compiler.ops.rule import Application, Argument
@@ -36,8 +37,10 @@ from tensorlogic.compiler.types import (
     FLOAT32,
     STRING,
     BoolType,
+    DeviceType,
     Element,
     ElementType,
+    ElementTypeType,
     FloatType,
     IntType,
     ListType,
@@ -306,7 +309,8 @@ def _ints(cx: Context, operator: str, left: Value, right: Value, spans: tuple[Sp
         case "**":
             exponent = b.constant
             if exponent is None or not 0 <= exponent <= 64:
-                fail("TL2008", "the exponent of an int is a constant from 0 to 64", spans[1])
+                helps = [f"`float({spans[0].text}) ** {as_operand(spans[1])}` is a float"]
+                fail("TL2008", "the exponent of an int is a constant from 0 to 64", spans[1], helps=helps)
             short = len(a.terms) <= 1 or len(a.terms) ** exponent <= LONGEST
             return cx.add(name, (left, right), _int(a.power(exponent), span) if short else IntType(), span)
     fail("TL2003", f"`{operator}` does not take ints", span, others=_labels(left, right, spans))
@@ -341,7 +345,11 @@ def _remainder(cx: Context, left: Value, right: Value, a: Polynomial, b: Polynom
     if a.constant is not None and b.constant is not None and b.constant != 0:
         return cx.add("host.remainder", (left, right), IntType(Polynomial.of(a.constant % b.constant)), span)
     if not cx.facts.positive(b):
-        fail("TL2011", f"cannot prove that the divisor `{b}` is positive", span)
+
+        def refuse() -> NoReturn:
+            fail("TL2011", f"cannot prove that the divisor `{b}` is positive", span)
+
+        cx.refuse_offering(refuse, None if cx.facts.nonnegative(-b) else clauses.at_most(ONE, b), (b,))
     result = cx.add("host.remainder", (left, right), IntType(), span)
     assert isinstance(result.type, IntType)
     assert result.type.value is not None
@@ -480,6 +488,9 @@ def _others(cx: Context, operator: str, left: Value, right: Value, spans: tuple[
     )
 
 
+_EQUATED = BoolType | StringType | ElementTypeType | DeviceType
+
+
 def _one_list(a: ListType, b: ListType) -> ListType | None:
     if a.items is not None and b.items is not None:
         items = a.items + b.items
@@ -488,11 +499,17 @@ def _one_list(a: ListType, b: ListType) -> ListType | None:
 
 
 def _comparable(a: Type, b: Type) -> bool:
-    if isinstance(a, OptionalType | NoneType) or isinstance(b, OptionalType | NoneType):
-        return True
-    if isinstance(a, TensorType) or isinstance(b, TensorType):
-        return False
-    return type(a) is type(b) or (_is_number(a) and _is_number(b)) or isinstance(a, TupleType)
+    """Whether `==` is defined: on numbers, bools, strings, element types, and tuples, lists and optionals of them."""
+    match a, b:
+        case (OptionalType(), NoneType()) | (NoneType(), OptionalType()) | (NoneType(), NoneType()):
+            return True
+        case (OptionalType(item), other) | (other, OptionalType(item)):
+            return _comparable(item, other)
+        case TupleType(items), TupleType(others):
+            return len(items) == len(others) and all(map(_comparable, items, others))
+        case ListType(item, items), ListType(other, others):
+            return () in (items, others) or _comparable(item, other)
+    return (_is_number(a) and _is_number(b)) or (isinstance(a, _EQUATED) and type(a) is type(b))
 
 
 def unary(cx: Context, operator: str, value: Value, span: Span, operand_span: Span) -> Value:

@@ -32,10 +32,12 @@ from tensorlogic.compiler.types import (
     ElementType,
     ElementTypeType,
     FloatType,
+    FunctionType,
     IntType,
     ListType,
     OpaqueType,
     OptionalType,
+    RangeType,
     Shape,
     StringType,
     StructType,
@@ -94,8 +96,9 @@ def _print(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
                 fail("TL1012", "`print` takes values and `end`", argument.name.span)
             end = coerce(cx, value, STRING, argument.value.span, "`end` of `print`")
             continue
-        if isinstance(value.type, LambdaType | FunctionSymbolType):
-            fail("TL2003", "a function cannot be printed", argument.span, str(value.type))
+        if isinstance(value.type, LambdaType | FunctionSymbolType | FunctionType | RangeType):
+            kind = "range" if isinstance(value.type, RangeType) else "function"
+            fail("TL2003", f"a {kind} cannot be printed", argument.span, str(value.type))
         values.append(value)
     operands = (*values, end) if end is not None else tuple(values)
     return cx.add("print", operands, NONE, node.span, ends=end is not None)

@@ -197,7 +197,8 @@ class TypeReader:
         name = node.name.name
         if name not in self.packs:
             if not self.declares:
-                fail("TL1001", f"there is no pack `...{name}` here", node.span, helps=_near(name, self.packs))
+                near = [f"did you mean `...{n}`?" for n in difflib.get_close_matches(name, self.packs, 1)]
+                fail("TL1001", f"there is no pack `...{name}` here", node.span, helps=near)
             self.packs[name] = PackVariable(name)
             self.declared_packs[name] = node.span
         return self.packs[name]
