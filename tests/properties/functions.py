@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 from tests.properties.control import CONTROL
-from tests.properties.operations import COMPUTING, Operation
-from tests.properties.scope import NotApplicable, Scope, Tensor, half_of
+from tests.properties.operations import COMPUTING
+from tests.properties.scope import NotApplicable, Operation, Scope, Tensor, half_of
 from tests.properties.shaping import SHAPING
 from tests.properties.sizes import Shape, Size, named, size
 
@@ -53,11 +53,7 @@ def _function(draw: st.DrawFn, name: str) -> Function:
         pack = None if s.chance() else pack
     parameters = tuple(s.values)
     _forget_unused(s, parameters)
-    for _ in range(s.number(1, 4)):
-        try:
-            s.keep(s.pick(s.pick((COMPUTING, SHAPING, CONTROL)))(s))
-        except NotApplicable:
-            continue
+    s.write((COMPUTING, SHAPING, CONTROL))
     result = s.values[-1]
     used = where if "R" in s.names else ""
     lines = "\n".join(f"    {line}" for line in [*s.lines, f"return {result.text}"])
@@ -88,7 +84,7 @@ def called(function: Function) -> Operation:
                 if value.element == parameter.element
                 and (found := _bound(s, parameter, value, bound, packs)) is not None
             ]
-            text, (bound, packs) = s.pick(fitting)
+            text, (bound, packs) = s.pick(fitting or [_made(s, parameter, bound, packs)])
             texts.append(text)
         result = function.result
         sizes = tuple(n.replaced(bound) for n in result.shape.sizes)
@@ -97,6 +93,23 @@ def called(function: Function) -> Operation:
         return Tensor(f"{function.name}({', '.join(texts)})", result.element, made)
 
     return call
+
+
+def _made(
+    s: Scope, parameter: Tensor, bound: Mapping[str, Size], packs: Mapping[str, Shape]
+) -> tuple[str, tuple[dict[str, Size], dict[str, Shape]]]:
+    """Ones of the parameter's shape, whose free dims are some that are here."""
+    names = [n for n in s.names.values() if s.at_least(n, 1)]
+    free = {atom for n in parameter.shape.sizes for atom in n.atoms()} - set(bound)
+    dims = {**bound, **{atom: s.pick([*names, size(2)]) for atom in sorted(free)}}
+    tops = dict(packs)
+    leading = Shape(None, ())
+    if parameter.shape.pack is not None:
+        leading = tops.setdefault(parameter.shape.pack, leading)
+    if leading.pack is not None:
+        raise NotApplicable
+    sizes = (*leading.sizes, *(n.replaced(dims) for n in parameter.shape.sizes))
+    return f"ones([{s.sizes(sizes)}])", (dims, tops)
 
 
 def _bound(

@@ -6,12 +6,8 @@ rules here are written anew from the contract: they are what the compiler's are 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from tests.properties.scope import NotApplicable, Scope, Tensor
+from tests.properties.scope import NotApplicable, Operation, Scope, Tensor
 from tests.properties.sizes import ONE, Shape, Size, broadcast, shape, size
-
-Operation = Callable[[Scope], Tensor]
 
 UNARY = (
     *(f"{name}({{0}})" for name in ("relu", "tanh", "sigmoid", "exp", "abs", "silu", "gelu", "square", "softplus")),
@@ -42,7 +38,8 @@ COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
 def same_shape(s: Scope, x: Tensor) -> Tensor:
     """Something of the shape of a float tensor."""
-    pattern = s.pick([p for p in UNARY if x.shape.rank or not ("{axis}" in p or "norm" in p)])
+    normed = x.shape.rank > 0 and s.at_least(x.shape.sizes[-1], 1)
+    pattern = s.pick([p for p in UNARY if ("{axis}" not in p or x.shape.rank) and ("norm" not in p or normed)])
     axis = s.axis(x.shape) if "{axis}" in pattern else 0
     return Tensor(pattern.format(x.text, axis=axis), x.element, x.shape)
 
@@ -266,7 +263,7 @@ def counted(s: Scope) -> Tensor:
 
 
 def triangle(s: Scope) -> Tensor:
-    x = s.floats(lambda a: a.rank >= 2)
+    x = s.floats(lambda a: a.rank >= 2 and surely(s, a.with_sizes(a.sizes[-2:])))
     return Tensor(f"{s.pick(('tril', 'triu'))}({x.text}, {s.number(-1, 1)})", x.element, x.shape)
 
 

@@ -12,9 +12,15 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
-from tests.properties.sizes import ONE, Shape, Size, broadcast, named
+from tests.properties.sizes import Shape, Size, broadcast, named
 
 T = TypeVar("T")
+
+STATEMENTS = 9
+"""How many statements a body has at most, nearly."""
+
+ATTEMPTS = 4
+"""How often a statement is tried with other operations, where those before found nothing to work on."""
 
 FLOATS = ("float16", "float32")
 
@@ -123,6 +129,16 @@ class Scope:
 
     # --- statements
 
+    def write(self, kinds: Sequence[Sequence[Operation]]) -> None:
+        """Statements with operations of these kinds."""
+        while len(self.lines) < STATEMENTS and self.number(0, STATEMENTS) > 0:
+            for _ in range(ATTEMPTS):
+                try:
+                    self.keep(self.pick(self.pick(kinds))(self))
+                    break
+                except NotApplicable:
+                    continue
+
     def fresh(self) -> str:
         self.made += 1
         return f"v{self.made}"
@@ -145,6 +161,10 @@ class Scope:
         return [(other, met) for other, met in found if met is not None]
 
 
+Operation = Callable[[Scope], Tensor]
+"""Makes a value of what is in scope."""
+
+
 def is_named(shape: Shape) -> bool:
     """Whether every size can be written in a type."""
     return not any("." in atom for s in shape.sizes for atom in s.atoms())
@@ -158,6 +178,3 @@ def _grows(size: Size) -> bool:
 def half_of(name: str) -> Size:
     """The exact half of a dim that a `where` says to be even."""
     return named(f"({name}/2)")
-
-
-__all__ = ["FLOATS", "ONE", "NotApplicable", "Scope", "Tensor", "half_of", "is_named"]

@@ -5,8 +5,8 @@ The shape rules are written anew from the contract, as in `operations.py`.
 
 from __future__ import annotations
 
-from tests.properties.operations import Operation, surely
-from tests.properties.scope import NotApplicable, Scope, Tensor
+from tests.properties.operations import surely
+from tests.properties.scope import NotApplicable, Operation, Scope, Tensor
 from tests.properties.sizes import ONE, Shape, Size, product_of, shape, size
 
 LETTERS = "abcd"
