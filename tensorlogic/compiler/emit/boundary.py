@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tensorlogic.compiler.emit.literals import string
+from tensorlogic.compiler.emit.naming import Naming
 from tensorlogic.compiler.ops.lowering import Text
 from tensorlogic.compiler.types import (
     BoolType,
@@ -21,11 +20,8 @@ from tensorlogic.compiler.types import (
     Type,
 )
 
-if TYPE_CHECKING:
-    from tensorlogic.compiler.emit.operations import Operations
 
-
-def accept(o: Operations, t: Type, value: Text, name: str, where: str, *, packed: bool = False) -> Text:
+def accept(o: Naming, t: Type, value: Text, name: str, where: str, *, packed: bool = False) -> Text:
     """The value as the body takes it: converted, checked for its kind, element type and rank."""
     quoted = string(name)
     place = string(where)
@@ -68,7 +64,7 @@ def accept(o: Operations, t: Type, value: Text, name: str, where: str, *, packed
     return value
 
 
-def give(o: Operations, t: Type, value: Text) -> Text:
+def give(o: Naming, t: Type, value: Text) -> Text:
     """The result as it can be seen: float16 is float16 again."""
     match t:
         case TensorType(element, _) if _changes(t):

@@ -18,7 +18,8 @@ from tensorlogic.compiler.emit.identifiers import Identifiers, attribute
 from tensorlogic.compiler.emit.layout import wrapped
 from tensorlogic.compiler.emit.literals import hint, literal, string
 from tensorlogic.compiler.emit.liveness import Liveness
-from tensorlogic.compiler.emit.operations import ModuleNames, Operations, constant_key, where
+from tensorlogic.compiler.emit.naming import ModuleNames, Naming, constant_key, where
+from tensorlogic.compiler.emit.operations import Operations
 from tensorlogic.compiler.emit.structs import struct_lines
 from tensorlogic.compiler.emit.variables import Variables
 from tensorlogic.compiler.ir.core import Entry, Function, Operation, Program, walk
@@ -121,8 +122,8 @@ class Emitter:
 
     # --- functions
 
-    def operations(self, elements: dict[ElementVariable, str]) -> Operations:
-        return Operations(self.names, self.parameters, elements)
+    def naming(self, elements: dict[ElementVariable, str]) -> Naming:
+        return Naming(self.names, elements)
 
     def function(self, function: Function, name: str) -> list[str]:
         """A body: called with values that are checked and carried."""
@@ -139,14 +140,15 @@ class Emitter:
         for value, text in parameters:
             for element, code in self._element_sources(value.type, text).items():
                 elements.setdefault(element, code)
-        body = self.body(function, self.operations(elements), local)
+        body = self.body(function, self.naming(elements), local)
         written = body.write(function.body, tuple(parameters))
         return [*lines, *written]
 
     def _module_names(self) -> set[str]:
         return {*self.names.structs.values(), *self.names.functions.values(), *self.names.constants.values()}
 
-    def body(self, function: Function, operations: Operations, local: Identifiers) -> Body:
+    def body(self, function: Function, naming: Naming, local: Identifiers) -> Body:
+        operations = Operations(naming, self.parameters)
         return Body(
             lower=operations.lower,
             demand=operations.demand,
@@ -174,12 +176,12 @@ class Emitter:
                 if element not in elements:
                     elements[element] = local.take(element.name)
                     first += wrapped(f"    {elements[element]} = {code}")
-        body = self.body(function, self.operations(elements), local)
+        body = self.body(function, self.naming(elements), local)
         return [*lines, *first, *body.write(function.body, tuple(parameters))]
 
     def _entry_elements(self, t: Type, text: str, name: str, place: str) -> dict[ElementVariable, str]:
         """How the element types that an argument decides are read off it, which nothing has checked before."""
-        o, quoted = self.operations({}), f"{string(name)}, {string(place)}"
+        o, quoted = self.naming({}), f"{string(name)}, {string(place)}"
         match t:
             case TensorType(element, _) if isinstance(element, ElementVariable):
                 return {element: f'{o.runtime("element")}({text}, {string(name)}, "{element.bound}", {string(place)})'}
@@ -203,7 +205,7 @@ class Emitter:
 
     def _script(self, function: Function) -> list[str]:
         local = Identifiers(frozenset(self._module_names() | set(self.public.values()) | {"args"}))
-        body = self.body(function, self.operations({}), local)
+        body = self.body(function, self.naming({}), local)
         written = body.write(function.body, ())
         if written and written[-1] == "    return":
             written.pop()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tensorlogic.compiler.emit.identifiers import Identifiers, attribute
 from tensorlogic.compiler.emit.literals import dtype_name, hint, string
-from tensorlogic.compiler.emit.operations import where
+from tensorlogic.compiler.emit.naming import where
 from tensorlogic.compiler.ir.core import Function, Region
 from tensorlogic.compiler.types import (
     ElementVariable,
@@ -47,7 +47,7 @@ def struct_lines(emitter: Emitter, definition: StructDefinition, constructor: Fu
     parameters = tuple((value, f"self.{attribute(name)}") for name, value in constructor.parameters)
     elements, first = _elements(emitter, definition)
     setting = _setting(constructor, definition)
-    body = emitter.body(setting, emitter.operations(elements), local)
+    body = emitter.body(setting, emitter.naming(elements), local)
     body.indent = 2
     lines += [*first, *body.write(setting.body, parameters)]
     if not names.standalone:
@@ -88,9 +88,7 @@ def _elements(emitter: Emitter, definition: StructDefinition) -> tuple[dict[Elem
             source = _source(emitter, t, element, name, definition)
             if source is not None:
                 lines.append(f"        {element.name} = {source}")
-                lines.append(
-                    f"        {emitter.operations({}).runtime('set_fields')}(self, {element.name}={element.name})"
-                )
+                lines.append(f"        {emitter.naming({}).runtime('set_fields')}(self, {element.name}={element.name})")
                 found[element] = element.name
                 break
     return found, lines
@@ -101,7 +99,7 @@ def _source(emitter: Emitter, t: Type, element: ElementVariable, name: str, defi
     match t:
         case TensorType(e, _) if e is element:
             quoted = string(f"{definition.name}.{name}")
-            function = emitter.operations({}).runtime("element")
+            function = emitter.naming({}).runtime("element")
             return f'{function}(self.{attribute(name)}, {quoted}, "{element.bound}", {string(place)})'
         case StructType(inner, elements, _) if element in elements:
             return f"self.{attribute(name)}.{inner.elements[elements.index(element)].name}"

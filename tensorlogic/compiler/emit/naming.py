@@ -1,0 +1,89 @@
+"""What the emitted module calls things: dtypes, functions of the runtime, structs, constants, places in the source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tensorlogic.compiler.emit.literals import dtype_name
+from tensorlogic.compiler.ir.core import Operation, Value
+from tensorlogic.compiler.ops.lowering import Text
+from tensorlogic.compiler.source import Span
+from tensorlogic.compiler.types import BFLOAT16, FLOAT16, Element, ElementVariable, StructDefinition
+
+Texts = dict[Value, Text]
+"""The expression of each value that an operation may use."""
+
+
+@dataclass
+class ModuleNames:
+    """What a module calls things, and which of them it turned out to need."""
+
+    structs: dict[StructDefinition, str] = field(default_factory=dict)
+    functions: dict[str, str] = field(default_factory=dict)
+    needs: set[str] = field(default_factory=set)
+    constants: dict[tuple[str, str, Any], str] = field(default_factory=dict)
+    """The module's constants, by what the source calls them, their kind and their value."""
+    runtime_functions: set[str] = field(default_factory=set)
+    standalone: bool = False
+    checked: bool = False
+    strict: bool = False
+
+
+@dataclass
+class Naming:
+    """The names inside one function. `elements` tells where each type parameter's dtype is found."""
+
+    module: ModuleNames
+    elements: dict[ElementVariable, str] = field(default_factory=dict)
+
+    def dtype(self, element: Element, like: Text | None = None) -> str:
+        """The dtype in which an element type is carried."""
+        if isinstance(element, ElementVariable):
+            if element in self.elements:
+                return self.elements[element]
+            return f"{like:atom}.dtype" if like is not None else "F16"
+        if element == FLOAT16:
+            self.module.needs.add("F16")
+            return "F16"
+        if element == BFLOAT16:
+            self.module.needs.add("BF16")
+            return "BF16"
+        return self.visible_dtype(element)
+
+    def visible_dtype(self, element: Element) -> str:
+        """The dtype of an element type where it can be seen."""
+        if isinstance(element, ElementVariable):
+            return self.elements[element]
+        return dtype_name(element)
+
+    def runtime(self, function: str) -> str:
+        """The name under which a function of the runtime is called."""
+        self.module.runtime_functions.add(function)
+        return f"tl.{function}"
+
+    def hint_name(self, definition: StructDefinition) -> str:
+        """The class of a struct."""
+        return self.module.structs[definition]
+
+
+Expression = Callable[[Naming, Operation, Texts], Text]
+"""Writes an operation of one kind, from the expressions of its operands."""
+
+
+def constant_key(operation: Operation) -> tuple[str, str, Any]:
+    """What tells a `const` from others: two files may give one name to two values."""
+    value = operation.attributes["value"]
+    return operation.attributes["called"], type(value).__name__, value
+
+
+def where(span: Span) -> str:
+    """The place that a run-time error names: `model.tl:12`."""
+    return f"{span.source.place or span.source.name}:{span.line}"
+
+
+def written(span: Span) -> str:
+    """What the source says at a place, on one line, for a message."""
+    text = " ".join(span.text.split())
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,97 @@
+"""Operations that reach out of the program: its callers, Python functions, model files and the keyboard."""
+
+from __future__ import annotations
+
+from tensorlogic.compiler.emit.boundary import accept, give
+from tensorlogic.compiler.emit.literals import string
+from tensorlogic.compiler.emit.naming import Expression, Naming, Texts, where
+from tensorlogic.compiler.ir.core import Operation
+from tensorlogic.compiler.ops.lowering import Text
+from tensorlogic.compiler.types import OpaqueType, StructType
+
+
+def _accept(o: Naming, operation: Operation, texts: Texts) -> Text:
+    value = operation.operands[0]
+    return accept(
+        o,
+        operation.result.type,
+        texts[value],
+        operation.attributes["argument"],
+        where(operation.span),
+        packed=operation.attributes.get("packed", False),
+    )
+
+
+def _give(o: Naming, operation: Operation, texts: Texts) -> Text:
+    return give(o, operation.result.type, texts[operation.operands[0]])
+
+
+def _extern(o: Naming, operation: Operation, texts: Texts) -> Text:
+    module, name = operation.attributes["module"], operation.attributes["function"]
+    place = where(operation.span)
+    o.module.needs.add(f"import {module}")
+    arguments = [module, string(name), string(place), *(give(o, v.type, texts[v]).code for v in operation.operands)]
+    call = Text(f"{o.runtime('external')}({', '.join(arguments)})")
+    return accept(o, operation.result.type, call, f"{name}(...)", place)
+
+
+def _method(o: Naming, operation: Operation, texts: Texts) -> Text:
+    receiver, *arguments = (texts[v] for v in operation.operands)
+    codes = [a.code for a in arguments]
+    while codes and codes[-1] == "None":
+        codes.pop()
+    method = operation.attributes["method"]
+    text = f"{receiver:atom}.{method}({', '.join(codes)})"
+    if method == "get_tensor" and not o.module.strict:
+        text = f"{o.runtime('carry')}({text})"
+    return Text(text)
+
+
+def _attribute(o: Naming, operation: Operation, texts: Texts) -> Text:
+    return Text(f"{texts[operation.operands[0]]:atom}.{operation.attributes['name_']}")
+
+
+def _load_model(o: Naming, operation: Operation, texts: Texts) -> Text:
+    path, dequantize = (texts[v].code for v in operation.operands)
+    extra = "" if dequantize == "False" else f", dequantize={dequantize}"
+    model = operation.result.type
+    if isinstance(model, OpaqueType) and model.element is not None:
+        extra = f", dtype={string(str(model.element))}{extra}"
+    return Text(f"{o.runtime('load_model')}({path}{extra})")
+
+
+def _save_model(o: Naming, operation: Operation, texts: Texts) -> Text:
+    model, path, dequantize = (texts[v].code for v in operation.operands)
+    extra = "" if dequantize == "False" else f", dequantize={dequantize}"
+    if isinstance(operation.operands[0].type, StructType):
+        model = f"{o.runtime('tensors_of')}({model})"
+    return Text(f"{o.runtime('save_model')}({model}, {path}{extra})")
+
+
+def _load_tokenizer(o: Naming, operation: Operation, texts: Texts) -> Text:
+    return Text(f"{o.runtime('load_tokenizer')}({texts[operation.operands[0]].code})")
+
+
+def _bind(o: Naming, operation: Operation, texts: Texts) -> Text:
+    model, prefix, *sizes = (texts[v].code for v in operation.operands)
+    named = [f"{n}={s}" for n, s in zip(operation.attributes["sizes"], sizes, strict=True)]
+    arguments = [model, *([] if prefix == '""' else [f"prefix={prefix}"]), *named]
+    return Text(f"{o.hint_name(operation.attributes['definition'])}.bind({', '.join(arguments)})")
+
+
+def _read_line(o: Naming, operation: Operation, texts: Texts) -> Text:
+    return Text(f"{o.runtime('read_line')}({texts[operation.operands[0]].code})")
+
+
+OUTSIDE: dict[str, Expression] = {
+    "accept": _accept,
+    "give": _give,
+    "extern": _extern,
+    "method": _method,
+    "attribute": _attribute,
+    "load_model": _load_model,
+    "save_model": _save_model,
+    "load_tokenizer": _load_tokenizer,
+    "bind": _bind,
+    "read_line": _read_line,
+}

@@ -1,0 +1,95 @@
+"""Values as text: what `print`, `debug` and format strings hand to the runtime, and what it must be told of types."""
+
+from __future__ import annotations
+
+from tensorlogic.compiler.emit.identifiers import attribute
+from tensorlogic.compiler.emit.literals import string
+from tensorlogic.compiler.emit.naming import Expression, Naming, Texts
+from tensorlogic.compiler.ir.core import Operation, Value
+from tensorlogic.compiler.ops.lowering import Text
+from tensorlogic.compiler.types import (
+    BoolType,
+    ElementType,
+    ElementTypeType,
+    FloatType,
+    IntType,
+    ListType,
+    NoneType,
+    OptionalType,
+    StringType,
+    StructType,
+    TensorType,
+    TupleType,
+    Type,
+)
+
+
+def _format(o: Naming, operation: Operation, texts: Texts) -> Text:
+    parts: list[str | Text] = []
+    for value in operation.operands:
+        t = value.type
+        if isinstance(t, StringType) and t.constant is not None:
+            parts.append(string(t.constant)[1:-1].replace("{", "{{").replace("}", "}}"))
+        else:
+            parts.append(texts[value] if isinstance(t, IntType | StringType) else _shown(o, value, texts))
+    codes = [part.code for part in parts if isinstance(part, Text)]
+    if any(character in code for code in codes for character in "\"'\\#{"):
+        # Before Python 3.12 an expression inside an f-string holds no quotes and no backslash.
+        holes = "".join("{}" if isinstance(part, Text) else part for part in parts)
+        return Text(f'"{holes}".format({", ".join(codes)})')
+    return Text('f"' + "".join(f"{{{part.code}}}" if isinstance(part, Text) else part for part in parts) + '"')
+
+
+def _print(o: Naming, operation: Operation, texts: Texts) -> Text:
+    values = list(operation.operands)
+    end = texts[values.pop()].code if operation.attributes["ends"] else None
+    arguments = [texts[v].code if _prints_itself(v.type) else _shown(o, v, texts).code for v in values]
+    if end is not None:
+        arguments.append(f"end={end}")
+    return Text(f"{o.runtime('print_values')}({', '.join(arguments)})")
+
+
+def _debug(o: Naming, operation: Operation, texts: Texts) -> Text:
+    value, label = (texts[v].code for v in operation.operands)
+    form = _form_of(operation.operands[0].type) or "None"
+    return Text(f"{o.runtime('debug')}({value}, {label}, {form})")
+
+
+def _shown(o: Naming, value: Value, texts: Texts) -> Text:
+    if isinstance(value.type, ElementTypeType) and isinstance(value.type.element, ElementType):
+        return Text(string(value.type.element.name))
+    form = _form_of(value.type)
+    if form is None and isinstance(value.type, IntType | FloatType | BoolType | NoneType):
+        return Text(f"{o.runtime('shown')}({texts[value].code})")
+    arguments = texts[value].code + ("" if form is None else f", {form}")
+    return Text(f"{o.runtime('shown')}({arguments})")
+
+
+def _prints_itself(t: Type) -> bool:
+    return _form_of(t) is None and not isinstance(t, ElementTypeType)
+
+
+def _form_of(t: Type) -> str | None:
+    """What `show` must be told of a type that its Python value does not tell; None where it tells all."""
+    match t:
+        case TensorType(element, _):
+            return string(str(element)) if element.kind == "float" else None
+        case ListType(item, items):
+            inner = _form_of(items[0] if items else item)
+            return f"[{inner}]"
+        case TupleType(items):
+            forms = [_form_of(i) or "None" for i in items]
+            return f"({', '.join(forms)},)"
+        case OptionalType(item):
+            return _form_of(item)
+        case StructType(definition, _, _):
+            forms_by_name = {attribute(n): _form_of(f) for n, f in definition.fields.items()}
+            return "{" + ", ".join(f"{string(n)}: {f}" for n, f in forms_by_name.items() if f is not None) + "}"
+    return None
+
+
+SHOWING: dict[str, Expression] = {
+    "format": _format,
+    "print": _print,
+    "debug": _debug,
+}
