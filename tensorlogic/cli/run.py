@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from tensorlogic.cli.files import require_readable
 from tensorlogic.cli.options import compilation_options, make_options
-from tensorlogic.cli.reporting import show_runtime_error
+from tensorlogic.cli.reporting import is_verbose, show_runtime_error
 
 
 class _CommandWithArguments(click.Command):
@@ -30,7 +32,8 @@ class _CommandWithArguments(click.Command):
 def command(arguments: list[str], file: Path, strict: bool, checked: bool, root: Path | None) -> int:
     """Check FILE, compile it in memory and run its statements from top to bottom.
 
-    What stands after -- is the program's `args`. Nothing runs where the program has an error.
+    What stands after -- is the program's `args`. Nothing runs where the program has an error. With --verbose, stderr
+    gets the number of values from outside that were too small for their type and became 0.
     """
     from tensorlogic.compiler import driver  # here, so that `tlc --help` does not load the compiler
 
@@ -43,7 +46,28 @@ def command(arguments: list[str], file: Path, strict: bool, checked: bool, root:
     from tensorlogic.runtime.script import run
 
     try:
-        return run(compiled.python, str(file), arguments)
+        with _losses_told():
+            return run(compiled.python, str(file), arguments)
     except TensorLogicError as problem:
         show_runtime_error(problem)
         return 1
+
+
+@contextmanager
+def _losses_told() -> Iterator[None]:
+    """With `--verbose`, what the runtime logs goes to stderr (`runtime/losses.py`)."""
+    if not is_verbose():
+        yield
+        return
+    import logging
+
+    logger, handler = logging.getLogger("tensorlogic"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("tlc: %(message)s"))
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)

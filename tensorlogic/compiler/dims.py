@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from fractions import Fraction
 from math import lcm, prod
+
+from tensorlogic.compiler.records import dataclass
 
 Number = int | Fraction
 

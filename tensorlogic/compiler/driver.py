@@ -12,7 +12,7 @@ import gc
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from tensorlogic.compiler.ir.printer import show_program
 from tensorlogic.compiler.ir.verifier import verify
 from tensorlogic.compiler.names import PRELUDE, FileModule
 from tensorlogic.compiler.passes import PASSES, effects, packing
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Source
 from tensorlogic.compiler.syntax import dump, nodes, parse, tokenize
 
@@ -40,6 +41,9 @@ class Options:
     verify: bool = False
 
 
+DEFAULT_OPTIONS = Options()
+
+
 @dataclass(frozen=True)
 class Compiled:
     """A program that is right: its module, its IR, what was noted, and the files it was made from."""
@@ -51,7 +55,7 @@ class Compiled:
     sources: tuple[Path, ...]
 
 
-def check_file(path: Path, options: Options = Options()) -> list[Diagnostic]:
+def check_file(path: Path, options: Options = DEFAULT_OPTIONS) -> list[Diagnostic]:
     """All that is to be said of a file: errors, or notes alone where it is right."""
     try:
         return _checked(_read(path), path, options).diagnostics
@@ -59,7 +63,7 @@ def check_file(path: Path, options: Options = Options()) -> list[Diagnostic]:
         return list(wrong.diagnostics)
 
 
-def compile_file(path: Path, options: Options = Options(), *, print_after: str | None = None) -> Compiled:
+def compile_file(path: Path, options: Options = DEFAULT_OPTIONS, *, print_after: str | None = None) -> Compiled:
     """The module made from a file."""
     return _compiled(_read(path), path, options, print_after)
 
@@ -67,14 +71,14 @@ def compile_file(path: Path, options: Options = Options(), *, print_after: str |
 def compile_text(
     text: str,
     name: str = "program.tl",
-    options: Options = Options(),
+    options: Options = DEFAULT_OPTIONS,
     path: Path | None = None,
 ) -> Compiled:
     """The module made from a text; it may import files where `path` says where it stands."""
     return _compiled(Source(name, text), path, options, None)
 
 
-def emit(path: Path, kind: str, options: Options = Options()) -> str:
+def emit(path: Path, kind: str, options: Options = DEFAULT_OPTIONS) -> str:
     """One stage's form of a file: `tokens`, `ast`, `ir` or `py`."""
     source = _read(path)
     match kind:

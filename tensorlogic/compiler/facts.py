@@ -16,11 +16,12 @@ A `Facts` is a value: assuming something makes a new one, so that a scope's fact
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 
 from tensorlogic.compiler import dims, prover
 from tensorlogic.compiler.dims import Kind, Polynomial, Variable
+from tensorlogic.compiler.records import dataclass
 
 MOST = 256
 """How many bounds are known at a time."""

@@ -12,10 +12,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from tensorlogic.compiler.diagnostics.model import Diagnostic, error
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Source, Span
 from tensorlogic.compiler.syntax import nodes
 

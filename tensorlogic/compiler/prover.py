@@ -15,11 +15,11 @@ way, so only these are tried, those for the monomial with the fewest first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
 from tensorlogic.compiler.dims import Monomial, Number, Polynomial, Variable, divide_monomials, multiply_monomials
+from tensorlogic.compiler.records import dataclass
 
 _DEPTH = 6
 """How many multiples of bounds may be subtracted in one proof."""

@@ -7,8 +7,10 @@ characters in one source. Lines and columns are counted from 1, columns in chara
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
+
+from tensorlogic.compiler.records import dataclass
 
 
 @dataclass(frozen=True, eq=False)

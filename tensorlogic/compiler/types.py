@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from tensorlogic.compiler.dims import Polynomial, Variable
+from tensorlogic.compiler.records import dataclass
 
 if TYPE_CHECKING:
     from tensorlogic.compiler.syntax import nodes

@@ -7,7 +7,8 @@ as `\\u{1B}`, the escape that the language's own strings use. What comes out can
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+
+from tensorlogic.compiler.records import dataclass
 
 TAB_STOP = 4
 _ESCAPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})

@@ -6,9 +6,9 @@ Text is made of it in one place only (`render.py`); the same object feeds `--jso
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
 
 MAXIMUM_ERRORS = 20

@@ -14,7 +14,6 @@ A span over several lines is bracketed at the left, each such span in a lane of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tensorlogic.compiler.diagnostics.glyphs import display_width, visible
 from tensorlogic.compiler.diagnostics.model import Label
@@ -28,6 +27,7 @@ from tensorlogic.compiler.diagnostics.underlines import (
     label_beside,
     underline_rows,
 )
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Source, Span
 
 Text = tuple[tuple[str, str], ...]

@@ -7,10 +7,10 @@ mark stays in sight however far apart the marks are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from tensorlogic.compiler.diagnostics.glyphs import Cell, cells_of
+from tensorlogic.compiler.records import dataclass
 
 ELLIPSIS = "..."
 

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from tensorlogic.compiler.diagnostics.glyphs import display_width
+from tensorlogic.compiler.records import dataclass
 
 Style = Literal["plain", "gutter", "primary", "secondary", "strong"]
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tensorlogic.compiler.emit import control
 from tensorlogic.compiler.emit.layout import without_strings, wrapped
@@ -22,6 +22,7 @@ from tensorlogic.compiler.emit.order import ORDERED, REPEATED, STATEMENTS, acts,
 from tensorlogic.compiler.emit.variables import Variables, fits
 from tensorlogic.compiler.ir.core import Operation, Region, Value, uses
 from tensorlogic.compiler.ops.lowering import Text
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.types import ListType, OptionalType, StructType, TensorType, TupleType, Type
 
 _LONGEST = 108

@@ -8,7 +8,7 @@ what needs the runtime's files: models, tokenizers and packed weights.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from tensorlogic.compiler.diagnostics.model import CompileError, error
@@ -23,6 +23,7 @@ from tensorlogic.compiler.emit.operations import Operations
 from tensorlogic.compiler.emit.structs import struct_lines
 from tensorlogic.compiler.emit.variables import Variables
 from tensorlogic.compiler.ir.core import Entry, Function, Operation, Program, walk
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.types import (
     ElementVariable,
     ListType,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from tensorlogic.compiler.emit.literals import dtype_name
 from tensorlogic.compiler.ir.core import Operation, Value
 from tensorlogic.compiler.ops.lowering import Text
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import BFLOAT16, FLOAT16, Element, ElementVariable, StructDefinition
 

@@ -6,7 +6,6 @@ The ops are written by their entries of the op table, the operations that are no
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from tensorlogic.compiler.emit.indexing import INDEXING
 from tensorlogic.compiler.emit.literals import string
@@ -18,6 +17,7 @@ from tensorlogic.compiler.emit.values import VALUES
 from tensorlogic.compiler.ir.core import Operation
 from tensorlogic.compiler.ops.all_ops import OPS
 from tensorlogic.compiler.ops.lowering import COMPARISON, PRODUCT, SUM, UNARY, Call, Text, lower
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.types import IntType, Type
 
 _STRUCTURAL: dict[str, Expression] = {**VALUES, **TENSORS, **INDEXING, **SHOWING, **OUTSIDE}

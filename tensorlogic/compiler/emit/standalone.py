@@ -12,9 +12,10 @@ import ast
 import sys
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from tensorlogic.compiler.records import dataclass
 
 RUNTIME = Path(__file__).resolve().parent.parent.parent / "runtime"
 FILES = (

@@ -50,7 +50,7 @@ def _tensor(o: Naming, operation: Operation, texts: Texts) -> Text:
     element = operation.result.type.element
     data = texts[operation.operands[0]].code
     known = getattr(operation.operands[0].type, "items", None) is not None
-    if not known or element.kind == "float":
+    if not known or element.kind != "bool":
         place = string(where(operation.span))
         data = f"{o.runtime('numbers')}({data}, {o.visible_dtype(element)}, {place})"
     return _made(o, data, operation)

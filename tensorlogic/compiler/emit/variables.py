@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tensorlogic.compiler.emit.identifiers import Identifiers, python_name
 from tensorlogic.compiler.emit.liveness import Liveness
 from tensorlogic.compiler.ir.core import Operation, Value
+from tensorlogic.compiler.records import dataclass
 
 
 def fits(variable: str, name: str) -> bool:

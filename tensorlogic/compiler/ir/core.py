@@ -27,9 +27,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import StructDefinition, Type
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 
 from tensorlogic.compiler.dims import ONE, Kind, Polynomial, Variable
 from tensorlogic.compiler.ops.rule import Application, Argument, Demands
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import Element, Shape, TensorType
 

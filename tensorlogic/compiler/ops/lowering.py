@@ -7,9 +7,9 @@ of a `Call`. The text it makes calls MLX as `mx`, and the runtime as `tl` where 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.types import Element, IntType, ListType, TensorType, TupleType, Type
 
 # Python's precedence, as far as emitted code needs it; higher binds tighter.

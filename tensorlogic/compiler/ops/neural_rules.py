@@ -8,13 +8,13 @@ with the clause that would help; demands that every window fits (TL3018).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NoReturn
 
 from tensorlogic.compiler.dims import HOLE, ONE, Polynomial
 from tensorlogic.compiler.ops.broadcast import labels, name_of
 from tensorlogic.compiler.ops.rule import Application
 from tensorlogic.compiler.ops.shape_rules import refuse_optional, require_at_least
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.types import BoolType, FloatType, IntType, OptionalType, Shape, TensorType, Type
 
 _MOST_TRIED = 64

@@ -50,12 +50,12 @@ def loss(value: float, element: ElementType) -> str | None:
 
 
 def fitting(call: Call, name: str) -> str:
-    """An operand as it becomes a number of the result's element type: checked where it is a float not known yet."""
+    """An operand as it becomes a number of the result's element type: checked where it is not known yet."""
     type = call.types[name]
     assert isinstance(call.result, TensorType)
     element = call.result.element
     known = type.constant if isinstance(type, IntType | FloatType) else 0
-    if element.kind != "float" or (known is not None and not isinstance(element, ElementVariable)):
+    if element.kind == "bool" or (known is not None and not isinstance(element, ElementVariable)):
         return call[name].code
-    dtype, written = call.names.visible_dtype(element), json.dumps(f"`{name}`")
-    return f"{call.names.runtime('fits')}({call[name]}, {dtype}, {written}, {json.dumps(call.where)})"
+    dtype = call.names.visible_dtype(element)
+    return f"{call.names.runtime('fits')}({call[name]}, {dtype}, {json.dumps(name)}, {json.dumps(call.where)})"

@@ -9,11 +9,11 @@ itself, and never looks at values: what is known of a host argument while compil
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 from tensorlogic.compiler.dims import Polynomial
 from tensorlogic.compiler.ir.core import Value
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
     BoolType,

@@ -8,11 +8,11 @@ the passes must know. The tests hold a NumPy reference for each entry, and fail 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from tensorlogic.compiler.ops.lowering import Lowering
 from tensorlogic.compiler.ops.rule import Rule
+from tensorlogic.compiler.records import dataclass
 
 NO_COREML = "none"
 """The word that an op has no Core ML lowering."""

@@ -12,11 +12,12 @@ take a key, so equal calls are equal by contract.
 from __future__ import annotations
 
 from collections import ChainMap
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from tensorlogic.compiler.ir.core import Function, Operation, Region, Value
 from tensorlogic.compiler.passes.dead import has_effect
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.types import FunctionType
 
 Key = tuple[object, ...]

@@ -12,10 +12,11 @@ Right because a packed weight and its expansion are the same tensor: storage is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from tensorlogic.compiler.ir.core import Entry, Function, Operation, Program, Region, Value, walk
 from tensorlogic.compiler.ops.all_ops import OPS
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.types import FunctionType, OptionalType, TensorType, TupleType, Type
 
 _CARRIES = frozenset(

@@ -15,9 +15,10 @@ brackets of expressions, and braces too where a declaration is indented no deepe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tensorlogic.compiler.diagnostics.model import Diagnostic, error
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Source, Span
 from tensorlogic.compiler.syntax.tokens import (
     CLOSER_OF,

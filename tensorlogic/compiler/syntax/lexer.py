@@ -8,9 +8,10 @@ token, so that the parser goes on. Newlines and brackets are the next stage's (`
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tensorlogic.compiler.diagnostics.model import Diagnostic, error
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Source, Span
 from tensorlogic.compiler.syntax import literals
 from tensorlogic.compiler.syntax.tokens import KEYWORDS, PUNCTUATION, Token, TokenValue

@@ -6,9 +6,9 @@ so that a node can be a key. Names that take part in errors carry spans of their
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeVar, dataclass_transform
 
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
 
 _Class = TypeVar("_Class")

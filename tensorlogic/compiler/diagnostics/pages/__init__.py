@@ -7,9 +7,10 @@ is no list to add it to.
 from __future__ import annotations
 
 import pkgutil
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+
+from tensorlogic.compiler.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
