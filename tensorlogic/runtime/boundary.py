@@ -167,7 +167,7 @@ def external(module: Any, name: str, where: str, *arguments: Any) -> Any:
         raise BoundaryError("TL5007", message, where=where) from problem
 
 
-def made(cls: type, **values: Any) -> Any:
+def made(cls: type, /, **values: Any) -> Any:
     """A struct whose fields the compiler has proved: nothing is checked again."""
     instance: Any = object.__new__(cls)
     for name, value in values.items():
@@ -175,7 +175,7 @@ def made(cls: type, **values: Any) -> Any:
     return instance
 
 
-def set_fields(instance: object, **values: Any) -> None:
+def set_fields(instance: object, /, **values: Any) -> None:
     """Set fields of a frozen dataclass that is being made."""
     for name, value in values.items():
         object.__setattr__(instance, name, value)
