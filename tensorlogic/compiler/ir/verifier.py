@@ -1,8 +1,9 @@
 """What every function of the IR must be, after the checker and after each pass.
 
 Refuses, as a compiler bug: an operand that is not visible where it is used, a value that is defined twice, a region
-without a terminator or with something after it, a terminator that hands on another number of values than its operation
-has, an operation that neither the table nor the list of structural ones knows.
+without a terminator or with something after it, a `yield`, `break` or `continue` that hands on another number of values
+than its operation has results, a `break` or `continue` outside a loop, a loop whose body does not take what is carried,
+an operation that neither the table nor the list of structural ones knows, parameters that are not the body's arguments.
 """
 
 from __future__ import annotations
@@ -75,7 +76,10 @@ class VerificationError(AssertionError):
 
 def verify(function: Function, after: str = "check") -> None:
     """Raise `VerificationError` unless the function is well formed; `after` names the pass that made it."""
-    _Verifier(f"{function.symbol} after {after}").region(function.body, set(), 0)
+    verifier = _Verifier(f"{function.symbol} after {after}")
+    parameters = tuple(value for _, value in function.parameters)
+    verifier.require(parameters == function.body.arguments, "the body's arguments are not the parameters")
+    verifier.region(function.body, set(), 0)
 
 
 class _Verifier:
@@ -93,22 +97,28 @@ class _Verifier:
         self.defined.add(value)
         visible.add(value)
 
-    def region(self, region: Region, visible: set[Value], yields: int) -> set[Value]:
-        """Check a region that sees `visible` and yields so many values; gives what is visible at its end."""
+    def region(self, region: Region, visible: set[Value], yields: int, carried: int | None = None) -> set[Value]:
+        """Check a region that sees `visible` and yields so many values; gives what is visible at its end.
+
+        `carried` is how many values the innermost loop carries, None outside of loops.
+        """
         visible = set(visible)
         for argument in region.arguments:
             self.define(argument, visible)
         for position, operation in enumerate(region.operations):
-            self.operation(operation, visible)
+            self.operation(operation, visible, carried)
             last = position == len(region.operations) - 1
             self.require(last or not ends((operation,)), "something follows the end of a region", operation)
         self.require(ends(region.operations), "a region has no terminator")
         end = region.operations[-1]
         if end.name == "yield":
             self.require(len(end.operands) == yields, f"yields {len(end.operands)} values, not {yields}", end)
+        if end.name in ("break", "continue"):
+            self.require(carried is not None, "stands outside a loop", end)
+            self.require(len(end.operands) == carried, f"hands on {len(end.operands)} values, not {carried}", end)
         return visible
 
-    def operation(self, operation: Operation, visible: set[Value]) -> None:
+    def operation(self, operation: Operation, visible: set[Value], carried: int | None) -> None:
         known = operation.name in STRUCTURAL or operation.name in OPS
         self.require(known, f"unknown operation {operation.name}", operation)
         for operand in operation.operands:
@@ -116,16 +126,25 @@ class _Verifier:
         match operation.name:
             case "if":
                 for inner in operation.regions:
-                    self.region(inner, visible, len(operation.results))
+                    self.region(inner, visible, len(operation.results), carried)
             case "for":
-                self.region(operation.regions[0], visible, len(operation.results))
+                (body,) = operation.regions
+                self.carries(operation, len(operation.operands) - 1, "values")
+                self.require(len(body.arguments) > len(operation.results), "the body takes too few values", operation)
+                self.region(body, visible, len(operation.results), len(operation.results))
             case "while":
                 condition, body = operation.regions
+                self.carries(operation, len(operation.operands), "values")
+                self.carries(operation, len(condition.arguments), "arguments of its condition")
                 seen = self.region(condition, visible, 1)
-                self.region(body, seen, len(operation.results))
+                self.region(body, seen, len(operation.results), len(operation.results))
             case "lambda":
                 self.region(operation.regions[0], visible, 1)
             case _:
                 self.require(not operation.regions, "no regions are expected", operation)
         for result in operation.results:
             self.define(result, visible, operation)
+
+    def carries(self, loop: Operation, found: int, what: str) -> None:
+        carried = len(loop.results)
+        self.require(found == carried, f"carries {found} {what}, not {carried}", loop)
