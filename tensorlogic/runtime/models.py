@@ -34,6 +34,7 @@ from tensorlogic.runtime.formats.values import (
     refuse_overflow,
     widen_bfloat16,
 )
+from tensorlogic.runtime.losses import tell_zeros
 from tensorlogic.runtime.packed import Packed, Tensor, dense
 from tensorlogic.runtime.saving import save_model
 
@@ -173,6 +174,7 @@ class Model:
         values, underflows = read_dense(self._files[info.file], info, dtype)
         if underflows:
             self.underflows[info.name] = underflows
+            tell_zeros(underflows, f"the tensor `{shown(info.name)}` of `{info.file}`", dtype)
         return _to_mlx(values, is_bfloat16=dtype == "bfloat16")
 
     def _read_packed(self, info: TensorInfo) -> Tensor:

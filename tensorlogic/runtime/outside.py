@@ -2,21 +2,27 @@
 
 `converted` takes such a value and a declared element type. It promises an array of that type in which no finite value
 became infinite, and raises `BoundaryError`: TL5002 for what is no tensor of that kind, TL5004 for values that do not
-fit. It needs neither NumPy nor PyTorch: what they have in common with others is asked for by name.
+fit. Values that became 0 are told to whoever listens (`losses.py`). It needs neither NumPy nor PyTorch: what they have
+in common with others is asked for by name.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import mlx.core as mx
 
 from tensorlogic.runtime.errors import BoundaryError
+from tensorlogic.runtime.losses import is_heard, tell_zeros
 
 FLOATS = (mx.float16, mx.bfloat16, mx.float32)
 INTEGERS = (mx.int8, mx.int16, mx.int32, mx.int64, mx.uint8, mx.uint16, mx.uint32, mx.uint64)
 _INFINITE = {mx.float16: 65520.0, mx.bfloat16: 3.3961775292304957e38, mx.float32: 3.4028235677973366e38}
 """The magnitudes from which rounding gives infinity."""
+_ZERO = {mx.float16: 2.0**-25, mx.bfloat16: 2.0**-134, mx.float32: 2.0**-150}
+"""The magnitudes up to which rounding gives 0."""
 
 
 def refuse(where: str, code: str, message: str, *values: object) -> NoReturn:
@@ -35,7 +41,8 @@ def converted(value: Any, name: str, dtype: mx.Dtype, declared: str, where: str)
         refuse(where, "TL5002", "`{}` is a Python {}, not {}", name, type(value).__name__, declared)
     try:
         value = _plain(value)
-        _refuse_infinite(_too_large(value, _INFINITE[dtype]) if dtype in FLOATS else 0, name, dtype, where)
+        limit = _INFINITE.get(dtype, math.inf)
+        _refuse_infinite(_count_wide(value, lambda size: (size >= limit) & (size < math.inf)), name, dtype, where)
         made = mx.array(_narrowed(value, dtype))
     except BoundaryError:
         raise
@@ -57,6 +64,8 @@ def converted(value: Any, name: str, dtype: mx.Dtype, declared: str, where: str)
     if float_wanted:
         lost = mx.logical_and(mx.isinf(result), mx.logical_not(mx.isinf(made.astype(mx.float32))))
         _refuse_infinite(_count(lost), name, dtype, where)
+        if is_heard():
+            tell_zeros(_count_zeros(value, made, result), f"`{name}` ({where})", short(dtype))
     elif _count(result.astype(mx.int64) != made.astype(mx.int64)):
         refuse(where, "TL5004", "`{}` holds integers that do not fit {}", name, short(dtype))
     return result
@@ -97,16 +106,24 @@ def _plain(value: Any) -> Any:
     return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
 
 
-def _too_large(value: Any, limit: float) -> int:
-    """How many finite 64-bit floats would become infinite, which the conversion to MLX hides."""
+def _count_wide(value: Any, is_lost: Callable[[Any], Any]) -> int:
+    """How many 64-bit floats have a magnitude that is lost: the conversion to MLX hides it."""
     if isinstance(value, float):
-        return int(limit <= abs(value) < float("inf"))
+        return int(is_lost(abs(value)))
     if isinstance(value, list):
-        return sum(_too_large(item, limit) for item in value)
+        return sum(_count_wide(item, is_lost) for item in value)
     if str(getattr(value, "dtype", "")) == "float64":
-        size = abs(value)
-        return int(((size >= limit) & (size < float("inf"))).sum())
+        return int(is_lost(abs(value)).sum())
     return 0
+
+
+def _count_zeros(value: Any, made: mx.array, result: mx.array) -> int:
+    """How many values became 0: of 64-bit floats before MLX had them as `made`, of others since."""
+    if isinstance(value, float | list) or str(getattr(value, "dtype", "")) == "float64":
+        smallest = _ZERO[result.dtype]
+        listed = _narrowed(value, result.dtype) if isinstance(value, list) else value
+        return _count_wide(listed, lambda size: (size > 0) & (size <= smallest))
+    return _count(mx.logical_and(made != 0, result == 0))
 
 
 def _narrowed(value: Any, dtype: mx.Dtype) -> Any:

@@ -82,7 +82,7 @@ except ValueError as wrong:
 """
     module = tmp_path / "module.py"
     module.write_text(driver.compile_text(text, options=ALONE).python + calls, encoding="utf-8")
-    assert run(module) == "a standalone module takes no packed weights: a `Packed` was given [TL5002]\n"
+    assert run(module) == "program.tl:1: a standalone module takes no packed weights: a `Packed` was given [TL5002]\n"
 
 
 @pytest.mark.parametrize(

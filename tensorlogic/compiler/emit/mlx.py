@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import field
-from typing import Any
 
 from tensorlogic.compiler.diagnostics.model import CompileError, error
+from tensorlogic.compiler.dims import Kind
 from tensorlogic.compiler.emit import standalone
 from tensorlogic.compiler.emit.body import Body
 from tensorlogic.compiler.emit.identifiers import Identifiers, attribute
@@ -26,6 +26,7 @@ from tensorlogic.compiler.ir.core import Entry, Function, Operation, Program, wa
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.types import (
     ElementVariable,
+    IntType,
     ListType,
     OpaqueType,
     OptionalType,
@@ -156,7 +157,7 @@ class Emitter:
             hint=lambda t: hint(t, self.names.structs),
             names=dict(function.names),
             variables=Variables(local, Liveness(function.body)),
-            place=lambda operation: _place(operation.name, operation.span),
+            place=_place,
         )
 
     def _entry(self, entry: Entry) -> list[str]:
@@ -168,7 +169,8 @@ class Emitter:
             equals = f" = {literal(default[0]).code}" if default else ""
             hints.append(f"{text}: {hint(value.type, self.names.structs)}{equals}")
         result = hint(function.result, self.names.structs)
-        lines = wrapped(f"def {self.public[entry.name]}({', '.join(hints)}) -> {result}:")
+        lines = [f"@{self.naming({}).runtime('entry')}"]
+        lines += wrapped(f"def {self.public[entry.name]}({', '.join(hints)}) -> {result}:")
         lines += docstring(entry_documentation(entry), 1)
         elements: dict[ElementVariable, str] = {}
         first: list[str] = []
@@ -210,10 +212,9 @@ class Emitter:
         written = body.write(function.body, ())
         if written and written[-1] == "    return":
             written.pop()
-        alone = ["    import sys", "", "    main(tuple(sys.argv[1:]))"]
-        call = alone if self.names.standalone else ["    tl.run_main(main)"]
+        call = f"    {self.naming({}).runtime('run_main')}(main)"
         lines = ["def main(args: tuple[str, ...]) -> None:", *(written or ["    pass"])]
-        return [*lines, "", "", 'if __name__ == "__main__":', *call]
+        return [*lines, "", "", 'if __name__ == "__main__":', call]
 
     def _element_sources(self, t: Type, text: str) -> dict[ElementVariable, str]:
         """Where a body finds the dtype of a type parameter: the dtype that its parameters arrived in."""
@@ -240,8 +241,21 @@ _TOLD = frozenset(
 """Operations during which run time may fail: their `.tl` line stands beside them."""
 
 
-def _place(name: str, span: Any) -> str:
-    return where(span) if name in _TOLD else ""
+def _place(operation: Operation) -> str:
+    """What is said beside a statement: its `.tl` line, where run time may fail, by itself or for a number too large."""
+    makes_tensor = any(isinstance(value.type, TensorType) for value in operation.results)
+    fails = operation.name in _TOLD or (makes_tensor and any(_is_open(v.type) for v in operation.operands))
+    return where(operation.span) if fails else ""
+
+
+def _is_open(t: Type) -> bool:
+    """Whether a host number takes part that no tensor's size bounds."""
+    match t:
+        case IntType(value):
+            return value is not None and any(v.kind in (Kind.INTEGER, Kind.UNKNOWN_INTEGER) for v in value.variables())
+        case ListType(_, items) | TupleType(items):
+            return any(_is_open(item) for item in items or ())
+    return False
 
 
 def docstring(lines: list[str], indent: int) -> list[str]:

@@ -21,7 +21,10 @@ RUNTIME = Path(__file__).resolve().parent.parent.parent / "runtime"
 FILES = (
     "errors",
     "device",
+    "losses",
     "outside",
+    "failures",
+    "sizes",
     "unpacked",
     "boundary",
     "functions",
@@ -31,6 +34,7 @@ FILES = (
     "digits",
     "show",
     "values",
+    "script",
 )
 """The runtime's files whose functions stand alone, each after those that it needs while it is read."""
 INSTEAD = {"packed": "unpacked"}

@@ -7,9 +7,11 @@ equal calls are equal, whatever the device and the precision in which it carries
 
 from __future__ import annotations
 
+import json
+import math
 from typing import NoReturn
 
-from tensorlogic.compiler.dims import ZERO, Polynomial
+from tensorlogic.compiler.dims import ZERO, Kind, Polynomial
 from tensorlogic.compiler.ops.broadcast import name_of
 from tensorlogic.compiler.ops.lowering import Call, Text
 from tensorlogic.compiler.ops.representable import fitting, loss, require_representable
@@ -178,6 +180,29 @@ def _random(app: Application) -> Type:
 # --- lowerings
 
 
+_LARGE = 2**28
+"""From how many items on a tensor may be too large for a machine."""
+
+
+def _sized(call: Call, shape: str) -> str:
+    """The shape of the result, looked at when it is made where it may be too large: its dims are of no tensor."""
+    assert isinstance(call.result, TensorType)
+    dims = call.result.shape.dims
+    constants = [size.constant for size in dims if size.constant is not None]
+    of_tensors = (v.rigid or v.kind is Kind.UNKNOWN for size in dims for v in size.variables())
+    if all(of_tensors) and math.prod(constants) < _LARGE:
+        return shape
+    return f"{call.names.runtime('sized')}({shape}, {call.result_dtype}, {json.dumps(call.where)})"
+
+
+def _counted(call: Call, name: str, rank: int) -> str:
+    """An operand that is each of the result's dims, looked at in the same way."""
+    size = call[name].code
+    shape = f"({', '.join([size] * rank)}{',' if rank == 1 else ''})"
+    sized = _sized(call, shape)
+    return size if sized == shape else f"{sized}[0]"
+
+
 def _rounded(call: Call, made: str) -> Text:
     """What MLX made in float32, in the result's type."""
     assert isinstance(call.result, TensorType)
@@ -186,17 +211,17 @@ def _rounded(call: Call, made: str) -> Text:
 
 def _filling(function: str) -> Op:
     def lowered(call: Call) -> Text:
-        return Text(f"mx.{function}({call['shape']}, {call.result_dtype})")
+        return Text(f"mx.{function}({_sized(call, call['shape'].code)}, {call.result_dtype})")
 
     return Op(function, lowered, rule=_filled)
 
 
 def _lower_full(call: Call) -> Text:
-    return Text(f"mx.full({call['shape']}, {fitting(call, 'value')}, {call.result_dtype})")
+    return Text(f"mx.full({_sized(call, call['shape'].code)}, {fitting(call, 'value')}, {call.result_dtype})")
 
 
 def _lower_eye(call: Call) -> Text:
-    return Text(f"mx.eye({call['n']}, dtype={call.result_dtype})")
+    return Text(f"mx.eye({_counted(call, 'n', 2)}, dtype={call.result_dtype})")
 
 
 def _lower_arange(call: Call) -> Text:
@@ -214,7 +239,7 @@ def _lower_arange(call: Call) -> Text:
 
 def _lower_linspace(call: Call) -> Text:
     start, stop = (fitting(call, name) for name in ("start", "stop"))
-    return _rounded(call, f"mx.linspace({start}, {stop}, {call['count']})")
+    return _rounded(call, f"mx.linspace({start}, {stop}, {_counted(call, 'count', 1)})")
 
 
 def _key(call: Call) -> str:
@@ -226,12 +251,12 @@ def _key(call: Call) -> str:
 
 
 def _lower_normal(call: Call) -> Text:
-    return _rounded(call, f"mx.random.normal({call['shape']}, key={_key(call)})")
+    return _rounded(call, f"mx.random.normal({_sized(call, call['shape'].code)}, key={_key(call)})")
 
 
 def _lower_uniform(call: Call) -> Text:
     low, high = (fitting(call, name) for name in ("low", "high"))
-    return _rounded(call, f"mx.random.uniform({low}, {high}, {call['shape']}, key={_key(call)})")
+    return _rounded(call, f"mx.random.uniform({low}, {high}, {_sized(call, call['shape'].code)}, key={_key(call)})")
 
 
 OPS: tuple[Op, ...] = (

@@ -61,6 +61,7 @@ def _logic(a: bool, b: bool) -> tuple[bool, ...]:  # branches.tl:33
     return (value, value_2, not a, a and not b or b, value_3, (a or b) and not (a and b))
 
 
+@tl.entry
 def sign(n: int) -> str:
     """`sign` of branches.tl:1.
 
@@ -74,6 +75,7 @@ def sign(n: int) -> str:
     return result
 
 
+@tl.entry
 def clamp(x: mx.array, mode: int) -> mx.array:
     """`clamp` of branches.tl:4.
 
@@ -92,6 +94,7 @@ def clamp(x: mx.array, mode: int) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def pick(n: int) -> int:
     """`pick` of branches.tl:16.
 
@@ -105,6 +108,7 @@ def pick(n: int) -> int:
     return result
 
 
+@tl.entry
 def early(n: int) -> int:
     """`early` of branches.tl:20.
 
@@ -118,6 +122,7 @@ def early(n: int) -> int:
     return result
 
 
+@tl.entry
 def logic(a: bool, b: bool) -> tuple[bool, ...]:
     """`logic` of branches.tl:33.
 

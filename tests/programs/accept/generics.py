@@ -81,6 +81,7 @@ def _kept(x: mx.array) -> mx.array:  # generics.tl:9
     return (x * 3 + 1).astype(mx.float32).astype(x.dtype)
 
 
+@tl.entry
 def affine(l: Affine, x: mx.array) -> mx.array:
     """`affine` of generics.tl:2.
 
@@ -105,6 +106,7 @@ def affine(l: Affine, x: mx.array) -> mx.array:
     return result.astype(T)
 
 
+@tl.entry
 def scaled(x: mx.array) -> mx.array:
     """`scaled` of generics.tl:7.
 
@@ -122,6 +124,7 @@ def scaled(x: mx.array) -> mx.array:
     return result.astype(T)
 
 
+@tl.entry
 def first(x: mx.array) -> mx.array:
     """`first` of generics.tl:8.
 
@@ -142,6 +145,7 @@ def first(x: mx.array) -> mx.array:
     return result.astype(T)
 
 
+@tl.entry
 def kept(x: mx.array) -> mx.array:
     """`kept` of generics.tl:9.
 

@@ -88,6 +88,7 @@ def _layers_helper(n: int) -> int:  # parts/layers.tl:10
     return n + 1
 
 
+@tl.entry
 def forward(x: mx.array) -> mx.array:
     """`forward` of imports.tl:7.
 
@@ -106,6 +107,7 @@ def forward(x: mx.array) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def leaf_grow(x: mx.array) -> mx.array:
     """`leaf_grow` of imports.tl:11.
 

@@ -60,14 +60,15 @@ def _captured(x: mx.array) -> mx.array:  # lambdas.tl:17
 def _chooser(n: int, x: mx.array) -> mx.array:  # lambdas.tl:28
     def function(v: mx.array) -> mx.array:
         if n > 0:
-            chosen = v + tl.fits(n, mx.float16, "n", "lambdas.tl:29")
+            chosen = v + tl.fits(n, mx.float16, "n", "lambdas.tl:29")  # lambdas.tl:29
         else:
-            chosen = v - tl.fits(n, mx.float16, "n", "lambdas.tl:29")
+            chosen = v - tl.fits(n, mx.float16, "n", "lambdas.tl:29")  # lambdas.tl:29
         return chosen
 
     return _apply(function, x)
 
 
+@tl.entry
 def double(x: mx.array) -> mx.array:
     """`double` of lambdas.tl:16.
 
@@ -84,6 +85,7 @@ def double(x: mx.array) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def captured(x: mx.array) -> mx.array:
     """`captured` of lambdas.tl:17.
 
@@ -100,6 +102,7 @@ def captured(x: mx.array) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def chooser(n: int, x: mx.array) -> mx.array:
     """`chooser` of lambdas.tl:28.
 

@@ -13,6 +13,7 @@ def _forward(input: mx.array, weights: mx.array, bias: mx.array) -> mx.array:  #
     return output + bias
 
 
+@tl.entry
 def forward(input: mx.array, weights: mx.array, bias: mx.array) -> mx.array:
     """`forward` of linear.tl:2.
 

@@ -64,6 +64,7 @@ def _listed(xs: tuple[mx.array, ...]) -> mx.array:  # loops_control.tl:44
     return total
 
 
+@tl.entry
 def first_above(limit: int) -> int:
     """`first_above` of loops_control.tl:1.
 
@@ -77,6 +78,7 @@ def first_above(limit: int) -> int:
     return result
 
 
+@tl.entry
 def grid(n: int) -> tuple[int, ...]:
     """`grid` of loops_control.tl:10.
 
@@ -90,6 +92,7 @@ def grid(n: int) -> tuple[int, ...]:
     return result
 
 
+@tl.entry
 def collatz(n: int) -> int:
     """`collatz` of loops_control.tl:21.
 
@@ -103,6 +106,7 @@ def collatz(n: int) -> int:
     return result
 
 
+@tl.entry
 def search(n: int) -> int:
     """`search` of loops_control.tl:30.
 
@@ -116,6 +120,7 @@ def search(n: int) -> int:
     return result
 
 
+@tl.entry
 def forever(n: int) -> int:
     """`forever` of loops_control.tl:36.
 
@@ -129,6 +134,7 @@ def forever(n: int) -> int:
     return result
 
 
+@tl.entry
 def listed(xs: tuple[mx.array, ...]) -> mx.array:
     """`listed` of loops_control.tl:44.
 

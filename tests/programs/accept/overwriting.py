@@ -92,6 +92,7 @@ def _branches(x: mx.array, n: int) -> mx.array:  # overwriting.tl:46
     return y - z
 
 
+@tl.entry
 def swaps(a: mx.array, b: mx.array, c: mx.array, n: int) -> mx.array:
     """`swaps` of overwriting.tl:2.
 
@@ -118,6 +119,7 @@ def swaps(a: mx.array, b: mx.array, c: mx.array, n: int) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def captured(x: mx.array, n: int) -> mx.array:
     """`captured` of overwriting.tl:9.
 
@@ -136,6 +138,7 @@ def captured(x: mx.array, n: int) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def nested(x: mx.array) -> mx.array:
     """`nested` of overwriting.tl:24.
 
@@ -152,6 +155,7 @@ def nested(x: mx.array) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def shapes(x: mx.array) -> tuple[mx.array, int, int]:
     """`shapes` of overwriting.tl:37.
 
@@ -168,6 +172,7 @@ def shapes(x: mx.array) -> tuple[mx.array, int, int]:
     return (result[0].astype(mx.float16), result[1], result[2],)
 
 
+@tl.entry
 def branches(x: mx.array, n: int) -> mx.array:
     """`branches` of overwriting.tl:46.
 

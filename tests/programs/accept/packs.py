@@ -21,6 +21,7 @@ def _score(q: mx.array, k: mx.array) -> mx.array:  # packs.tl:6
     return mx.softmax(tl.matmul(q, k, transpose=True) / math.sqrt(float(q.shape[-1])), -1, precise=True)
 
 
+@tl.entry
 def norm(x: mx.array, weight: mx.array, eps: float = 1e-05) -> mx.array:
     """`norm` of packs.tl:2.
 
@@ -45,6 +46,7 @@ def norm(x: mx.array, weight: mx.array, eps: float = 1e-05) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def score(q: mx.array, k: mx.array) -> mx.array:
     """`score` of packs.tl:6.
 

@@ -206,6 +206,7 @@ def _run(net: Net, x: mx.array) -> mx.array:  # structs.tl:27
     return _apply(net.head, y)
 
 
+@tl.entry
 def apply(l: Linear, x: mx.array) -> mx.array:
     """`apply` of structs.tl:19.
 
@@ -229,6 +230,7 @@ def apply(l: Linear, x: mx.array) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def block(b: Block, x: mx.array) -> mx.array:
     """`block` of structs.tl:24.
 
@@ -255,6 +257,7 @@ def block(b: Block, x: mx.array) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def run(net: Net, x: mx.array) -> mx.array:
     """`run` of structs.tl:27.
 

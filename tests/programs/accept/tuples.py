@@ -27,6 +27,7 @@ def _parts(x: mx.array) -> tuple[mx.array, mx.array, mx.array]:  # tuples.tl:9
     return tl.split(x, (floor_divide, floor_divide, floor_divide), 1)
 
 
+@tl.entry
 def stats(x: mx.array) -> tuple[mx.array, mx.array, int]:
     """`stats` of tuples.tl:1.
 
@@ -43,6 +44,7 @@ def stats(x: mx.array) -> tuple[mx.array, mx.array, int]:
     return (result[0].astype(mx.float16), result[1].astype(mx.float16), result[2],)
 
 
+@tl.entry
 def swap(p: tuple[int, str]) -> tuple[str, int]:
     """`swap` of tuples.tl:2.
 
@@ -58,6 +60,7 @@ def swap(p: tuple[int, str]) -> tuple[str, int]:
     return result
 
 
+@tl.entry
 def nested(x: mx.array) -> tuple[tuple[mx.array, mx.array], tuple[mx.array, ...]]:
     """`nested` of tuples.tl:6.
 
@@ -81,6 +84,7 @@ def nested(x: mx.array) -> tuple[tuple[mx.array, mx.array], tuple[mx.array, ...]
     return give
 
 
+@tl.entry
 def parts(x: mx.array) -> tuple[mx.array, mx.array, mx.array]:
     """`parts` of tuples.tl:9.
 

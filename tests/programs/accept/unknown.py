@@ -77,6 +77,7 @@ def _refined(x: mx.array, y: mx.array) -> mx.array:  # unknown.tl:17
     return d + z[1]
 
 
+@tl.entry
 def nonzero(x: mx.array) -> mx.array:
     """`nonzero` of unknown.tl:2.
 
@@ -93,6 +94,7 @@ def nonzero(x: mx.array) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def same(x: mx.array, y: mx.array) -> mx.array:
     """`same` of unknown.tl:3.
 
@@ -111,6 +113,7 @@ def same(x: mx.array, y: mx.array) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def add(x: mx.array, y: mx.array) -> mx.array:
     """`add` of unknown.tl:4.
 
@@ -126,6 +129,7 @@ def add(x: mx.array, y: mx.array) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def matmul(x: mx.array, w: mx.array) -> mx.array:
     """`matmul` of unknown.tl:5.
 
@@ -147,6 +151,7 @@ def matmul(x: mx.array, w: mx.array) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def grow(x: mx.array, n: int) -> mx.array:
     """`grow` of unknown.tl:6.
 
@@ -165,6 +170,7 @@ def grow(x: mx.array, n: int) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def trimmed(x: mx.array) -> mx.array:
     """`trimmed` of unknown.tl:11.
 
@@ -178,6 +184,7 @@ def trimmed(x: mx.array) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def halves(x: mx.array) -> mx.array:
     """`halves` of unknown.tl:16.
 
@@ -191,6 +198,7 @@ def halves(x: mx.array) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def refined(x: mx.array, y: mx.array) -> mx.array:
     """`refined` of unknown.tl:17.
 
@@ -230,12 +238,15 @@ def main(args: tuple[str, ...]) -> None:
     n = tl.float_to_int(float(tl.reduce_sum(a).item()), "unknown.tl:28")
     if n < 0:
         tl.refuse("unknown.tl:29", "TL5003", "a size in `[n, 2]` is {}: it must be at least {}", n, 0)
-    c = mx.zeros((n, 2), F16)
-    tl.print_values(tl.shown(c.shape, [None]), tl.shown(c + mx.ones((n, 2), F16), "float16"))  # unknown.tl:30
+    c = mx.zeros(tl.sized((n, 2), F16, "unknown.tl:29"), F16)  # unknown.tl:29
+    tl.print_values(  # unknown.tl:30
+        tl.shown(c.shape, [None]), tl.shown(c + mx.ones(tl.sized((n, 2), F16, "unknown.tl:30"), F16), "float16")
+    )
     if n != 3:
         tl.refuse("unknown.tl:31", "TL5001", "`d` has a dim {} where {} is declared", n, 3)
     tl.print_values(  # unknown.tl:32
-        tl.shown((3, 2), [None]), tl.shown(_same(mx.zeros((n,), F16), mx.ones((3,), F16)), "float16")
+        tl.shown((3, 2), [None]),
+        tl.shown(_same(mx.zeros(tl.sized((n,), F16, "unknown.tl:32"), F16), mx.ones((3,), F16)), "float16"),
     )
 
 

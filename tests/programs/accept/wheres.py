@@ -73,6 +73,7 @@ def _twice_half(x: mx.array) -> mx.array:  # wheres.tl:39
     return mx.concatenate((x[:floor_divide], x[floor_divide:]), 0)
 
 
+@tl.entry
 def pool(x: mx.array) -> mx.array:
     """`pool` of wheres.tl:2.
 
@@ -95,6 +96,7 @@ def pool(x: mx.array) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def heads(x: mx.array, H: int) -> mx.array:
     """`heads` of wheres.tl:5.
 
@@ -119,6 +121,7 @@ def heads(x: mx.array, H: int) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def first(x: mx.array, k: int) -> mx.array:
     """`first` of wheres.tl:6.
 
@@ -143,6 +146,7 @@ def first(x: mx.array, k: int) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def square(x: mx.array) -> mx.array:
     """`square` of wheres.tl:7.
 
@@ -165,6 +169,7 @@ def square(x: mx.array) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def guarded(x: mx.array, k: int) -> mx.array:
     """`guarded` of wheres.tl:8.
 
@@ -183,6 +188,7 @@ def guarded(x: mx.array, k: int) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def asserted(x: mx.array, k: int) -> mx.array:
     """`asserted` of wheres.tl:13.
 
@@ -201,6 +207,7 @@ def asserted(x: mx.array, k: int) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def diagonal(x: mx.array) -> mx.array:
     """`diagonal` of wheres.tl:17.
 
@@ -219,6 +226,7 @@ def diagonal(x: mx.array) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def windows(x: mx.array, k: int) -> mx.array:
     """`windows` of wheres.tl:24.
 
@@ -243,6 +251,7 @@ def windows(x: mx.array, k: int) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def counted(x: mx.array, limit: int) -> mx.array:
     """`counted` of wheres.tl:29.
 
@@ -261,6 +270,7 @@ def counted(x: mx.array, limit: int) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def chunk(x: mx.array, n: int) -> mx.array:
     """`chunk` of wheres.tl:38.
 
@@ -285,6 +295,7 @@ def chunk(x: mx.array, n: int) -> mx.array:
     return result.astype(mx.float16)
 
 
+@tl.entry
 def twice_half(x: mx.array) -> mx.array:
     """`twice_half` of wheres.tl:39.
 

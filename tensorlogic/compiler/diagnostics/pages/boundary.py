@@ -76,6 +76,26 @@ tlc run model.tl -- -1""",
 # model.tl: print(int(args[0]) + 1)
 tlc run model.tl -- three""",
     ),
+    "TL5009": Page(
+        "calls are nested too deeply",
+        "A function called itself, or functions called each other, more often than Python allows one call inside "
+        "another, which is about 1,000 times. Most often the recursion has no end, because its condition never comes "
+        "true. Let it end sooner, or write it as a loop, which has no such limit.",
+        """\
+# model.tl: fn down(n: int) -> int { return down(n - 1) }
+#           print(down(3))
+tlc run model.tl""",
+    ),
+    "TL5010": Page(
+        "a number, a size or a tensor is too large",
+        "A dim of a tensor is at most 2147483647, a host number that goes into a computation must fit it, and a tensor "
+        "must fit the machine's memory. The message says what was too large, or what MLX said when it failed. Make "
+        "the number smaller, or the computation in parts.",
+        """\
+# model.tl: let n = int(args[0])
+#           print(zeros([n * 100_000]))
+tlc run model.tl -- 40000""",
+    ),
     "TL5401": Page(
         "a token id or a length is out of bounds",
         "`decode` was given a number that is no id of the tokenizer, or `encode` a `max_length` that leaves no room "
