@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 
 from tensorlogic.compiler import driver
-from tensorlogic.compiler.diagnostics import render_all
 from tensorlogic.compiler.diagnostics.model import CompileError
+from tensorlogic.compiler.diagnostics.render import render_all
 from tensorlogic.runtime.errors import TensorLogicError
 from tensorlogic.runtime.script import run
 

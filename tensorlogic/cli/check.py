@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import click
 from tensorlogic.cli.files import input_problem
 from tensorlogic.cli.options import make_options, root_option, verbose_option
 from tensorlogic.cli.reporting import show_diagnostics
-from tensorlogic.compiler.diagnostics import Diagnostic, to_json
+from tensorlogic.compiler.diagnostics import Diagnostic
 from tensorlogic.compiler.diagnostics.glyphs import visible
 
 
@@ -41,6 +40,8 @@ def command(files: tuple[Path, ...], as_json: bool, root: Path | None) -> int:
         if not as_json:
             _show(path, found)
     if as_json:
+        import json  # here, since a check that is shown does not need it
+
         click.echo(json.dumps([_result(path, found) for path, found in results], indent=2))
     return 1 if any(_errors(found) for _, found in results) else 0
 
@@ -55,6 +56,8 @@ def _show(path: Path, found: Sequence[Diagnostic]) -> None:
 
 
 def _result(path: Path, found: Sequence[Diagnostic]) -> dict[str, object]:
+    from tensorlogic.compiler.diagnostics.to_json import to_json  # here, as `json` above
+
     return {"file": str(path), "ok": not _errors(found), "diagnostics": [to_json(diagnostic) for diagnostic in found]}
 
 

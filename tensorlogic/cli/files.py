@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import secrets
-import shutil
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,6 +29,8 @@ def input_problem(path: Path) -> Diagnostic | None:
             return None
         path.read_bytes().decode()
     except FileNotFoundError:
+        import difflib  # here, since only this error needs it
+
         near = difflib.get_close_matches(path.name, _program_names(path.parent), 3)
         helps = [f"did you mean `{path.with_name(name)}`?" for name in near]
         return error("TL1005", f"cannot read `{path}`: there is no such file", helps=helps)
@@ -65,12 +65,12 @@ def write_whole(path: Path, text: str) -> None:
     if target.exists() and not target.is_file():
         target.write_text(text, encoding="utf-8", newline="\n")
         return
-    temporary = target.with_name(f".tlc-{secrets.token_hex(8)}")
+    temporary = target.with_name(f".tlc-{os.urandom(8).hex()}")
     try:
         with temporary.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
         if target.exists():
-            shutil.copymode(target, temporary)
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -118,8 +117,7 @@ def _ending(problem: Exception | KeyboardInterrupt) -> int:
 
 def _report_environment(problem: OSError | MemoryError) -> int:
     """Something outside the program and the compiler: a full disk, a file that vanished, too little memory."""
-    if is_verbose():
-        traceback.print_exception(problem)
+    _show_traceback(problem)
     if isinstance(problem, MemoryError):
         click.echo("tlc: out of memory", err=True)
         return WRONG_PROGRAM
@@ -129,8 +127,7 @@ def _report_environment(problem: OSError | MemoryError) -> int:
 
 
 def _report_bug(problem: Exception) -> int:
-    if is_verbose():
-        traceback.print_exception(problem)
+    _show_traceback(problem)
     ask = "" if is_verbose() else ", and with what `--verbose` adds to this"
     text = str(problem).partition("\n")[0]
     bug = error(
@@ -141,6 +138,14 @@ def _report_bug(problem: Exception) -> int:
     )
     show_diagnostics([bug])
     return COMPILER_BUG
+
+
+def _show_traceback(problem: Exception) -> None:
+    """Print the Python traceback where it is asked for."""
+    if is_verbose():
+        import traceback  # here, since hardly a run needs it
+
+        traceback.print_exception(problem)
 
 
 def _discard_output() -> None:

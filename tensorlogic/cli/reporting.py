@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from tensorlogic.compiler.diagnostics import Diagnostic, error, render, render_all
-from tensorlogic.compiler.diagnostics.render import DEFAULT_WIDTH
+from tensorlogic.compiler.diagnostics import Diagnostic, error
 
 if TYPE_CHECKING:
     from tensorlogic.runtime.errors import TensorLogicError
@@ -25,12 +24,16 @@ def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
     """Print diagnostics on stderr with an empty line between; nothing where there is none."""
     found = list(diagnostics)
     if found:
+        from tensorlogic.compiler.diagnostics.render import render_all  # here, since a program that is right needs none
+
         color = _wants_color(sys.stderr)
         click.echo(render_all(found, color=color, width=_width(sys.stderr)), err=True, color=color)
 
 
 def show_runtime_error(problem: TensorLogicError) -> None:
     """Print an error that the running program ended with in the form of a diagnostic."""
+    from tensorlogic.compiler.diagnostics.render import render
+
     color = _wants_color(sys.stderr)
     diagnostic = error(problem.code, problem.message, notes=problem.notes, helps=problem.helps)
     text = render(diagnostic, color=color, width=_width(sys.stderr), where=problem.where)
@@ -58,6 +61,8 @@ def _wants_color(stream: TextIO | None) -> bool:
 
 def _width(stream: TextIO | None) -> int:
     """The terminal's width in columns, or the default for a stream that is not a terminal."""
+    from tensorlogic.compiler.diagnostics.render import DEFAULT_WIDTH
+
     if stream is None or not stream.isatty():
         return DEFAULT_WIDTH
     columns = os.environ.get("COLUMNS", "")

@@ -21,10 +21,7 @@ from tensorlogic.compiler import names
 from tensorlogic.compiler.check.program import check_program
 from tensorlogic.compiler.diagnostics.model import MAXIMUM_ERRORS, CompileError, Diagnostic, error
 from tensorlogic.compiler.ir.core import Function, Program
-from tensorlogic.compiler.ir.printer import show_program
-from tensorlogic.compiler.ir.verifier import verify
 from tensorlogic.compiler.names import PRELUDE, FileModule
-from tensorlogic.compiler.passes import PASSES, effects, packing
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Source
 from tensorlogic.compiler.syntax import dump, nodes, parse, tokenize
@@ -96,6 +93,8 @@ def emit(path: Path, kind: str, options: Options = DEFAULT_OPTIONS) -> str:
 
 def pass_names() -> tuple[str, ...]:
     """The stages after which IR can be printed, in order."""
+    from tensorlogic.compiler.passes import PASSES
+
     return ("check", *PASSES, "packing")
 
 
@@ -179,6 +178,11 @@ def _ordered(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
 
 @_uncollected()
 def _compiled(source: Source, path: Path | None, options: Options, print_after: str | None) -> Compiled:
+    # Here, since checking alone needs none of these.
+    from tensorlogic.compiler.emit import mlx
+    from tensorlogic.compiler.ir.printer import show_program
+    from tensorlogic.compiler.passes import PASSES, effects, packing
+
     checked = _checked(source, path, options)
     if checked.program is None:
         raise CompileError(checked.diagnostics)
@@ -198,9 +202,6 @@ def _compiled(source: Source, path: Path | None, options: Options, print_after: 
         _verify(program, "packing")
     if print_after == "packing":
         printed = show_program(program)
-    # Checking alone does not need the emitter.
-    from tensorlogic.compiler.emit import mlx
-
     text = mlx.emit(program, _parameters(), __version__, checked=options.checked, alone=options.standalone)
     return Compiled(text, ir, printed, tuple(checked.diagnostics), checked.sources)
 
@@ -223,6 +224,8 @@ def _mapped(program: Program, run: object) -> Program:
 
 
 def _verify(program: Program, after: str) -> None:
+    from tensorlogic.compiler.ir.verifier import verify
+
     checks = [e.checks for e in program.entries]
     script = [program.script] if program.script is not None else []
     for function in (*program.functions, *checks, *program.constructors.values(), *script):

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorlogic.compiler.diagnostics import Diagnostic, Label, error, render, render_all
+from tensorlogic.compiler.diagnostics import Diagnostic, Label, error
 from tensorlogic.compiler.diagnostics.glyphs import display_width
-from tensorlogic.compiler.diagnostics.render import MINIMUM_WIDTH
+from tensorlogic.compiler.diagnostics.render import MINIMUM_WIDTH, render, render_all
 from tensorlogic.compiler.source import Source, Span
 
 INNER = """\

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from tensorlogic.compiler.diagnostics import error, to_json
+from tensorlogic.compiler.diagnostics import error
+from tensorlogic.compiler.diagnostics.to_json import to_json
 from tensorlogic.compiler.source import Source, Span
 
 

@@ -1,17 +1,17 @@
 """The parser's tables: made by PLY from the grammar, kept in a cache folder of the user.
 
 Making them takes a third of a second, reading them a millisecond, and PLY is imported only to make them. A cache file
-is found by a key of the versions of Python and PLY and of the grammar itself, and begins with a digest of the rest: one
-that is damaged is as good as none, and so is a folder that cannot be written. `TENSORLOGIC_CACHE` names another folder.
+holds a checksum, the versions of Python and PLY with the grammar itself, and the tables: one that is damaged or made
+for another grammar is as good as none, and so is a folder that cannot be written. `TENSORLOGIC_CACHE` names another.
 Refuses to run under `python -OO`, which strips the docstrings that hold the grammar.
 """
 
 from __future__ import annotations
 
-import hashlib
 import marshal
 import os
 import sys
+import zlib
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from tensorlogic.compiler.source import Source
 from tensorlogic.compiler.syntax.grammar import Grammar
 
 _FORMAT = "1"
-_DIGEST_LENGTH = 32
+_CHECKSUM_LENGTH = 4
 
 
 class Tables(NamedTuple):
@@ -57,7 +57,7 @@ def tables() -> Tables:
     folder = _cache_folder()
     if folder is None:
         return build()
-    path = folder / f"grammar-{key.hex()[:16]}.tables"
+    path = folder / f"grammar-{_checksum(key).hex()}.tables"
     stored = _read(path, key)
     if stored is None:
         stored = build()
@@ -82,10 +82,14 @@ def build() -> Tables:
 
 
 def _key() -> bytes:
-    """A digest of everything that the tables and their stored form depend on."""
+    """Everything that the tables and their stored form depend on."""
     parts = [_FORMAT, sys.version, ply.__version__, Grammar.start, repr(Grammar.tokens), repr(Grammar.precedence)]
     parts += [f"{name} {getattr(Grammar, name).__doc__}" for name in dir(Grammar) if name.startswith("p_")]
-    return hashlib.sha256("\0".join(parts).encode()).digest()
+    return "\0".join(parts).encode()
+
+
+def _checksum(data: bytes) -> bytes:
+    return zlib.crc32(data).to_bytes(_CHECKSUM_LENGTH, "big")
 
 
 def _cache_folder() -> Path | None:
@@ -103,28 +107,28 @@ def _cache_folder() -> Path | None:
 
 
 def _read(path: Path, key: bytes) -> Tables | None:
-    # `marshal` builds plain data only, and what it is given is what this program wrote: the digest is checked first.
+    # `marshal` builds plain data only, and what it is given is what this program wrote: the checksum is checked first.
     try:
         stored = path.read_bytes()
     except OSError:
         return None
-    digest, data = stored[:_DIGEST_LENGTH], stored[_DIGEST_LENGTH:]
-    if digest != hashlib.sha256(key + data).digest():
+    checksum, rest = stored[:_CHECKSUM_LENGTH], stored[_CHECKSUM_LENGTH:]
+    if checksum != _checksum(rest) or not rest.startswith(key):
         return None
-    return Tables(*marshal.loads(data))
+    return Tables(*marshal.loads(rest[len(key) :]))
 
 
 def _write(path: Path, key: bytes, built: Tables) -> None:
     # Written beside its place and moved there whole, so that no reader sees half a file. Not to be able to is no error.
     import tempfile  # here, since it is needed once in the life of a cache file and takes long to import
 
-    data = marshal.dumps(tuple(built))
+    rest = key + marshal.dumps(tuple(built))
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(hashlib.sha256(key + data).digest() + data)
+                file.write(_checksum(rest) + rest)
             os.replace(temporary, path)
         except OSError:
             os.unlink(temporary)
