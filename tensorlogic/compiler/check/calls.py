@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import replace
 
-from tensorlogic.compiler.check import attributes, expressions, special
+from tensorlogic.compiler.check import attributes, chosen, expressions, special
 from tensorlogic.compiler.check.binding import Binder, Given
 from tensorlogic.compiler.check.context import (
     Binding,
@@ -23,7 +23,7 @@ from tensorlogic.compiler.check.methods import METHODS, call_method
 from tensorlogic.compiler.check.overloads import Written, choose
 from tensorlogic.compiler.check.plan import Parameter
 from tensorlogic.compiler.check.signatures import Signature
-from tensorlogic.compiler.dims import Kind, Polynomial, Variable
+from tensorlogic.compiler.dims import Polynomial
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.names import (
     BrokenSymbol,
@@ -155,6 +155,9 @@ def call_function(cx: Context, signature: Signature, written: list[Written], spa
     extra: list[Given] = []
     if op is not None and (op.variadic or op.keywords):
         written, extra = _open_arguments(signature, written, variadic=op.variadic, keywords=op.keywords)
+    called = signature
+    if signature.node is cx.node:
+        signature = cx.world.renewed(signature)
     givens = match_arguments(cx, signature, written, span)
     binder = Binder(cx, signature, span)
     operands = binder.bind(givens)
@@ -173,10 +176,14 @@ def call_function(cx: Context, signature: Signature, written: list[Written], spa
         attributes = {"extra": names} if names else {}
         result = cx.add(op.name, (*operands, *(g.value for g in extra)), type, span, **attributes)
         return _folded(cx, op.name, result, operands)
-    cx.world.reach(signature)
-    type = _result_type(cx, signature, binder, span)
-    result = cx.instantiate(type)
+    cx.world.reach(called)
+    unbound = [e for e in signature.elements.values() if e not in binder.elements]
+    if unbound:
+        fail("TL2008", f"nothing says what `{unbound[0]}` of `{signature.name}` is", span)
+    sizes, places = chosen.renew(signature)
+    result = cx.instantiate(substitute(chosen.open_result(signature.result, sizes), binder.substitution))
     cx.builder.add_statement("call", tuple(operands), span, results=(result,), callee=signature.symbol)
+    chosen.read_off(cx, result, places)
     return result
 
 
@@ -209,18 +216,6 @@ def _folded(cx: Context, name: str, result: Value, operands: list[Value]) -> Val
 def result_span(cx: Context) -> Span:
     """Where the operation added last is written."""
     return cx.builder.last.span
-
-
-def _result_type(cx: Context, signature: Signature, binder: Binder, span: Span) -> Type:
-    """The result's type; sizes that the function chooses are unknown."""
-    for variable in signature.variables:
-        if variable not in binder.dims and variable.kind is Kind.UNKNOWN:
-            fresh = Variable(variable.name, Kind.UNKNOWN)
-            binder.dims[variable] = Polynomial.of(fresh)
-    unbound = [e for e in signature.elements.values() if e not in binder.elements]
-    if unbound:
-        fail("TL2008", f"nothing says what `{unbound[0]}` of `{signature.name}` is", span)
-    return substitute(signature.result, binder.substitution)
 
 
 def _open_arguments(

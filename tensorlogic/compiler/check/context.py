@@ -99,18 +99,20 @@ class Loop:
 class Context:
     """One body being checked: its `statements`.
 
-    `own` are the variables of the function's signature, `places` where its dims are named first, `standing` is the
-    expression that the statement being checked consists of.
+    `own` are the variables of the function's signature, `chosen` those that only its result names, `places` where its
+    dims are named first, `standing` is the expression that the statement being checked consists of.
     """
 
     world: World
     module: FileModule
     builder: Builder
+    node: nodes.FunctionDeclaration | None = None
     names_in_signature: dict[str, Polynomial] = field(default_factory=dict)
     own: frozenset[Variable] = frozenset()
     places: Mapping[str, Span] = field(default_factory=dict)
     statements: tuple[nodes.Statement, ...] = ()
     result: Type | None = None
+    chosen: frozenset[Variable] = frozenset()
     result_span: Span | None = None
     elements: dict[str, ElementVariable] = field(default_factory=dict)
     packs: dict[str, PackVariable] = field(default_factory=dict)

@@ -34,6 +34,7 @@ from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
     BOOLEAN,
     FLOAT,
+    FLOAT16,
     FLOAT32,
     STRING,
     BoolType,
@@ -41,6 +42,7 @@ from tensorlogic.compiler.types import (
     Element,
     ElementType,
     ElementTypeType,
+    ElementVariable,
     FloatType,
     IntType,
     ListType,
@@ -199,6 +201,9 @@ def adapt(cx: Context, value: Value, element: Element, span: Span, wider: str) -
 
     `wider` is the help for one that is not, `{}` in it the type that holds it.
     """
+    if element.kind == "any" and isinstance(value.type, FloatType | IntType):
+        helps = [f"declare `{element}: float`"]
+        fail("TL2002", f"a number meets `{element}`, which may be any element type", span, str(value.type), helps=helps)
     match value.type:
         case FloatType() as number:
             if element.kind in ("integer", "bool"):
@@ -232,7 +237,7 @@ def _surely_int32(cx: Context, number: Polynomial) -> bool:
 
 
 def _fitting_float(cx: Context, value: Value, number: FloatType, element: Element, span: Span, wider: str) -> Value:
-    if number.constant is not None and isinstance(element, ElementType):
+    if number.constant is not None:
         check_constant(number.constant, element, span, wider)
         return value
     largest = element.largest if isinstance(element, ElementType) else 65504.0
@@ -240,14 +245,17 @@ def _fitting_float(cx: Context, value: Value, number: FloatType, element: Elemen
     away_from_zero = number.low >= smallest or number.high <= -smallest
     if -largest <= number.low and number.high <= largest and away_from_zero:
         return value
-    if number.constant is not None and number.constant in (0.0, math.inf, -math.inf):
-        return value
     return cx.add("fits", (value,), value.type, span, element=element)
 
 
 def check_constant(value: float | int, element: Element, span: Span, wider: str) -> None:
     """Refuse a number that an element type cannot hold. `wider` is the help, `{}` in it the type that does."""
-    if not isinstance(element, ElementType):
+    if isinstance(element, ElementVariable):
+        # A body is right for every type that its `T` may be, and float16 is the narrowest.
+        change = loss(float(value), FLOAT16)
+        notes = [f"`{element}` may be float16"]
+        if change:
+            fail("TL2007", f"{value} would become {change} in `{element}`", span, notes=notes)
         return
     if element.kind == "integer":
         low, high = (0, 2**32 - 1) if element.name == "uint32" else (-(2**31), 2**31 - 1)

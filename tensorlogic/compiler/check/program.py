@@ -34,19 +34,19 @@ from __future__ import annotations
 
 from tensorlogic.compiler.check import statements
 from tensorlogic.compiler.check.assign import coerce
+from tensorlogic.compiler.check.chosen import chosen_by
 from tensorlogic.compiler.check.context import Binding, Context, Failure, fail
 from tensorlogic.compiler.check.entry import make_constructor, make_entry
 from tensorlogic.compiler.check.places import witness_plan
 from tensorlogic.compiler.check.signatures import Signature
 from tensorlogic.compiler.check.world import World, is_library
 from tensorlogic.compiler.diagnostics.model import Diagnostic
-from tensorlogic.compiler.dims import HOLE, Kind, Polynomial
 from tensorlogic.compiler.ir.builder import Builder
 from tensorlogic.compiler.ir.core import Function, Program, walk
 from tensorlogic.compiler.names import FileModule, FunctionSymbol, ModuleGraph
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
-from tensorlogic.compiler.types import INT, IntType, NoneType, Substitution, Type, substitute
+from tensorlogic.compiler.types import INT, IntType, NoneType
 
 
 def check_program(graph: ModuleGraph, name: str) -> tuple[Program | None, list[Diagnostic]]:
@@ -143,11 +143,13 @@ def check_function(world: World, signature: Signature) -> Function | None:
         world=world,
         module=signature.module,
         builder=Builder(),
+        node=node,
         names_in_signature={n: p for n, p in signature.names.items() if n not in _parameter_names(signature)},
         own=frozenset(v for p in signature.names.values() for v in p.variables()),
         places=signature.places,
         statements=node.body.statements if node.body is not None else (),
-        result=_open_result(signature),
+        result=signature.result,
+        chosen=chosen_by(signature),
         result_span=node.result.span if node.result is not None else node.name.span,
         elements=signature.elements,
         packs=signature.packs,
@@ -219,13 +221,6 @@ def _check_body(cx: Context, signature: Signature, node: nodes.FunctionDeclarati
             closing,
             others=[(cx.result_span, f"declared {signature.result}")] if cx.result_span else [],
         )
-
-
-def _open_result(signature: Signature) -> Type:
-    """The result's type inside the body: a size that the function chooses may be anything."""
-    bound = {step.variable for step in signature.plan}
-    chosen = {v: Polynomial.of(HOLE) for v in signature.variables if v.kind is Kind.UNKNOWN and v not in bound}
-    return substitute(signature.result, Substitution(dims=chosen))
 
 
 def check_script(world: World, module: FileModule) -> Function | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from tensorlogic.compiler.check import expressions, loops, operators
 from tensorlogic.compiler.check.assign import coerce
+from tensorlogic.compiler.check.chosen import open_result, sizes_of, unknown
 from tensorlogic.compiler.check.context import (
     Binding,
     Context,
@@ -355,13 +356,23 @@ def _return(cx: Context, node: nodes.Return) -> None:
             fail("TL2010", f"`{cx.function_name}` returns `{cx.result}`", node.span)
         value = cx.constant(None, node.span)
     else:
-        value = expressions.check(cx, node.value, cx.result)
+        value = expressions.check(cx, node.value, open_result(cx.result, unknown(cx.chosen)))
         check_operands(value)
         if isinstance(value.type, LambdaType):
             fail("TL2001", "a function is not returned", node.value.span)
-        what = f"the result of `{cx.function_name}`"
-        value = coerce(cx, value, cx.result, node.value.span, what, cx.result_span)
+        value = _given_back(cx, value, cx.result, node.value.span)
     cx.builder.add_statement("return", (value,), node.span)
+
+
+def _given_back(cx: Context, value: Value, result: Type, span: Span) -> Value:
+    """The value as the result's type wants it, with the sizes that this `return` chooses."""
+    what = f"the result of `{cx.function_name}`"
+    sizes = sizes_of(result, value.type, cx.chosen)
+    if any(size.variable is HOLE for size in sizes.values()):
+        # A tensor of unknown rank has no sizes before its rank is checked.
+        value = coerce(cx, value, open_result(result, sizes), span, what, cx.result_span)
+        sizes = sizes_of(result, value.type, cx.chosen)
+    return coerce(cx, value, open_result(result, sizes), span, what, cx.result_span)
 
 
 def _assert(cx: Context, node: nodes.Assert) -> None:

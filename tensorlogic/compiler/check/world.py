@@ -51,6 +51,7 @@ class World:
     structs_reached: dict[StructDefinition, None] = field(default_factory=dict)
     _seen: set[Signature] = field(default_factory=set)
     _signatures: dict[FunctionSymbol, tuple[Signature, ...] | None] = field(default_factory=dict)
+    _renewed: dict[str, Signature] = field(default_factory=dict)
     _structs: dict[StructSymbol, StructDefinition | None] = field(default_factory=dict)
     _constructors: dict[StructDefinition, Signature] = field(default_factory=dict)
     _constants: dict[ConstantSymbol, Any] = field(default_factory=dict)
@@ -102,6 +103,13 @@ class World:
         if op is not None and len(symbol.declarations) > 1 and _host_only(signature):
             signature = read_signature(self._reader(symbol.module), node, signature.symbol, f"host.{op}")
         return signature
+
+    def renewed(self, signature: Signature) -> Signature:
+        """The signature with variables, packs and element types of its own, for a call inside the function itself."""
+        if signature.symbol not in self._renewed:
+            reader = self._reader(signature.module)
+            self._renewed[signature.symbol] = read_signature(reader, signature.node, signature.symbol, signature.op)
+        return self._renewed[signature.symbol]
 
     def constructor(self, definition: StructDefinition) -> Signature:
         """Making a struct, as the signature of a function of its fields; dims that no field tells are ints by name."""
