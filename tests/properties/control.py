@@ -9,7 +9,7 @@ from tests.properties.sizes import shape
 
 def _condition(s: Scope) -> str:
     """A host condition on the sizes, which some sizes fulfil and others do not."""
-    return f"{s.pick(list(s.names))} {s.pick(('< 2', '< 3', '>= 2', '> 2', '== 1', '== 2', '!= 2', '!= 3'))}"
+    return f"{s.pick(list(s.numbered))} {s.pick(('< 2', '< 3', '>= 2', '> 2', '== 1', '== 2', '!= 2', '!= 3'))}"
 
 
 def _same(s: Scope, x: Tensor) -> str:
@@ -40,7 +40,7 @@ def counted_loop(s: Scope) -> Tensor:
     x = s.floats()
     name, index = s.fresh(), s.fresh()
     carried = Tensor(name, x.element, x.shape)
-    stop = s.pick([str(s.number(0, 3)), *s.names])
+    stop = s.pick([str(s.number(0, 3)), *s.numbered])
     leaving = s.pick(("", f" if {index} > 1 {{ break }}", f" if {index} == 1 {{ continue }}"))
     before = s.made
     s.lines += [
@@ -72,7 +72,7 @@ def while_loop(s: Scope) -> Tensor:
     s.lines += [
         f"let {name} = {x.text}",
         f"let {counter} = 0",
-        f"while {counter} < {s.pick(['2', *s.names])} {{ {counter} += 1; {name} = {_same(s, carried)} }}",
+        f"while {counter} < {s.pick(['2', *s.numbered])} {{ {counter} += 1; {name} = {_same(s, carried)} }}",
     ]
     return carried
 

@@ -7,12 +7,14 @@ of a list left out, doubled or exchanged, another operator, another element type
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
-from tests.properties.programs import Argument, Array, Program, programs
+from tests.properties.arguments import STRANGERS, Argument, Array, Layer, Several, Stranger
+from tests.properties.declared import refitted
+from tests.properties.programs import Program, programs
 
 
 @dataclass(frozen=True)
@@ -107,17 +109,30 @@ def _lines(source: str) -> Iterator[Edit]:
 
 
 def _changed(argument: Argument) -> list[Argument]:
-    """Arguments that are nearly this one."""
+    """Arguments that are nearly this one, and some that are nothing like it."""
+    others: list[Argument] = [*map(Stranger, STRANGERS), None, 2, Array("float16", ()), Several(())]
     match argument:
-        case Array(element, shape):
-            longer = [replace(argument, shape=(*shape[:i], n + 1, *shape[i + 1 :])) for i, n in enumerate(shape)]
-            empty = [replace(argument, shape=(*shape[:i], 0, *shape[i + 1 :])) for i in range(len(shape))]
-            fewer = [replace(argument, shape=(*shape[:i], *shape[i + 1 :])) for i in range(len(shape))]
-            others = [Array(e, shape) for e in ("float16", "float32", "int32") if e != element]
-            return [*longer, *empty, *fewer, replace(argument, shape=(1, *shape)), *others]
+        case Array():
+            return [*_changed_array(argument), *others]
         case int():
-            return [argument + 1, argument + 5, 0, -1]
-    return [replace(argument, inputs=argument.inputs + 1), replace(argument, outputs=argument.outputs + 1)]
+            return [argument + 1, argument + 5, 0, -1, *others]
+        case Layer(inputs, outputs):
+            return [replace(argument, inputs=inputs + 1), replace(argument, outputs=outputs + 1), *others]
+        case Several((*items, last)):
+            changed = [Several((*items, item)) for item in _changed_array(last)]
+            return [Several(tuple(items)), Several((*items, last, last)), *changed, *others]
+    return others
+
+
+def _changed_array(array: Array) -> list[Array]:
+    """Sizes changed, left out, added; other element types; what NumPy and Python have."""
+    sizes = array.shape
+    longer = [replace(array, shape=(*sizes[:i], n + 1, *sizes[i + 1 :])) for i, n in enumerate(sizes)]
+    empty = [replace(array, shape=(*sizes[:i], 0, *sizes[i + 1 :])) for i in range(len(sizes))]
+    fewer = [replace(array, shape=(*sizes[:i], *sizes[i + 1 :])) for i in range(len(sizes))]
+    elements = [replace(array, element=e) for e in ("float16", "float32", "int32", "bool") if e != array.element]
+    forms = [replace(array, form=form) for form in ("numpy", "list")]
+    return [*longer, *empty, *fewer, replace(array, shape=(1, *sizes)), *elements, *forms]
 
 
 # --- programs
@@ -127,12 +142,11 @@ def _changed(argument: Argument) -> list[Argument]:
 def damaged(draw: st.DrawFn) -> Program:
     """A program with something broken. What it returns, if anything, is not known here."""
     program: Program = draw(programs())
-    breaks: list[Callable[[], Program]] = [
-        lambda: _edited(draw, program),
-        lambda: _edited(draw, _edited(draw, program)),
-        lambda: _called_otherwise(draw, program),
-    ]
-    return draw(st.sampled_from(breaks))()
+    how = draw(st.sampled_from(("once", "twice", "refitted", "refitted", "called")))
+    if how == "called":
+        return _called_otherwise(draw, program)
+    broken = _edited(draw, _edited(draw, program) if how == "twice" else program)
+    return refitted(broken) if how == "refitted" else broken
 
 
 def _edited(draw: st.DrawFn, program: Program) -> Program:

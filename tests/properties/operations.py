@@ -51,7 +51,7 @@ def unary(s: Scope) -> Tensor:
 def scaled(s: Scope) -> Tensor:
     """A tensor and a dim as a number."""
     x = s.floats()
-    name = s.pick(list(s.names))
+    name = s.pick(list(s.numbered))
     return Tensor(s.pick((f"{x.text} / sqrt({name})", f"{x.text} * {name}", f"{name} + {x.text}")), x.element, x.shape)
 
 
@@ -238,7 +238,7 @@ def largest(s: Scope) -> Tensor:
 
 
 def made(s: Scope) -> Tensor:
-    sizes: list[Size] = [s.pick([*s.names.values(), ONE, size(2)]) for _ in range(s.number(0, 3))]
+    sizes: list[Size] = [s.pick([*s.numbered.values(), ONE, size(2)]) for _ in range(s.number(0, 3))]
     if not all(s.at_least(n, 0) for n in sizes):
         raise NotApplicable
     text = s.sizes(sizes)
@@ -255,8 +255,8 @@ def like_another(s: Scope) -> Tensor:
 
 
 def counted(s: Scope) -> Tensor:
-    name = s.pick([n for n, known in s.names.items() if s.at_least(known, 0)])
-    known = s.names[name]
+    name = s.pick([n for n, known in s.numbered.items() if s.at_least(known, 0)])
+    known = s.numbered[name]
     if s.chance():
         return Tensor(f"eye({name})", "float16", shape(known, known))
     return Tensor(f"arange({name})", "int32", shape(known))

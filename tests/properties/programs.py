@@ -12,12 +12,15 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.properties.control import CONTROL
+from tests.properties.arguments import Argument, Array, Layer, Several
 from tests.properties.functions import Function, called, functions
-from tests.properties.operations import COMPUTING
+from tests.properties.kinds import KINDS
 from tests.properties.scope import NotApplicable, Scope, Tensor, half_of
-from tests.properties.shaping import SHAPING
 from tests.properties.sizes import ONE, Shape, Size, named, shape, size
+from tests.properties.structures import declarations
+
+RESULTS = 4
+"""How many values the entry returns, at most."""
 
 STRUCT = """\
 struct Dense[I, O] {
@@ -33,38 +36,17 @@ fn dense(l: Dense[I, O], x: float16[...B, I]) -> float16[...B, O] {
 
 
 @dataclass(frozen=True)
-class Array:
-    """An array argument of random items; ints lie between 0 and 3."""
-
-    element: str
-    shape: tuple[int, ...]
-
-    def __str__(self) -> str:
-        return f"{self.element}{list(self.shape)}"
-
-
-@dataclass(frozen=True)
-class Layer:
-    """An argument of the struct `Dense`."""
-
-    inputs: int
-    outputs: int
-    has_bias: bool
-
-    def __str__(self) -> str:
-        return f"Dense[{self.inputs}, {self.outputs}]{'' if self.has_bias else ' without bias'}"
-
-
-Argument = Array | Layer | int
-
-
-@dataclass(frozen=True)
 class Program:
-    """A source whose entry is `f`, the arguments of one call, and the type of what it returns."""
+    """A source whose entry is `f`, the arguments of one call, and the types of what it returns.
+
+    `numbers` and `packs` are what the entry's dims and packs are in that call.
+    """
 
     source: str
     arguments: Mapping[str, Argument]
-    expected: Array
+    expected: tuple[Array, ...]
+    numbers: Mapping[str, int]
+    packs: Mapping[str, tuple[int, ...]]
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """How Hypothesis shows a failing program: as its source."""
@@ -72,7 +54,7 @@ class Program:
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}: {argument}" for name, argument in self.arguments.items())
-        return f"\n{self.source}\n// f({arguments}) is {self.expected}"
+        return f"\n{self.source}\n// f({arguments}) is {', '.join(map(str, self.expected))}"
 
 
 @dataclass
@@ -93,6 +75,36 @@ class _Entry:
         self.arguments[name] = Array(element, made.concrete(self.scope.numbers, self.packs))
         self.scope.values.append(Tensor(name, element, made))
 
+    def optional(self, name: str, sizes: Sequence[tuple[str, Size]], element: str) -> None:
+        """A parameter that may be `none`, and a variable to which it is added where it is not."""
+        s = self.scope
+        made, dims = shape(*(n for _, n in sizes)), ", ".join(text for text, _ in sizes)
+        self.parameters.append(f"{name}: {element}[{dims}]?")
+        self.arguments[name] = Array(element, made.concrete(s.numbers, {})) if s.chance() else None
+        sum = s.fresh()
+        s.lines += [f"let {sum} = ones([{dims}], dtype: {element})", f"if {name} != none {{ {sum} = {sum} + {name} }}"]
+        s.values.append(Tensor(sum, element, made))
+
+    def list(self, name: str, sizes: Sequence[tuple[str, Size]], element: str) -> None:
+        """A parameter that is a list of tensors, and a variable that adds them up."""
+        s = self.scope
+        made, dims = shape(*(n for _, n in sizes)), ", ".join(text for text, _ in sizes)
+        count = s.number(0, 3)
+        self.parameters.append(f"{name}: [{element}[{dims}]]")
+        self.arguments[name] = Several((Array(element, made.concrete(s.numbers, {})),) * count)
+        atom = f"len({name})"
+        s.numbers[atom] = count
+        s.loose.add(atom)
+        s.ints[atom] = named(atom)
+        sum, item = s.fresh(), s.fresh()
+        s.lines += [
+            f"let {sum} = ones([{dims}], dtype: {element})",
+            f"for {item} in {name} {{ {sum} = {sum} * 0.5 + {item} }}",
+        ]
+        s.values.append(Tensor(sum, element, made))
+        if count:
+            s.values.append(Tensor(f"{name}[{s.number(0, count - 1)}]", element, made))
+
 
 @st.composite
 def programs(draw: st.DrawFn) -> Program:
@@ -104,21 +116,37 @@ def programs(draw: st.DrawFn) -> Program:
     _tensors(entry)
     has_struct = draw(st.booleans()) and _layer(entry)
     scope = entry.scope
-    result = body(scope, helpers)
-    where = f" where {' and '.join(entry.where)}" if entry.where else ""
-    head = f"fn f({', '.join(entry.parameters)}) -> {scope.type(result)}{where}"
-    lines = "\n".join(f"    {line}" for line in [*scope.lines, f"return {result.text}"])
-    parts = [STRUCT] if has_struct else []
-    parts += [helper.source for helper in helpers if helper.name in lines]
-    expected = Array(result.element, result.shape.concrete(scope.numbers, entry.packs))
-    return Program("\n".join([*parts, f"{head} {{\n{lines}\n}}\n"]), entry.arguments, expected)
-
-
-def body(s: Scope, helpers: Sequence[Function] = ()) -> Tensor:
-    """The statements of a body, and what it returns: the last value that was made."""
     calls = tuple(called(helper) for helper in helpers)
-    s.write([kind for kind in (COMPUTING, COMPUTING, SHAPING, SHAPING, CONTROL, calls, calls) if kind])
-    return s.values[-1]
+    scope.write([*KINDS, calls, calls] if calls else KINDS)
+    results = _results(scope)
+    where = f" where {' and '.join(entry.where)}" if entry.where else ""
+    types, texts = ", ".join(map(scope.type, results)), ", ".join(value.text for value in results)
+    several = len(results) > 1
+    head = f"fn f({', '.join(entry.parameters)}) -> {f'({types})' if several else types}{where}"
+    scope.lines.append(f"return ({texts})" if several else f"return {texts}")
+    lines = "\n".join(f"    {line}" for line in scope.lines)
+    parts = [STRUCT] if has_struct else []
+    parts += _used(helpers, lines)
+    parts += declarations("\n".join([*parts, lines]))
+    expected = tuple(Array(v.element, v.shape.concrete(scope.numbers, entry.packs)) for v in results)
+    source = "\n".join([*parts, f"{head} {{\n{lines}\n}}\n"])
+    numbers = {name: n.value(scope.numbers) for name, n in scope.names.items()}
+    return Program(source, entry.arguments, expected, numbers, entry.packs)
+
+
+def _results(s: Scope) -> list[Tensor]:
+    """What the entry returns: the last value, and some others, so that what they are is seen as well."""
+    others = [s.pick(s.values) for _ in range(s.number(0, RESULTS - 1))]
+    return [s.values[-1], *others]
+
+
+def _used(helpers: Sequence[Function], lines: str) -> list[str]:
+    """The functions that a body calls, and those that these call."""
+    used: list[str] = []
+    for helper in reversed(helpers):
+        if f"{helper.name}(" in "\n".join([lines, *used]):
+            used.append(helper.source)
+    return used
 
 
 # --- parameters of the entry
@@ -173,10 +201,14 @@ def _tensors(entry: _Entry) -> None:
         choices += [(f"{text} + 1", n + 1) for text, n in dims]
         sizes = [s.pick(choices) for _ in range(s.number(0, 3))]
         element = s.pick(("float16", "float16", "float32"))
-        kind = s.pick(("plain", "pack", "unknown", "named unknown", "ids"))
+        kind = s.pick(("plain", "pack", "unknown", "named unknown", "ids", "optional", "list"))
         if kind == "pack":
             entry.packs.setdefault("B", tuple(s.number(1, 3) for _ in range(s.number(0, 2))))
             entry.tensor(name, sizes[:2], element, "B")
+        elif kind == "optional":
+            entry.optional(name, sizes, element)
+        elif kind == "list":
+            entry.list(name, sizes, element)
         elif kind == "unknown":
             atom = f"{name}.shape[0]"
             s.numbers[atom] = s.number(1, 3)

@@ -12,7 +12,7 @@ import mlx.core as mx
 import numpy as np
 
 from tensorlogic.compiler.driver import Options, compile_text
-from tests.properties.programs import Argument, Array, Layer
+from tests.properties.arguments import STRANGERS, Argument, Array, Layer, Several, Stranger
 
 OPTIONS = Options(verify=True)
 """The IR is verified after every pass."""
@@ -27,20 +27,26 @@ def compiled(source: str) -> ModuleType:
     return module
 
 
-def outcome(module: ModuleType, arguments: Mapping[str, Argument]) -> Array:
-    """The type of what the entry `f` returns; it is evaluated, so that what is lazy runs, too."""
+def outcome(module: ModuleType, arguments: Mapping[str, Argument]) -> tuple[Array, ...]:
+    """The types of what the entry `f` returns; it is evaluated, so that what is lazy runs, too."""
     rng = np.random.default_rng(zlib.crc32(repr(arguments).encode()))
     result = module.f(**{name: made(module, argument, rng) for name, argument in arguments.items()})
     mx.eval(result)
-    return Array(str(result.dtype).rpartition(".")[2].removesuffix("_"), tuple(result.shape))
+    results = result if isinstance(result, tuple) else (result,)
+    return tuple(Array(str(r.dtype).rpartition(".")[2].removesuffix("_"), tuple(r.shape)) for r in results)
 
 
 def made(module: ModuleType, argument: Argument, rng: np.random.Generator) -> Any:
     match argument:
-        case Array(element, shape):
-            if element == "int32":
-                return mx.array(rng.integers(0, 4, shape).astype(np.int32))
-            return mx.array(rng.uniform(-1, 1, shape).astype(element))
+        case Array(element, shape, form):
+            items = rng.integers(0, 4, shape) if element == "int32" else rng.uniform(-1, 1, shape)
+            if form == "mlx":
+                return mx.array(items.astype(element))
+            return items if form == "numpy" else items.tolist()
+        case Several(items):
+            return [made(module, item, rng) for item in items]
+        case Stranger(name):
+            return STRANGERS[name]
         case Layer(inputs, outputs, has_bias):
             bias = mx.ones((outputs,), mx.float16) if has_bias else None
             return module.Dense(weight=mx.ones((outputs, inputs), mx.float16), bias=bias)

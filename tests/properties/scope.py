@@ -16,13 +16,14 @@ from tests.properties.sizes import Shape, Size, broadcast, named
 
 T = TypeVar("T")
 
-STATEMENTS = 9
+STATEMENTS = 10
 """How many statements a body has at most, nearly."""
 
 ATTEMPTS = 4
 """How often a statement is tried with other operations, where those before found nothing to work on."""
 
-FLOATS = ("float16", "float32")
+FLOATS = ("float16", "float32", "T")
+"""`T` is the type parameter of a generic function."""
 
 
 class NotApplicable(Exception):
@@ -46,13 +47,14 @@ class Tensor:
 class Scope:
     """One body being written.
 
-    `names` are what dims and ints are called, with their sizes; `numbers` what the atoms are worth in the call that
-    will be made. `loose` atoms are those that run time may check: unknown sizes and ints. `bounds` are pairs of sizes
-    of which the first is known to be at most the second.
+    `names` are what dims and ints are called, with their sizes; `ints` are expressions that are no dims of types;
+    `numbers` what the atoms are worth in the call that will be made. `loose` atoms are those that run time may check:
+    unknown sizes and ints. `bounds` are pairs of sizes of which the first is known to be at most the second.
     """
 
     draw: st.DrawFn
     names: dict[str, Size] = field(default_factory=dict)
+    ints: dict[str, Size] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
     loose: set[str] = field(default_factory=set)
     bounds: list[tuple[Size, Size]] = field(default_factory=list)
@@ -103,7 +105,7 @@ class Scope:
         """Whether this is known, or is checked at run time and will be found to hold."""
         difference = larger - smaller
         if difference.atoms() & self.loose:
-            return difference.value(self.numbers) >= 0
+            return difference.atoms() <= set(self.numbers) and difference.value(self.numbers) >= 0
         if _grows(difference):
             return True
         return any(_grows(difference - (high - low)) for low, high in self.bounds)
@@ -114,8 +116,19 @@ class Scope:
 
     # --- text
 
+    @property
+    def numbered(self) -> dict[str, Size]:
+        """All expressions of ints, with their values."""
+        return {**self.names, **self.ints}
+
     def text(self, size: Size) -> str:
         """The size as an expression; by another name where it has one."""
+        return self.pick([name for name, known in self.numbered.items() if known == size] + [str(size)])
+
+    def dim(self, size: Size) -> str:
+        """The size as a dim of a type: by another name where it has one, `?` where it has none."""
+        if any(is_local(atom) for atom in size.atoms()):
+            return "?"
         return self.pick([name for name, known in self.names.items() if known == size] + [str(size)])
 
     def sizes(self, sizes: Sequence[Size]) -> str:
@@ -123,7 +136,7 @@ class Scope:
 
     def type(self, tensor: Tensor) -> str:
         """The tensor's type, with `?` for sizes that have no name."""
-        dims = ["?" if any("." in atom for atom in s.atoms()) else self.text(s) for s in tensor.shape.sizes]
+        dims = [self.dim(s) for s in tensor.shape.sizes]
         pack = [f"...{tensor.shape.pack}"] if tensor.shape.pack is not None else []
         return f"{tensor.element}[{', '.join(pack + dims)}]"
 
@@ -131,7 +144,9 @@ class Scope:
 
     def write(self, kinds: Sequence[Sequence[Operation]]) -> None:
         """Statements with operations of these kinds."""
-        while len(self.lines) < STATEMENTS and self.number(0, STATEMENTS) > 0:
+        for _ in range(self.number(1, STATEMENTS)):
+            if len(self.lines) >= STATEMENTS:
+                break
             for _ in range(ATTEMPTS):
                 try:
                     self.keep(self.pick(self.pick(kinds))(self))
@@ -167,7 +182,12 @@ Operation = Callable[[Scope], Tensor]
 
 def is_named(shape: Shape) -> bool:
     """Whether every size can be written in a type."""
-    return not any("." in atom for s in shape.sizes for atom in s.atoms())
+    return not any(is_local(atom) for s in shape.sizes for atom in s.atoms())
+
+
+def is_local(atom: str) -> bool:
+    """Whether an atom is an int of the body, or a size that only the body knows: no type can name it."""
+    return "." in atom or atom.startswith(("v", "len("))
 
 
 def _grows(size: Size) -> bool:

@@ -1,13 +1,12 @@
-"""Operations of generated programs that rearrange: reshape, transpose, join and part, slices, indices, gathers.
+"""Operations of generated programs that rearrange: reshape, transpose, rearrange, broadcast, join and part.
 
 The shape rules are written anew from the contract, as in `operations.py`.
 """
 
 from __future__ import annotations
 
-from tests.properties.operations import surely
 from tests.properties.scope import NotApplicable, Operation, Scope, Tensor
-from tests.properties.sizes import ONE, Shape, Size, product_of, shape, size
+from tests.properties.sizes import ONE, Size, product_of, shape, size
 
 LETTERS = "abcd"
 
@@ -88,26 +87,31 @@ def squeeze(s: Scope) -> Tensor:
 
 
 def rearrange(s: Scope) -> Tensor:
+    """Dims exchanged, two of them joined, or one parted."""
     x = s.tensor(lambda value: value.shape.pack is None and 2 <= value.shape.rank <= 4)
     names = LETTERS[: x.shape.rank]
     sizes = dict(zip(names, x.shape.sizes, strict=True))
     order = "".join(names[i] for i in s.permutation(len(names)))
-    joined = [sizes[order[0]] * sizes[order[1]], *(sizes[n] for n in order[2:])]
-    apart = [sizes[n] for n in order]
-    pattern, result = s.pick(
-        [
-            (f"{' '.join(names)} -> ({' '.join(order[:2])}) {' '.join(order[2:])}".rstrip(), joined),
-            (f"{' '.join(names)} -> {' '.join(order)}", apart),
-        ]
-    )
-    return Tensor(f'rearrange({x.text}, "{pattern}")', x.element, shape(*result))
+    left, apart = " ".join(names), [sizes[n] for n in order]
+    how = s.pick(("order", "join", "part"))
+    if how == "order":
+        return Tensor(f'rearrange({x.text}, "{left} -> {" ".join(order)}")', x.element, shape(*apart))
+    if how == "join":
+        right = f"({' '.join(order[:2])}) {' '.join(order[2:])}".rstrip()
+        joined = shape(apart[0] * apart[1], *apart[2:])
+        return Tensor(f'rearrange({x.text}, "{left} -> {right}")', x.element, joined)
+    one, other = _factors(s, sizes["a"])
+    if not s.at_least(one, 1):
+        raise NotApplicable
+    text = f'rearrange({x.text}, "(p q) {left[2:]} -> q {left[2:]} p", p: {s.text(one)})'
+    return Tensor(text, x.element, shape(other, *x.shape.sizes[1:], one))
 
 
 def broadcast_to(s: Scope) -> Tensor:
     x = plain(s, 0)
-    sizes = [s.pick([n, *s.names.values()]) if n == ONE else n for n in x.shape.sizes]
+    sizes = [s.pick([n, *s.numbered.values()]) if n == ONE else n for n in x.shape.sizes]
     if s.chance():
-        sizes.insert(0, s.pick([ONE, size(2), *s.names.values()]))
+        sizes.insert(0, s.pick([ONE, size(2), *s.numbered.values()]))
     if not all(s.at_least(n, 0) for n in sizes):
         raise NotApplicable
     return Tensor(f"broadcast_to({x.text}, [{s.sizes(sizes)}])", x.element, shape(*sizes))
@@ -157,7 +161,7 @@ def split(s: Scope) -> Tensor:
     if half is not None and s.chance():
         first, rest, text = half, half, "2"
     else:
-        first = s.pick([n for n in (size(1), *s.names.values()) if s.at_least(whole, n) and s.at_least(n, 0)])
+        first = s.pick([n for n in (size(1), *s.numbered.values()) if s.at_least(whole, n) and s.at_least(n, 0)])
         rest = whole - first
         text = f"[{s.text(first)}, {s.text(rest)}]"
     one, other = s.fresh(), s.fresh()
@@ -188,64 +192,13 @@ def pad(s: Scope) -> Tensor:
     return Tensor(f"pad({x.text}, [{', '.join(map(str, widths))}]{value})", x.element, result)
 
 
-# --- indices and slices
-
-
-def index(s: Scope) -> Tensor:
-    """Items between brackets for some dims: a slice, an int, a new dim, or all of it."""
-    x = s.tensor(lambda value: value.shape.rank >= 1)
-    count = s.number(1, x.shape.rank)
-    from_right = x.shape.pack is not None or s.chance()
-    used = x.shape.sizes[-count:] if from_right else x.shape.sizes[:count]
-    written: list[str] = []
-    kept: list[Size] = []
-    for n in used:
-        item, left = _item(s, n)
-        written.append(item)
-        kept += left
-        if s.number(0, 7) == 0:
-            written.append("none")
-            kept.append(ONE)
-    rest = x.shape.sizes[:-count] if from_right else x.shape.sizes[count:]
-    if from_right:
-        return Tensor(f"{x.text}[..., {', '.join(written)}]", x.element, x.shape.with_sizes((*rest, *kept)))
-    return Tensor(f"{x.text}[{', '.join(written)}]", x.element, x.shape.with_sizes((*kept, *rest)))
-
-
-def _item(s: Scope, n: Size) -> tuple[str, list[Size]]:
-    """What stands between brackets for a dim, and the dims that are left of it."""
-    least = s.least(n)
-    choices: list[tuple[str, list[Size]]] = [(":", [n])]
-    for a in range(min(least, 3) + 1):
-        choices += [(f"{a}:", [n - a]), (f":{a}", [size(a)])]
-        if a:
-            choices += [(f":-{a}", [n - a]), (f"-{a}:", [size(a)]), (f"-{a}", []), (f"{a - 1}", [])]
-    if least >= 2:
-        choices += [("1:2", [ONE]), (f"1:{s.text(n)}", [n - 1]), (f"{s.text(n - 2)}", [])]
-    for name, known in s.names.items():
-        if s.at_least(n, known) and s.at_least(known, 0):
-            choices += [(f":{name}", [known]), (f"{name}:", [n - known])]
-        if s.at_least(n - 1, known) and s.at_least(known, 0):
-            choices.append((name, []))
-    half = n.divided(2)
-    if half is not None:
-        choices.append(("::2", [half]))
-    return s.pick(choices)
-
-
-def gathered(s: Scope) -> Tensor:
-    """Rows by an integer tensor: `x[ids]`, `take`, `embedding`."""
-    ids = s.tensor(lambda value: value.element == "int32" and value.shape.pack is None)
-    how = s.pick(("[]", "take", "embedding"))
-    if how == "embedding":
-        table = s.floats(lambda a: a.pack is None and a.rank == 2 and surely(s, a))
-        result = shape(*ids.shape.sizes, table.shape.sizes[1])
-        return Tensor(f"embedding({ids.text}, {table.text})", table.element, result)
-    x = s.tensor(lambda v: v.shape.pack is None and v.shape.rank >= 1 and surely(s, v.shape))
-    axis = 0 if how == "[]" else s.number(0, x.shape.rank - 1)
-    result = Shape(None, (*x.shape.sizes[:axis], *ids.shape.sizes, *x.shape.sizes[axis + 1 :]))
-    text = f"{x.text}[{ids.text}]" if how == "[]" else f"take({x.text}, {ids.text}, axis: {axis})"
-    return Tensor(text, x.element, result)
+def widened(s: Scope) -> Tensor:
+    """A tensor inside of zeros, or of a larger one: `slice_update` at a known place."""
+    x = s.floats(lambda a: a.pack is None and a.rank >= 1)
+    starts = [s.number(0, 2) for _ in x.shape.sizes]
+    sizes = [n + start + s.number(0, 1) for n, start in zip(x.shape.sizes, starts, strict=True)]
+    text = f"slice_update(zeros([{s.sizes(sizes)}], dtype: {x.element}), {x.text}, {starts})"
+    return Tensor(text, x.element, shape(*sizes))
 
 
 SHAPING: tuple[Operation, ...] = (
@@ -263,7 +216,5 @@ SHAPING: tuple[Operation, ...] = (
     repeat,
     tile,
     pad,
-    index,
-    index,
-    gathered,
+    widened,
 )

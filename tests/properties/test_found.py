@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.properties.programs import Argument, Array
+from tests.properties.arguments import Argument, Array
 from tests.properties.running import compiled, outcome
 
 FOUND: list[tuple[str, dict[str, Argument], Array]] = [
@@ -23,4 +23,4 @@ FOUND: list[tuple[str, dict[str, Argument], Array]] = [
 
 @pytest.mark.parametrize(("source", "arguments", "expected"), FOUND)
 def test_it_runs(source: str, arguments: dict[str, Argument], expected: Array) -> None:
-    assert outcome(compiled(source), arguments) == expected
+    assert outcome(compiled(source), arguments) == (expected,)

@@ -1,26 +1,32 @@
 """Programs in which something is broken end well: refused, told by a run-time check, or right as they are.
 
-Nothing else may come of them: no other exception, no error of MLX, no result of another type than declared.
+Nothing else may come of them: no other exception, no error of MLX, no result of another type than declared. A fair
+share of them comes to each of the three ends, or the generator would test little.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 
-from hypothesis import assume, event, given
+import pytest
+from hypothesis import assume, given, settings
 
 from tensorlogic.compiler.diagnostics.model import CompileError
 from tensorlogic.runtime.errors import TensorLogicError
+from tests.properties.arguments import Array
 from tests.properties.damage import damaged
 from tests.properties.declared import fits_declaration, parameters
-from tests.properties.programs import Array, Program
+from tests.properties.programs import Program
 from tests.properties.running import compiled, outcome
 
-Ending = CompileError | TensorLogicError | Array
+EXAMPLES = 120
+
+Ending = CompileError | TensorLogicError | tuple[Array, ...]
 
 
 def ending(program: Program) -> Ending:
-    """How a program ends: refused, told by a check, or with a result."""
+    """How a program ends: refused, told by a check, or with results."""
     try:
         module = compiled(program.source)
         names = parameters(program.source)
@@ -30,18 +36,48 @@ def ending(program: Program) -> Ending:
         return wrong
 
 
-@given(damaged())
-def test_a_broken_program_is_refused_or_told_or_right(program: Program) -> None:
+def judged(program: Program) -> str:
+    """`refused`, `told` or `right`; fails where a program ends in another way."""
     match ending(program):
         case CompileError(diagnostics=diagnostics) as wrong:
-            event("refused")
             codes = [d.code for d in diagnostics if d.severity == "error"]
             assert codes, str(wrong)
             assert all(re.fullmatch(r"TL[0-3]\d\d\d", code) for code in codes), str(wrong)
+            return "refused"
         case TensorLogicError(code=code, where=where) as told:
-            event("told")
             assert re.fullmatch(r"TL5\d\d\d", code), str(told)
-            assert where.startswith("program.tl:"), str(told)
-        case Array() as result:
-            event("right")
-            assert fits_declaration(program.source, program.arguments, result), f"{result} is returned"
+            assert re.fullmatch(r"program\.tl:\d+", where), str(told)
+            return "told"
+        case results:
+            assert fits_declaration(program.source, program.arguments, results), f"{results} is returned"
+            return "right"
+
+
+def endings(chosen: settings) -> Counter[str]:
+    """How often broken programs came to each end."""
+    found: Counter[str] = Counter()
+
+    @chosen
+    @given(damaged())
+    def each(program: Program) -> None:
+        found[judged(program)] += 1
+
+    each()
+    return found
+
+
+def assert_shares(found: Counter[str]) -> None:
+    """Of ten broken programs at least three are refused; at least one is told when it runs, and one is right."""
+    total = found.total()
+    assert found["refused"] >= 0.3 * total, found
+    assert found["told"] >= 0.1 * total, found
+    assert found["right"] >= 0.1 * total, found
+
+
+def test_a_broken_program_is_refused_or_told_or_right() -> None:
+    assert_shares(endings(settings(max_examples=EXAMPLES)))
+
+
+@pytest.mark.fuzz
+def test_many_broken_programs_are_refused_or_told_or_right() -> None:
+    assert_shares(endings(settings.get_profile("deep")))
