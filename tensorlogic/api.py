@@ -24,6 +24,8 @@ def compile(text: str, name: str = "program", *, strict: bool = False, checked: 
     With `strict` every operation rounds to its element type; with `checked` indices of gather and scatter that are out
     of range are reported. Statements become `main(args)`, which nothing calls. Raises CompileError.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"`compile` takes a program's text, not a {type(text).__name__}; `load` takes a path")
     options = driver.Options(strict=strict, checked=checked)
     made = driver.compile_text(text, f"{name}.tl", options)
     return as_module(made.python, name, f"<compiled {name}.tl>")

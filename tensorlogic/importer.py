@@ -1,9 +1,9 @@
 """`import model` finds `model.tl`: a finder for Python's import system.
 
-A program found on `sys.path` (or in a package's folder) is compiled once. The module's text is kept in `__pycache__`
-beside it, written whole or not at all, with what it was made from: the compiler, the flags, and the hash of every
-source that was read. Where the folder cannot be written, the text is kept in memory only. The root that imports may not
-leave is the folder in which the program was found.
+A program found on `sys.path` (or in a package's folder) is compiled once. The module's text is kept where Python keeps
+compiled modules, in `__pycache__` beside it, written whole or not at all, with what it was made from: the compiler, the
+flags, and the hash of every source that was read. Where that folder cannot be written, the text is kept in memory only.
+The root that imports may not leave is the `sys.path` entry under which the program was found.
 
 Raises CompileError from the `import` statement where the program is wrong.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import json
 import linecache
 import os
@@ -45,13 +46,20 @@ class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        name = fullname.rpartition(".")[2]
+        *packages, name = fullname.split(".")
         for folder in sys.path if path is None else path:
             file = Path(folder or ".") / f"{name}.tl"
-            if file.is_file():
-                loader = _Loader(file.resolve(), Path(folder or ".").resolve(), self.options)
+            # Not `file.is_file()`, which raises for a folder that may not be read and for a name that is too long.
+            if os.path.isfile(file):
+                loader = _Loader(file.resolve(), _root(file.parent.resolve(), packages), self.options)
                 return importlib.machinery.ModuleSpec(fullname, loader, origin=str(file))
         return None
+
+
+def _root(folder: Path, packages: list[str]) -> Path:
+    """The `sys.path` entry above a folder of packages; the folder itself where a package lies somewhere else."""
+    count = len(packages)
+    return folder.parents[count - 1] if count and list(folder.parts[-count:]) == packages else folder
 
 
 class _Loader(importlib.abc.Loader):
@@ -76,13 +84,15 @@ class _Loader(importlib.abc.Loader):
     @property
     def _place(self) -> Path:
         flags = ("-strict" if self.options.strict else "") + ("-checked" if self.options.checked else "")
-        return self.file.parent / "__pycache__" / f"{self.file.stem}.tl{flags}.py"
+        folder = Path(importlib.util.cache_from_source(str(self.file))).parent
+        return folder / f"{self.file.stem}.tl{flags}.py"
 
-    def _key(self, sources: Sequence[str]) -> dict[str, object]:
+    def _key(self, text: str, sources: Sequence[str]) -> dict[str, object]:
         return {
             "compiler": fingerprint(),
             "root": str(self.root),
-            "sources": {source: _hash(Path(source)) for source in sources},
+            "sources": {source: _hash(Path(source).read_bytes()) for source in sources},
+            "text": _hash(text.encode()),
         }
 
     def _cached(self) -> str | None:
@@ -91,7 +101,7 @@ class _Loader(importlib.abc.Loader):
             text = self._place.read_text(encoding="utf-8")
             first, _, rest = text.partition("\n")
             made_from = json.loads(first.removeprefix(_MARK))
-            if made_from == self._key(list(made_from["sources"])):
+            if made_from == self._key(rest, list(made_from["sources"])):
                 return rest
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -100,8 +110,8 @@ class _Loader(importlib.abc.Loader):
     def _keep(self, text: str, sources: Sequence[Path]) -> None:
         """Write the text beside the program; a folder that cannot be written is no error."""
         try:
-            head = _MARK + json.dumps(self._key([str(s) for s in sources]))
-            self._place.parent.mkdir(exist_ok=True)
+            head = _MARK + json.dumps(self._key(text, [str(s) for s in sources]))
+            self._place.parent.mkdir(parents=True, exist_ok=True)
             descriptor, temporary = tempfile.mkstemp(dir=self._place.parent, prefix=self._place.name)
             try:
                 with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -114,5 +124,5 @@ class _Loader(importlib.abc.Loader):
             return
 
 
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from importlib import import_module
+import traceback
+from collections.abc import Callable, Iterator
+from importlib import import_module, reload
 from pathlib import Path
 
 import mlx.core as mx
@@ -40,6 +41,17 @@ def test_the_docstring_states_the_shapes() -> None:
     documentation = tensorlogic.compile(LINEAR).forward.__doc__
     assert "input: float16[N, D_in]" in documentation
     assert "Returns: float16[N, D_out]" in documentation
+
+
+def test_a_program_is_a_text() -> None:
+    with pytest.raises(TypeError, match="not a bytes"):
+        tensorlogic.compile(LINEAR.encode())  # type: ignore[arg-type]
+
+
+def test_a_name_with_a_newline_harms_nothing() -> None:
+    f = tensorlogic.compile("fn f(x: float16[N]) -> float16[N] { return x }", "two\nlines").f
+    with pytest.raises(tensorlogic.TensorLogicError, match=r"two\\nlines\.tl:1: `x` is"):
+        f(ones(1, 1))
 
 
 def test_a_wrong_program_raises_what_check_prints() -> None:
@@ -147,6 +159,78 @@ def test_the_root_is_the_path_entry(importing: Path) -> None:
     (importing / "outside.tl").write_text('from "../x.tl" import f\n')
     with pytest.raises(tensorlogic.CompileError, match="leaves the project's root"):
         __import__("outside")
+
+
+def test_the_root_of_a_package_s_program_is_the_path_entry(importing: Path) -> None:
+    (importing / "shared.tl").write_text("fn twice(x: float16[N]) -> float16[N] { return x + x }\n")
+    (importing / "house" / "room").mkdir(parents=True)
+    (importing / "house" / "__init__.py").write_text("")
+    (importing / "house" / "room" / "bed.tl").write_text(
+        'from "../../shared.tl" import twice\nfn f(x: float16[N]) -> float16[N] { return twice(x) }\n'
+    )
+    assert import_module("house.room.bed").f([1.5]).tolist() == [3.0]
+
+
+@pytest.mark.parametrize("kept", [lambda text: text[:-20], lambda text: text.replace("+", "-"), lambda text: ""])
+def test_a_cache_that_was_changed_is_no_cache(importing: Path, kept: Callable[[str], str]) -> None:
+    (importing / "touched.tl").write_text(LINEAR)
+    import_module("touched")
+    place = importing / "__pycache__" / "touched.tl.py"
+    whole = place.read_text()
+    place.write_text(kept(whole))
+    del sys.modules["touched"]
+
+    assert import_module("touched").forward(ones(1, 2), ones(2, 1), ones(1)).tolist() == [[3.0]]
+    assert place.read_text() == whole
+
+
+def test_a_cache_stands_where_python_s_own_does(importing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "pycache_prefix", str(importing / "elsewhere"))
+    (importing / "placed.tl").write_text(LINEAR)
+    import_module("placed")
+
+    assert not (importing / "__pycache__").exists()
+    assert [path.name for path in (importing / "elsewhere").rglob("*.py")] == ["placed.tl.py"]
+
+
+def test_several_processes_import_at_once(tmp_path: Path) -> None:
+    (tmp_path / "busy.tl").write_text(LINEAR)
+    text = "import tensorlogic; tensorlogic.install_importer(); import busy; print(busy.forward.__name__)"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(tensorlogic.__file__).parents[1]), "."])}
+    command = [sys.executable, "-c", text]
+    started = [
+        subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    assert [process.communicate(timeout=60)[0] for process in started] == ["forward\n"] * 3
+    assert [path.name for path in (tmp_path / "__pycache__").iterdir()] == ["busy.tl.py"]
+
+
+def test_reloading_sees_what_was_written_since(importing: Path) -> None:
+    file = importing / "renewed.tl"
+    file.write_text("fn f(x: float16[N]) -> float16[N] { return x + 1 }\n")
+    renewed = import_module("renewed")
+    file.write_text("fn f(x: float16[N]) -> float16[N] { return x + 2 }\n")
+
+    assert reload(renewed).f([1.0]).tolist() == [3.0]
+
+
+def test_what_is_not_there_is_python_s_own_error(importing: Path) -> None:
+    (importing / "folder.tl").mkdir()
+    for name in ("absent", "folder", "a" * 300):
+        with pytest.raises(ModuleNotFoundError):
+            import_module(name)
+
+
+def test_a_traceback_shows_the_emitted_line(importing: Path) -> None:
+    (importing / "broken.tl").write_text(
+        'extern "math" fn factorial(n: int) -> int\nfn f(n: int) -> int {\n    return factorial(n)\n}\n'
+    )
+    broken = import_module("broken")
+    with pytest.raises(tensorlogic.TensorLogicError) as raised:
+        broken.f(-1)
+    shown = "".join(traceback.format_exception(raised.value))
+    assert "tl.external(math, " in shown
+    assert "broken.tl:1: `factorial`" in str(raised.value)
 
 
 def test_python_modules_come_first(importing: Path) -> None:

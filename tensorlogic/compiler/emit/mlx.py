@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import field
 
+from tensorlogic.compiler.diagnostics.glyphs import visible
 from tensorlogic.compiler.diagnostics.model import CompileError, error
 from tensorlogic.compiler.dims import Kind
 from tensorlogic.compiler.emit import standalone
@@ -91,7 +92,7 @@ class Emitter:
     def _head(self) -> list[str]:
         """What stands before the first definition: imports, the runtime's functions, constants."""
         program, needs = self.program, self.names.needs
-        lines = [f"# {VERSION_MARK} {self.version} from {program.name}. What is changed here is lost."]
+        lines = [f"# {VERSION_MARK} {self.version} from {visible(program.name)}. What is changed here is lost."]
         if program.documentation:
             lines += docstring(program.documentation.splitlines(), 0)
         constants = [f"{name} = {self._carried(dtype)}" for name, dtype in _CARRIED.items() if name in needs]

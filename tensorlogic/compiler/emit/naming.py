@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import field
 from typing import Any
 
+from tensorlogic.compiler.diagnostics.glyphs import visible
 from tensorlogic.compiler.emit.literals import dtype_name
 from tensorlogic.compiler.ir.core import Operation, Value
 from tensorlogic.compiler.ops.lowering import Text
@@ -81,7 +82,7 @@ def constant_key(operation: Operation) -> tuple[str, str, Any]:
 
 def where(span: Span) -> str:
     """The place that a run-time error names: `model.tl:12`."""
-    return f"{span.source.place or span.source.name}:{span.line}"
+    return f"{visible(span.source.place or span.source.name)}:{span.line}"
 
 
 def written(span: Span) -> str:
