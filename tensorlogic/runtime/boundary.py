@@ -124,7 +124,8 @@ def ranked(value: Any, rank: int, exactly: bool, what: str, declared: str, where
     """A tensor whose rank only run time knows, where a shape is declared."""
     count = len(value.shape)
     if count != rank if exactly else count < rank:
-        refuse(where, "TL5001", "{} is {}, not {}: it has {}", what, _shown(value), declared, _dims(count))
+        shape = list(value.shape)
+        refuse(where, "TL5001", "{} has the shape {}, not {}: it has {}", what, shape, declared, _dims(count))
     return value
 
 
