@@ -28,12 +28,14 @@ class Kind(Enum):
 
     RIGID: a dimension variable of a signature: at least 1, and equal to nothing but itself.
     INTEGER: a host `int` of the function (a parameter, a loop's index): no bounds of itself, equal to nothing else.
+    SIZE: a parameter of the kind `int` that is a dim of the signature, too: at least 1.
     UNKNOWN: a size that only run time knows (`?`, the size of `x[mask]`): at least 0, may be checked for equality.
     UNKNOWN_INTEGER: a host `int` that only run time knows (`int(t)`): no bounds, may be checked for equality.
     """
 
     RIGID = "rigid"
     INTEGER = "integer"
+    SIZE = "size"
     UNKNOWN = "unknown"
     UNKNOWN_INTEGER = "unknown integer"
 
@@ -58,9 +60,14 @@ class Variable:
     @property
     def lower(self) -> int | None:
         """The least value the variable has of itself."""
-        if self.kind is Kind.RIGID:
+        if self.kind in (Kind.RIGID, Kind.SIZE):
             return 1
         return 0 if self.kind is Kind.UNKNOWN else None
+
+    @property
+    def is_parameter(self) -> bool:
+        """Whether this is a host `int`, whose value is at hand where the name is."""
+        return self.kind in (Kind.INTEGER, Kind.SIZE)
 
     @property
     def unknown(self) -> bool:

@@ -155,4 +155,4 @@ def _factor(p: Polynomial) -> str:
 
 def _by_preference(p: Polynomial) -> list[Variable]:
     """The variables of an equation in the order in which they are best replaced: unknown ones first, newest first."""
-    return sorted(p.variables(), key=lambda v: (not v.unknown, v.kind is not Kind.INTEGER, -v.serial))
+    return sorted(p.variables(), key=lambda v: (not v.unknown, not v.is_parameter, -v.serial))

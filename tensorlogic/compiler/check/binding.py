@@ -303,7 +303,7 @@ class Binder:
         value = self.cx.require_divisible(numerator, denominator, given.span, message, refuse)
         self.dims[variable] = value
         self.origins[variable] = given
-        if variable.kind is Kind.RIGID and not _rigid_alone(value):
+        if variable.lower == 1 and not _rigid_alone(value):
             self._at_least_one(variable, value, given)
 
     def _at_least_one(self, variable: Variable, value: Polynomial, given: Given) -> None:

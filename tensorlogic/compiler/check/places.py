@@ -10,7 +10,7 @@ from collections.abc import Callable
 from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.plan import Place, Step
 from tensorlogic.compiler.check.signatures import Signature
-from tensorlogic.compiler.dims import ONE, Kind, Polynomial, Variable
+from tensorlogic.compiler.dims import ONE, Polynomial, Variable
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import IntType, ListType, TupleType
@@ -24,7 +24,7 @@ def witness_plan(cx: Context, signature: Signature, values: tuple[Value, ...]) -
             assert variable is not None
             cx.witnesses[variable] = _always(value)
     for step in signature.plan:
-        if step.variable.kind is not Kind.INTEGER:
+        if not step.variable.is_parameter:
             witness_step(cx, step, values)
 
 

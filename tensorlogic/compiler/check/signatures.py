@@ -64,9 +64,11 @@ def read_signature(reader: TypeReader, node: nodes.FunctionDeclaration, symbol: 
     reader.declares = True
     refuse_doubles((p.name for p in node.parameters), "parameters")
     _read_type_parameters(reader, node.type_parameters)
+    sizes = _names_of_dims(node) if op is None else set()
     for p in node.parameters:
         if _is_int(p.type):
-            reader.names[p.name.name] = Polynomial.of(Variable(p.name.name, Kind.INTEGER))
+            kind = Kind.SIZE if p.name.name in sizes else Kind.INTEGER
+            reader.names[p.name.name] = Polynomial.of(Variable(p.name.name, kind))
     written = {p.name.name: p.type.span.text for p in node.parameters if not _is_int(p.type)}
     reader.no_int = written.get
     where = _read_where(reader, node)
@@ -147,6 +149,26 @@ def _refuse_unused_elements(reader: TypeReader, node: nodes.FunctionDeclaration)
                 parameter.name.span,
                 "no argument has this element type",
             )
+
+
+def _names_of_dims(node: nodes.FunctionDeclaration) -> set[str]:
+    """The names that stand as a dim of their own in a signature: such an `int` is at least 1, as every dim is."""
+    found: set[str] = set()
+
+    def visit(written: nodes.TypeExpression | None) -> None:
+        match written:
+            case nodes.NamedType(dims=dims):
+                found.update(dim.name for dim in dims or () if isinstance(dim, nodes.Name))
+            case nodes.TupleType(items=items):
+                for item in items:
+                    visit(item)
+            case nodes.ListType(item=item) | nodes.OptionalType(item=item):
+                visit(item)
+
+    for parameter in node.parameters:
+        visit(parameter.type)
+    visit(node.result)
+    return found
 
 
 def _is_int(node: nodes.TypeExpression) -> bool:

@@ -91,7 +91,7 @@ def pool(x: mx.array) -> mx.array:
     if L < 1:
         tl.refuse("wheres.tl:2", "TL5001", "`L` is {} by dim 1 of `x`: a dimension variable is at least {}", L, 1)
     if L % 2 != 0:
-        tl.refuse("wheres.tl:2", "TL5006", "`pool` demands `L % 2 == 0`: L is {}", L)
+        tl.refuse("wheres.tl:2", "TL5006", "`pool` demands `L % 2 == 0`: `L` is {} by dim 1 of `x`", L)
     result = _pool(x)  # wheres.tl:2
     return result.astype(mx.float16)
 
@@ -109,6 +109,8 @@ def heads(x: mx.array, H: int) -> mx.array:
     """
     x = tl.array(x, "x", mx.float16, 2, "float16[N, D]", "wheres.tl:5")
     H = tl.integer(H, "H", "wheres.tl:5")
+    if H < 1:
+        tl.refuse("wheres.tl:5", "TL5001", "`H` is {} by `H`: a dimension variable is at least {}", H, 1)
     N = x.shape[0]
     if N < 1:
         tl.refuse("wheres.tl:5", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
@@ -116,7 +118,7 @@ def heads(x: mx.array, H: int) -> mx.array:
     if D < 1:
         tl.refuse("wheres.tl:5", "TL5001", "`D` is {} by dim 1 of `x`: a dimension variable is at least {}", D, 1)
     if H < 1 or D % H != 0:
-        tl.refuse("wheres.tl:5", "TL5006", "`heads` demands `D % H == 0`: D is {}", D)
+        tl.refuse("wheres.tl:5", "TL5006", "`heads` demands `D % H == 0`: `D` is {} by dim 1 of `x`, `H` is {}", D, H)
     result = _heads(x, H)  # wheres.tl:5
     return result.astype(mx.float16)
 
@@ -135,13 +137,15 @@ def first(x: mx.array, k: int) -> mx.array:
     """
     x = tl.array(x, "x", mx.float16, 1, "float16[N]", "wheres.tl:6")
     k = tl.integer(k, "k", "wheres.tl:6")
+    if k < 1:
+        tl.refuse("wheres.tl:6", "TL5001", "`k` is {} by `k`: a dimension variable is at least {}", k, 1)
     N = x.shape[0]
     if N < 1:
         tl.refuse("wheres.tl:6", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
     if k < 0:
-        tl.refuse("wheres.tl:6", "TL5006", "`first` demands `0 <= k`: k is {}, less than {}", k, 0)
-    if N - k < 0:
-        tl.refuse("wheres.tl:6", "TL5006", "`first` demands `k <= N`: N - k is {}, less than {}", N - k, 0)
+        tl.refuse("wheres.tl:6", "TL5006", "`first` demands `0 <= k`: `k` is {}", k)
+    if N < k:
+        tl.refuse("wheres.tl:6", "TL5006", "`first` demands `k <= N`: `k` is {}, `N` is {} by dim 0 of `x`", k, N)
     result = _first(x, k)  # wheres.tl:6
     return result.astype(mx.float16)
 
@@ -164,7 +168,13 @@ def square(x: mx.array) -> mx.array:
     if M < 1:
         tl.refuse("wheres.tl:7", "TL5001", "`M` is {} by dim 1 of `x`: a dimension variable is at least {}", M, 1)
     if N != M:
-        tl.refuse("wheres.tl:7", "TL5006", "`square` demands `N == M`: it is {} == {}", N, M)
+        tl.refuse(
+            "wheres.tl:7",
+            "TL5006",
+            "`square` demands `N == M`: `N` is {} by dim 0 of `x`, `M` is {} by dim 1 of `x`",
+            N,
+            M,
+        )
     result = _square(x)  # wheres.tl:7
     return result.astype(mx.float16)
 
@@ -200,6 +210,8 @@ def asserted(x: mx.array, k: int) -> mx.array:
     """
     x = tl.array(x, "x", mx.float16, 1, "float16[N]", "wheres.tl:13")
     k = tl.integer(k, "k", "wheres.tl:13")
+    if k < 1:
+        tl.refuse("wheres.tl:13", "TL5001", "`k` is {} by `k`: a dimension variable is at least {}", k, 1)
     N = x.shape[0]
     if N < 1:
         tl.refuse("wheres.tl:13", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
@@ -243,10 +255,10 @@ def windows(x: mx.array, k: int) -> mx.array:
     N = x.shape[0]
     if N < 1:
         tl.refuse("wheres.tl:24", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
-    if k - 1 < 0:
-        tl.refuse("wheres.tl:24", "TL5006", "`windows` demands `k >= 1`: k - 1 is {}, less than {}", k - 1, 0)
-    if N - k < 0:
-        tl.refuse("wheres.tl:24", "TL5006", "`windows` demands `k <= N`: N - k is {}, less than {}", N - k, 0)
+    if k < 1:
+        tl.refuse("wheres.tl:24", "TL5006", "`windows` demands `k >= 1`: `k` is {}", k)
+    if N < k:
+        tl.refuse("wheres.tl:24", "TL5006", "`windows` demands `k <= N`: `k` is {}, `N` is {} by dim 0 of `x`", k, N)
     result = _windows(x, k)  # wheres.tl:24
     return result.astype(mx.float16)
 
@@ -283,6 +295,8 @@ def chunk(x: mx.array, n: int) -> mx.array:
     """
     x = tl.array(x, "x", mx.float16, 2, "float16[N, D]", "wheres.tl:38")
     n = tl.integer(n, "n", "wheres.tl:38")
+    if n < 1:
+        tl.refuse("wheres.tl:38", "TL5001", "`n` is {} by `n`: a dimension variable is at least {}", n, 1)
     N = x.shape[0]
     if N < 1:
         tl.refuse("wheres.tl:38", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
@@ -290,7 +304,7 @@ def chunk(x: mx.array, n: int) -> mx.array:
     if D < 1:
         tl.refuse("wheres.tl:38", "TL5001", "`D` is {} by dim 1 of `x`: a dimension variable is at least {}", D, 1)
     if n < 1 or N % n != 0:
-        tl.refuse("wheres.tl:38", "TL5006", "`chunk` demands `N % n == 0`: N is {}", N)
+        tl.refuse("wheres.tl:38", "TL5006", "`chunk` demands `N % n == 0`: `N` is {} by dim 0 of `x`, `n` is {}", N, n)
     result = _chunk(x, n)  # wheres.tl:38
     return result.astype(mx.float16)
 
@@ -310,7 +324,7 @@ def twice_half(x: mx.array) -> mx.array:
     if N < 1:
         tl.refuse("wheres.tl:39", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
     if N % 4 != 0:
-        tl.refuse("wheres.tl:39", "TL5006", "`twice_half` demands `N % 4 == 0`: N is {}", N)
+        tl.refuse("wheres.tl:39", "TL5006", "`twice_half` demands `N % 4 == 0`: `N` is {} by dim 0 of `x`", N)
     result = _twice_half(x)  # wheres.tl:39
     return result.astype(mx.float16)
 
@@ -322,7 +336,7 @@ def main(args: tuple[str, ...]) -> None:
         tl.shown(_pool(m), "float16"),
         tl.shown((2, 2, 2), [None]),
         tl.shown(_first(x, 3), "float16"),
-        tl.shown(_first(x, 0), "float16"),
+        tl.shown(_first(x, 1), "float16"),
         tl.shown(_square(mx.zeros((2, 2), F16)), "float16"),
     )
     tl.print_values(  # wheres.tl:43
@@ -339,8 +353,8 @@ def main(args: tuple[str, ...]) -> None:
     )
     tl.print_values(tl.shown((2, 1, 4), [None]), tl.shown(_twice_half(x), "float16"))  # wheres.tl:45
     k = tl.float_to_int(float(x[2].item()), "wheres.tl:46")
-    if k < 0:
-        tl.refuse("wheres.tl:47", "TL5006", "`first` demands `0 <= k`")
+    if k < 1:
+        tl.refuse("wheres.tl:47", "TL5001", "`k` of `first` is {}: a dimension variable is at least {}", k, 1)
     if 8 < k:
         tl.refuse("wheres.tl:47", "TL5006", "`first` demands `k <= N`")
     asserted_2 = _asserted(x, k + 1)  # wheres.tl:47
