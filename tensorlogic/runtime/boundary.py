@@ -9,7 +9,8 @@ NumPy arrays, PyTorch tensors and nested lists come from outside and are convert
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, NoReturn
 
 import mlx.core as mx
 
@@ -69,54 +70,72 @@ def _shown(value: Any) -> str:
     return f"{short(value.dtype)}[{', '.join(map(str, value.shape))}]"
 
 
+_BOOLS = ("bool", "torch.bool")
+
+
 def integer(value: Any, name: str, where: str) -> int:
-    """An `int` argument."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or isinstance(value, mx.array):
-        refuse(where, "TL5002", "`{}` is a Python {}, not an int", name, type(value).__name__)
-    return int(value.__index__())
+    """An `int` argument: Python's, or a scalar of another library."""
+    if not isinstance(value, bool | mx.array) and hasattr(value, "__index__"):
+        with suppress(TypeError):
+            return int(value.__index__())
+    _refuse_kind(value, name, "an int", where)
 
 
 def number(value: Any, name: str, where: str) -> float:
-    """A `float` argument."""
-    if isinstance(value, bool | str | mx.array) or not hasattr(value, "__float__"):
-        refuse(where, "TL5002", "`{}` is a Python {}, not a float", name, type(value).__name__)
-    return float(value)
+    """A `float` argument: a number of Python, or a scalar of another library."""
+    is_bool = isinstance(value, bool) or str(getattr(value, "dtype", "")) in _BOOLS
+    if not is_bool and not isinstance(value, str | mx.array) and hasattr(value, "__float__"):
+        with suppress(TypeError):
+            return float(value)
+    _refuse_kind(value, name, "a float", where)
 
 
 def boolean(value: Any, name: str, where: str) -> bool:
-    """A `bool` argument."""
-    if not isinstance(value, bool):
-        refuse(where, "TL5002", "`{}` is a Python {}, not a bool", name, type(value).__name__)
-    return value
+    """A `bool` argument: Python's, or a scalar of another library."""
+    if isinstance(value, bool):
+        return value
+    if str(getattr(value, "dtype", "")) in _BOOLS and value.shape == ():
+        return bool(value)
+    _refuse_kind(value, name, "a bool", where)
+
+
+def _refuse_kind(value: Any, name: str, wanted: str, where: str) -> NoReturn:
+    kind = type(value)
+    library = kind.__module__.partition(".")[0]
+    of = {"builtins": "a Python", "mlx": "an MLX"}.get(library, f"a {library}")
+    refuse(where, "TL5002", "`{}` is {} {}, not {}", name, of, kind.__name__, wanted)
 
 
 def string(value: Any, name: str, where: str) -> str:
     """A `string` argument."""
     if not isinstance(value, str):
-        refuse(where, "TL5002", "`{}` is a Python {}, not a string", name, type(value).__name__)
+        _refuse_kind(value, name, "a string", where)
     return value
 
 
 def items(value: Any, name: str, where: str) -> Sequence[Any]:
     """A list argument: a list or a tuple."""
     if not isinstance(value, list | tuple):
-        refuse(where, "TL5002", "`{}` is a Python {}, not a list", name, type(value).__name__)
+        _refuse_kind(value, name, "a list", where)
     return value
 
 
 def parts(value: Any, count: int, name: str, where: str) -> Sequence[Any]:
     """A tuple argument of so many items."""
     if not isinstance(value, list | tuple):
-        refuse(where, "TL5002", "`{}` is a Python {}, not a tuple of {} items", name, type(value).__name__, count)
+        _refuse_kind(value, name, f"a tuple of {count} items", where)
     if len(value) != count:
-        refuse(where, "TL5002", "`{}` is a tuple with {} of {} items", name, len(value), count)
+        refuse(where, "TL5002", "`{}` is a tuple of {} items, not of {}", name, len(value), count)
     return value
 
 
 def instance(value: Any, kind: type, name: str, where: str) -> Any:
     """An argument of a struct's class or an opaque type."""
     if not isinstance(value, kind):
-        refuse(where, "TL5002", "`{}` is a {}, not a {}", name, type(value).__name__, kind.__name__)
+        found, wanted = type(value).__name__, kind.__name__
+        if found == wanted:
+            found, wanted = f"{found} of `{type(value).__module__}`", f"{wanted} of `{kind.__module__}`"
+        refuse(where, "TL5002", "`{}` is a {}, not a {}", name, found, wanted)
     return value
 
 

@@ -9,6 +9,7 @@ in common with others is asked for by name.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -39,6 +40,7 @@ def converted(value: Any, name: str, dtype: mx.Dtype, declared: str, where: str)
     """The value of the argument `name` as an array of `dtype`."""
     if value is None or isinstance(value, str | bytes | dict):
         refuse(where, "TL5002", "`{}` is a Python {}, not {}", name, type(value).__name__, declared)
+    given = value
     try:
         value = _plain(value)
         limit = _INFINITE.get(dtype, math.inf)
@@ -48,9 +50,7 @@ def converted(value: Any, name: str, dtype: mx.Dtype, declared: str, where: str)
         raise
     except Exception as problem:
         # What another library's object raises is not ours to list.
-        reason = str(problem).splitlines()[0][:120] if str(problem) else type(problem).__name__
-        reason = f"MLX has no elements like its {_kind(value)}" if reason == "std::bad_cast" else reason
-        refuse(where, "TL5002", "`{}` cannot be made {}: {}", name, declared, reason)
+        _refuse_object(given, problem, name, dtype, declared, where)
     float_wanted = dtype in FLOATS
     fits = (
         (float_wanted and (made.dtype in FLOATS or made.dtype in INTEGERS))
@@ -59,16 +59,44 @@ def converted(value: Any, name: str, dtype: mx.Dtype, declared: str, where: str)
         or made.size == 0
     )
     if not fits:
-        refuse(where, "TL5002", "`{}` holds {}, not {}", name, short(made.dtype), declared)
+        refuse(where, "TL5002", "`{}` holds {}, not {}", name, _elements(given, made), declared)
     result = made.astype(dtype)
     if float_wanted:
         lost = mx.logical_and(mx.isinf(result), mx.logical_not(mx.isinf(made.astype(mx.float32))))
         _refuse_infinite(_count(lost), name, dtype, where)
         if is_heard():
             tell_zeros(_count_zeros(value, made, result), f"`{name}` ({where})", short(dtype))
-    elif _count(result.astype(mx.int64) != made.astype(mx.int64)):
-        refuse(where, "TL5004", "`{}` holds integers that do not fit {}", name, short(dtype))
+    elif _count((result.astype(made.dtype) != made) | ((result < 0) != (made < 0))):
+        _refuse_integers(name, dtype, where)
     return result
+
+
+def _refuse_integers(name: str, dtype: mx.Dtype, where: str) -> NoReturn:
+    refuse(where, "TL5004", "`{}` holds integers that do not fit {}", name, short(dtype))
+
+
+def _refuse_object(value: Any, problem: Exception, name: str, dtype: mx.Dtype, declared: str, where: str) -> NoReturn:
+    """Say why an object cannot become an array, as far as MLX's own words tell."""
+    reason = str(problem).splitlines()[0][:120] if str(problem) else type(problem).__name__
+    item = re.match(r"Invalid type (\S+) received", reason)
+    if reason == "std::bad_cast":
+        if isinstance(value, int | list | tuple) and dtype in INTEGERS:
+            _refuse_integers(name, dtype, where)
+        reason = f"MLX has no elements like its {_kind(value)}"
+    elif item is not None and item.group(1) == type(value).__name__:
+        refuse(where, "TL5002", "`{}` is a Python {}, not {}", name, item.group(1), declared)
+    elif item is not None:
+        reason = f"a Python {item.group(1)} in it is no number"
+    elif "non-uniform" in reason:
+        reason = "its rows have different lengths"
+    refuse(where, "TL5002", "`{}` cannot be made {}: {}", name, declared, reason)
+
+
+def _elements(value: Any, made: mx.array) -> str:
+    """What a value holds, in its own words."""
+    if hasattr(value, "dtype"):
+        return str(value.dtype).rpartition(".")[2]
+    return "floats" if made.dtype in FLOATS else "bools" if made.dtype == mx.bool_ else "ints"
 
 
 def element(value: Any, name: str, bound: str, where: str) -> mx.Dtype:
@@ -103,12 +131,14 @@ def _plain(value: Any) -> Any:
         value = value.numpy()
     if not getattr(value.dtype, "isnative", True):
         value = value.astype(value.dtype.newbyteorder("="))
+    if any(step < 0 for step in getattr(value, "strides", ())):
+        value = value.copy()
     return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
 
 
 def _count_wide(value: Any, is_lost: Callable[[Any], Any]) -> int:
-    """How many 64-bit floats have a magnitude that is lost: the conversion to MLX hides it."""
-    if isinstance(value, float):
+    """How many 64-bit floats and Python ints have a magnitude that is lost: the conversion to MLX hides it."""
+    if isinstance(value, float | int):
         return int(is_lost(abs(value)))
     if isinstance(value, list):
         return sum(_count_wide(item, is_lost) for item in value)
