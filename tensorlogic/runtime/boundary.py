@@ -70,31 +70,31 @@ def _shown(value: Any) -> str:
     return f"{short(value.dtype)}[{', '.join(map(str, value.shape))}]"
 
 
-_BOOLS = ("bool", "torch.bool")
-
-
 def integer(value: Any, name: str, where: str) -> int:
     """An `int` argument: Python's, or a scalar of another library."""
-    if not isinstance(value, bool | mx.array) and hasattr(value, "__index__"):
-        with suppress(TypeError):
+    if not _is_bool(value) and not isinstance(value, mx.array) and hasattr(value, "__index__"):
+        with suppress(TypeError, ValueError):
             return int(value.__index__())
     _refuse_kind(value, name, "an int", where)
 
 
 def number(value: Any, name: str, where: str) -> float:
     """A `float` argument: a number of Python, or a scalar of another library."""
-    is_bool = isinstance(value, bool) or str(getattr(value, "dtype", "")) in _BOOLS
-    if not is_bool and not isinstance(value, str | mx.array) and hasattr(value, "__float__"):
-        with suppress(TypeError):
+    if not _is_bool(value) and not isinstance(value, str | mx.array) and hasattr(value, "__float__"):
+        with suppress(TypeError, ValueError):
             return float(value)
     _refuse_kind(value, name, "a float", where)
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool")
 
 
 def boolean(value: Any, name: str, where: str) -> bool:
     """A `bool` argument: Python's, or a scalar of another library."""
     if isinstance(value, bool):
         return value
-    if str(getattr(value, "dtype", "")) in _BOOLS and value.shape == ():
+    if _is_bool(value) and value.shape == () and not isinstance(value, mx.array):
         return bool(value)
     _refuse_kind(value, name, "a bool", where)
 

@@ -162,6 +162,19 @@ def test_host_values_of_other_libraries(module: Any) -> None:
     assert module.host(np.array(3), np.array(0.5), "s", np.array(True)) == given
 
 
+def test_scalars_that_say_that_they_are_none(module: Any) -> None:
+    class Several:
+        def __index__(self) -> int:
+            raise ValueError("several values")
+
+        def __float__(self) -> float:
+            raise ValueError("several values")
+
+    assert refusal(module.host, Several(), 1.0, "", True) == "TL5002 `n` is a test_boundary Several, not an int"
+    assert refusal(module.host, 1, Several(), "", True) == "TL5002 `f` is a test_boundary Several, not a float"
+    assert refusal(module.host, 1, 1.0, "", mx.array(True)) == "TL5002 `flag` is an MLX array, not a bool"
+
+
 def test_reversed_arrays_keep_their_order(module: Any) -> None:
     assert module.single(np.arange(3.0)[::-1]).tolist() == [4.0, 2.0, 0.0]
 
