@@ -102,7 +102,7 @@ def boolean(value: Any, name: str, where: str) -> bool:
 def _refuse_kind(value: Any, name: str, wanted: str, where: str) -> NoReturn:
     kind = type(value)
     library = kind.__module__.partition(".")[0]
-    of = {"builtins": "a Python", "mlx": "an MLX"}.get(library, f"a {library}")
+    of = {"builtins": "a Python", "mlx": "an MLX"}.get(library, f"{library}'s")
     refuse(where, "TL5002", "`{}` is {} {}, not {}", name, of, kind.__name__, wanted)
 
 

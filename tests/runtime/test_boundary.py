@@ -164,14 +164,16 @@ def test_host_values_of_other_libraries(module: Any) -> None:
 
 def test_scalars_that_say_that_they_are_none(module: Any) -> None:
     class Several:
+        __module__ = "elsewhere.numbers"
+
         def __index__(self) -> int:
             raise ValueError("several values")
 
         def __float__(self) -> float:
             raise ValueError("several values")
 
-    assert refusal(module.host, Several(), 1.0, "", True) == "TL5002 `n` is a test_boundary Several, not an int"
-    assert refusal(module.host, 1, Several(), "", True) == "TL5002 `f` is a test_boundary Several, not a float"
+    assert refusal(module.host, Several(), 1.0, "", True) == "TL5002 `n` is elsewhere's Several, not an int"
+    assert refusal(module.host, 1, Several(), "", True) == "TL5002 `f` is elsewhere's Several, not a float"
     assert refusal(module.host, 1, 1.0, "", mx.array(True)) == "TL5002 `flag` is an MLX array, not a bool"
 
 
@@ -292,12 +294,12 @@ def test_results_have_the_declared_type_whatever_carries_them(module: Any) -> No
         ("host", (1, None, "s", True), "TL5002 `f` is a Python NoneType, not a float"),
         ("host", (1, 1.0, 5, True), "TL5002 `s` is a Python int, not a string"),
         ("host", (1, 1.0, "s", 1), "TL5002 `flag` is a Python int, not a bool"),
-        ("heads", (half(2, 6), np.array([3])), "TL5002 `H` is a numpy ndarray, not an int"),
-        ("heads", (half(2, 6), np.array(3.0)), "TL5002 `H` is a numpy ndarray, not an int"),
-        ("heads", (half(2, 6), np.True_), "TL5002 `H` is a numpy bool, not an int"),
-        ("heads", (half(2, 6), 3, np.array([3.0])), "TL5002 `scale` is a numpy ndarray, not a float"),
-        ("heads", (half(2, 6), 3, np.True_), "TL5002 `scale` is a numpy bool, not a float"),
-        ("host", (1, 1.0, "s", np.array([True])), "TL5002 `flag` is a numpy ndarray, not a bool"),
+        ("heads", (half(2, 6), np.array([3])), "TL5002 `H` is numpy's ndarray, not an int"),
+        ("heads", (half(2, 6), np.array(3.0)), "TL5002 `H` is numpy's ndarray, not an int"),
+        ("heads", (half(2, 6), np.True_), "TL5002 `H` is numpy's bool, not an int"),
+        ("heads", (half(2, 6), 3, np.array([3.0])), "TL5002 `scale` is numpy's ndarray, not a float"),
+        ("heads", (half(2, 6), 3, np.True_), "TL5002 `scale` is numpy's bool, not a float"),
+        ("host", (1, 1.0, "s", np.array([True])), "TL5002 `flag` is numpy's ndarray, not a bool"),
         ("chosen", ([1.5], [True], 1), "TL5002 `i` holds floats, not int32[N]"),
         ("chosen", (np.array([1.5]), [True], 1), "TL5002 `i` holds float64, not int32[N]"),
         ("chosen", ([True], [True], 1), "TL5002 `i` holds bools, not int32[N]"),
