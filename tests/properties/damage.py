@@ -46,7 +46,7 @@ def _words(source: str) -> Iterator[Edit]:
     dims = sorted({*DIM.findall(source), "2", "7"})
     values = sorted(set(VALUE.findall(source)))
     for match in NUMBER.finditer(source):
-        yield from (_instead(match, str(int(match[0]) + change)) for change in (1, -1, 3))
+        yield from (_instead(match, str(number)) for n in [int(match[0])] for number in (n + 1, n - 1, n + 3, -n))
     for match in DIM.finditer(source):
         yield from (_instead(match, other) for other in [*dims, f"{match[0]} + 1", f"2*{match[0]}"])
     for match in VALUE.finditer(source):
@@ -57,8 +57,14 @@ def _words(source: str) -> Iterator[Edit]:
         yield from (_instead(match, f" {other} ") for other in ("+", "@", "<", "&", "/"))
     for piece in PIECES:
         yield from (Edit(m.start(), m.end(), "") for m in re.finditer(re.escape(piece), source))
-    for match in re.finditer(rf"\b({'|'.join(WORDS)})\(", source):
-        yield from (_instead(match, f"{other}(") for other in WORDS)
+    for names in (WORDS, tuple(re.findall(r"^fn (\w+)", source, re.M))):
+        for match in re.finditer(rf"(?<!fn )\b({'|'.join(names)})\(", source):
+            yield from (_instead(match, f"{other}(") for other in names)
+    for pattern in re.finditer(r'"[^"]*->[^"]*"', source):
+        places = range(pattern.start() + 1, pattern.end() - 1)
+        yield from (Edit(place, place + 1, other) for place in places for other in ("a", "b", "1", "..", ""))
+    for field in re.finditer(r"(?<=\.)(?:first|rest|scale|extra|weight|bias|shape|A|C)\b", source):
+        yield from (_instead(field, other) for other in ("first", "rest", "scale", "extra", "shape", "size", "C"))
 
 
 def _instead(match: re.Match[str], text: str) -> Edit:

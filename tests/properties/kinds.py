@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.properties.control import CONTROL
 from tests.properties.indexing import INDEXING
 from tests.properties.knowledge import KNOWLEDGE
+from tests.properties.neural import NEURAL
 from tests.properties.operations import COMPUTING
 from tests.properties.scope import Operation
 from tests.properties.shaping import SHAPING
@@ -17,5 +18,6 @@ KINDS: tuple[tuple[Operation, ...], ...] = (
     INDEXING,
     CONTROL,
     KNOWLEDGE,
+    NEURAL,
     STRUCTURES,
 )

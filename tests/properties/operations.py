@@ -1,4 +1,4 @@
-"""Operations of generated programs that compute: element-wise, matrix products, reductions, the neural group.
+"""Operations of generated programs that compute: element-wise, matrix products, reductions, made tensors.
 
 Each takes a scope and gives an expression with the element type and the shape that language.md says it has. The shape
 rules here are written anew from the contract: they are what the compiler's are compared with.
@@ -133,57 +133,6 @@ def product_shape(a: Shape, b: Shape) -> Shape | None:
     return None if batches is None else batches.with_sizes((*batches.sizes, *rows, *columns))
 
 
-def linear(s: Scope) -> Tensor:
-    x = s.floats(lambda a: a.rank >= 1)
-    plain = [y for y in s.values if y.element == x.element and y.shape.pack is None]
-    w = s.pick([y for y in plain if y.shape.rank == 2 and y.shape.sizes[1] == x.shape.sizes[-1] and surely(s, y.shape)])
-    outputs = w.shape.sizes[0]
-    if not (surely(s, x.shape) and s.at_least(outputs, 1)):
-        raise NotApplicable
-    biases = [f", {y.text}" for y in plain if y.shape == shape(outputs)]
-    return Tensor(f"linear({x.text}, {w.text}{s.pick(['', *biases])})", x.element, x.shape.with_size(-1, outputs))
-
-
-def normalized(s: Scope) -> Tensor:
-    x = s.floats(lambda a: a.rank >= 1 and s.at_least(a.sizes[-1], 1))
-    weight = s.tensor(lambda y: y.element == x.element and y.shape == shape(x.shape.sizes[-1]))
-    name = s.pick(("layer_norm", "rms_norm"))
-    return Tensor(f"{name}({x.text}, {weight.text})", x.element, x.shape)
-
-
-def attention(s: Scope) -> Tensor:
-    q = s.floats(lambda a: a.pack is None and a.rank == 4 and surely(s, a))
-    causal = s.pick(("", ", causal: true"))
-    return Tensor(f"attention({q.text}, {q.text}, {q.text}{causal})", q.element, q.shape)
-
-
-def convolution(s: Scope) -> Tensor:
-    x = s.floats(lambda a: a.pack is None and a.rank == 3 and surely(s, a))
-    n, length, channels = x.shape.sizes
-    weight = f"ones([2, {s.text(channels)}, 3], dtype: {x.element})"
-    return Tensor(f"conv1d({x.text}, {weight}, padding: 1)", x.element, shape(n, length, 2))
-
-
-def einsum(s: Scope) -> Tensor:
-    x = s.floats(lambda a: a.pack is None and a.rank == 2)
-    y = s.tensor(
-        lambda v: (
-            v.element == x.element
-            and v.shape.pack is None
-            and v.shape.rank == 2
-            and v.shape.sizes[1] == x.shape.sizes[1]
-        )
-    )
-    pattern, result = s.pick(
-        [
-            ("i k, j k -> i j", shape(x.shape.sizes[0], y.shape.sizes[0])),
-            ("i k, j k -> k j i", shape(x.shape.sizes[1], y.shape.sizes[0], x.shape.sizes[0])),
-            ("a b, c b -> b", shape(x.shape.sizes[1])),
-        ]
-    )
-    return Tensor(f'einsum("{pattern}", {x.text}, {y.text})', x.element, result)
-
-
 def surely(s: Scope, a: Shape) -> bool:
     """Whether every size is at least 1, as a dimension variable must be."""
     return all(s.at_least(n, 1) for n in a.sizes)
@@ -267,6 +216,34 @@ def triangle(s: Scope) -> Tensor:
     return Tensor(f"{s.pick(('tril', 'triu'))}({x.text}, {s.number(-1, 1)})", x.element, x.shape)
 
 
+def integers(s: Scope) -> Tensor:
+    """What is computed of integer tensors: integers, comparisons, floats made of them."""
+    x = s.tensor(lambda value: value.element == "int32")
+    y, met = s.pick(s.meeting(x, lambda value: value.element == "int32"))
+    name = s.pick(list(s.numbered))
+    same = (
+        "{x} * 2",
+        "-{x}",
+        "{x} % 3",
+        "floor_div({x}, 2)",
+        "{x} ** 2",
+        "clip({x}, 0, 3)",
+        "abs({x})",
+        "{x} + {name}",
+    )
+    text, element, result = s.pick(
+        [
+            (s.pick(same).format(x=x.text, name=name), "int32", x.shape),
+            (f"{x.text} {s.pick(('+', '-', '*'))} {y.text}", "int32", met),
+            (f"{x.text} {s.pick(COMPARISONS)} {y.text}", "bool", met),
+            (f"where({x.text} > 1, {y.text}, 0)", "int32", met),
+            (f"{x.text}.to(float16)", "float16", x.shape),
+            (f"sum({x.text})", "int32", shape()),
+        ]
+    )
+    return Tensor(text, element, result)
+
+
 COMPUTING: tuple[Operation, ...] = (
     unary,
     scaled,
@@ -278,11 +255,6 @@ COMPUTING: tuple[Operation, ...] = (
     converted,
     matmul,
     matmul,
-    linear,
-    normalized,
-    attention,
-    convolution,
-    einsum,
     reduction,
     reduction,
     positions,
@@ -291,4 +263,6 @@ COMPUTING: tuple[Operation, ...] = (
     like_another,
     counted,
     triangle,
+    integers,
+    integers,
 )

@@ -22,6 +22,7 @@ from tests.properties.structures import declarations
 RESULTS = 4
 """How many values the entry returns, at most."""
 
+CONSTANT = "const WIDTH = 2\n"
 STRUCT = """\
 struct Dense[I, O] {
     weight: float16[O, I]
@@ -125,7 +126,8 @@ def programs(draw: st.DrawFn) -> Program:
     head = f"fn f({', '.join(entry.parameters)}) -> {f'({types})' if several else types}{where}"
     scope.lines.append(f"return ({texts})" if several else f"return {texts}")
     lines = "\n".join(f"    {line}" for line in scope.lines)
-    parts = [STRUCT] if has_struct else []
+    parts = [CONSTANT] if "WIDTH" in head + lines else []
+    parts += [STRUCT] if has_struct else []
     parts += _used(helpers, lines)
     parts += declarations("\n".join([*parts, lines]))
     expected = tuple(Array(v.element, v.shape.concrete(scope.numbers, entry.packs)) for v in results)
@@ -155,6 +157,8 @@ def _used(helpers: Sequence[Function], lines: str) -> list[str]:
 def _dims(entry: _Entry) -> None:
     """Dims with numbers for the call: plain ones, an even one, one that is a multiple, one that is not larger."""
     s = entry.scope
+    if s.chance():
+        s.names["WIDTH"] = size(2)
     for name in ("N", "M", "D")[: s.number(1, 3)]:
         s.names[name] = named(name)
         s.numbers[name] = s.number(1, 4)
@@ -194,7 +198,7 @@ def _ints(entry: _Entry) -> None:
 def _tensors(entry: _Entry) -> None:
     """Parameters that name every dim, then some more: with packs, unknown sizes, literals, sums, integer tensors."""
     s = entry.scope
-    dims = [(name, n) for name, n in s.names.items() if name not in ("k", "H", "K", "L/2")]
+    dims = [(name, n) for name, n in s.names.items() if name not in ("k", "H", "K", "L/2", "WIDTH")]
     entry.tensor("x", [*dims], "float16") if len(dims) <= 4 else None
     for name in ("y", "z", "w")[: s.number(0, 3)]:
         choices = [*dims, ("2", size(2)), ("1", ONE)]

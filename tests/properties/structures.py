@@ -54,6 +54,12 @@ fn each<T: float>(g: fn(T[P]) -> T[P], xs: [T[P]]) -> [T[P]] {
     "outer": """\
 fn outer<T: float>(x: T[...B, P], y: T[...B, Q]) -> T[...B, P, Q] { return x[..., none] * y[..., none, :] }
 """,
+    "again": """\
+fn again<T: float>(x: T[...B], n: int) -> T[...B] {
+    if n <= 0 { return x }
+    return again(x * 0.5, n - 1)
+}
+""",
     "part_heads": """\
 fn part_heads<T: any>(x: T[P, C*K], C: int) -> T[C, P, K] { return transpose(x.reshape([P, C, K]), [1, 0, 2]) }
 """,
@@ -256,6 +262,12 @@ def heads(s: Scope) -> Tensor:
     return Tensor(call, x.element, shape(count, rows, part))
 
 
+def again(s: Scope) -> Tensor:
+    """A function that calls itself."""
+    x = s.floats(lambda a: all(s.at_least(n, 0) for n in a.sizes))
+    return Tensor(f"again({x.text}, {s.number(0, 3)})", x.element, x.shape)
+
+
 STRUCTURES: tuple[Operation, ...] = (
     listed,
     listed,
@@ -271,4 +283,5 @@ STRUCTURES: tuple[Operation, ...] = (
     grid,
     outer,
     heads,
+    again,
 )
