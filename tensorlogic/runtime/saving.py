@@ -52,6 +52,8 @@ def save_model(model: Model | Mapping[str, Tensor], path: str | os.PathLike[str]
     _check_ending(target)
     if isinstance(model, Mapping):
         tensors, metadata = dict(model), {}
+    elif not hasattr(model, "get_tensor"):
+        _refuse(target, f"a `{type(model).__name__}` is neither a model nor tensors by their names")
     else:
         tensors = {name: model.get_tensor(name) for name in model.tensors}
         metadata = _kept_metadata(model.header.metadata)
@@ -83,7 +85,9 @@ def _check_ending(target: Path) -> None:
         _refuse(target, "the name must end in `.safetensors`, which decides the format")
 
 
-def _check_savable(target: Path, name: str, tensor: object) -> None:
+def _check_savable(target: Path, name: object, tensor: object) -> None:
+    if not isinstance(name, str):
+        _refuse(target, f"the tensor name {name!r} is no text")
     if name == "__metadata__":
         _refuse(target, "no tensor may be called `__metadata__`, which the format keeps for itself")
     try:

@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ def same(found: Tensor, expected: Tensor) -> bool:
     return found.dtype == expected.dtype and bool(mx.array_equal(found, expected, equal_nan=True))
 
 
-def refusal(tensors: Mapping[str, Any], path: Path, code: str = "TL4012") -> str:
+def refusal(tensors: Any, path: Path, code: str = "TL4012") -> str:
     with pytest.raises(ModelFileError) as caught:
         save_model(tensors, path)
     assert caught.value.code == code
@@ -161,6 +160,8 @@ def test_what_cannot_be_saved_is_refused_by_name(tmp_path: Path) -> None:
     assert "`w` is mlx.core.complex64" in refusal({"w": mx.array(1j)}, path)
     assert "__metadata__" in refusal({"__metadata__": mx.ones(1)}, path)
     assert "Unicode" in refusal({"\ud800": mx.ones(1)}, path)
+    assert "the tensor name 3 is no text" in refusal({3: mx.ones(1)}, path)
+    assert "a `list` is neither a model" in refusal([mx.ones(1)], path)
     assert ".safetensors" in refusal({"w": mx.ones(1)}, tmp_path / "a.bin")
     assert "not supported yet" in refusal({"w": mx.ones(1)}, tmp_path / "a.gguf", "TL4004")
     assert list(tmp_path.iterdir()) == []
