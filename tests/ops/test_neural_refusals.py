@@ -95,7 +95,7 @@ REFUSED = [
         "x: float16[N, 8, 8, 4], w: float16[O, 4, 1, 1]",
         "conv2d(x, w, stride: (1, 0))",
         "TL3018",
-        "`stride` of `conv2d` is at least 1, not 0",
+        "a number in `stride` of `conv2d` is 0: it must be at least 1",
     ),
     (
         "x: float16[N, 8, 8, 4], w: float16[O, 4, 1, 1]",

@@ -25,7 +25,7 @@ REFUSED = [
         "-1 cannot be told: 24 items are not provably divisible by 5",
     ),
     ("x: float16[0, 4]", "reshape(x, [-1, 0])", "TL3009", "-1 cannot be told: the other sizes make 0"),
-    ("x: float16[6, 4]", "reshape(x, [-2, -12])", "TL3018", "a size of `reshape` is -2"),
+    ("x: float16[6, 4]", "reshape(x, [-2, -12])", "TL3018", "a size of `reshape` is -2: it must be at least 0"),
     ("x: float16[...B, 4]", "reshape(x, [4, -1])", "TL3013", "`reshape` cannot name the dims of `...B`"),
     (
         "x: float16[N], y: float16[...B]",
@@ -61,8 +61,8 @@ REFUSED = [
     ("x: float16[N, D]", "flip(x, 2)", "TL3008", "axis 2 does not exist: the tensor has 2 dims"),
     ("x: float16[N, D]", "roll(x, 1, -3)", "TL3008", "axis -3 does not exist: the tensor has 2 dims"),
     ("x: float16[N, D]", "repeat(x, -1, 0)", "TL3018", "`n` of `repeat` is -1: it must be at least 0"),
-    ("x: float16[N, D]", "repeat(x, D - N, 0)", "TL3018", "`n` of `repeat` is D - N, which may be less than 0"),
-    ("x: float16[N, D]", "tile(x, [2, -1])", "TL3018", "a size of `tile` is -1"),
+    ("x: float16[N, D]", "repeat(x, D - N, 0)", "TL3018", "`n` of `repeat` is D - N, which may be negative"),
+    ("x: float16[N, D]", "tile(x, [2, -1])", "TL3018", "a size of `tile` is -1: it must be at least 0"),
     ("x: float16[...B, D]", "tile(x, [2, 1])", "TL3013", "`tile` cannot name the dims of `...B`"),
     ("x: float16[N, 2]", "pad(x, [(1, 2)])", "TL3005", "`pad` takes a pair for each dim: 2, not 1"),
     (
@@ -71,7 +71,7 @@ REFUSED = [
         "TL3005",
         "`pad` takes a pair for each dim: 1 after `...B`, not 2",
     ),
-    ("x: float16[2]", "pad(x, [(1, -2)])", "TL3018", "a size of `pad` is -2"),
+    ("x: float16[2]", "pad(x, [(1, -2)])", "TL3018", "a size of `pad` is -2: it must be at least 0"),
     ("x: int32[2]", "pad(x, [(1, 1)], value: 0.5)", "TL2002", "a float meets int32"),
     (
         "x: float16[2], v: float16[]?",
@@ -83,7 +83,7 @@ REFUSED = [
     ("x: float16[D]", "broadcast_to(x, [5, 3])", "TL3002", "`broadcast_to` cannot make D into 3 at axis -1"),
     ("x: float16[D, 2]", "broadcast_to(x, [2])", "TL3005", "`x` has 2 dims, the shape to broadcast to only 1"),
     ("x: float16[...B]", "broadcast_to(x, [2])", "TL3013", "`broadcast_to` cannot name the dims of `...B`"),
-    ("x: float16[1]", "broadcast_to(x, [-2])", "TL3018", "a size of `broadcast_to` is -2"),
+    ("x: float16[1]", "broadcast_to(x, [-2])", "TL3018", "a size of `broadcast_to` is -2: it must be at least 0"),
     (
         "x: float16[N, D], y: float16[M, E]",
         "concat([x, y])",
@@ -116,7 +116,7 @@ REFUSED = [
     ("x: float16[D]", "stack([x, x], axis: 2)", "TL3008", "axis 2 does not exist: the tensor has 2 dims"),
     ("x: float16[D]", "split(x, 2)", "TL3015", "cannot prove that D can be split into 2 equal parts"),
     ("x: float16[6]", "split(x, [2, 3])", "TL3015", "the parts of `split` make 5, the dim is 6"),
-    ("x: float16[6]", "split(x, [8, -2])", "TL3018", "a size of `split` is -2"),
+    ("x: float16[6]", "split(x, [8, -2])", "TL3018", "a size of `split` is -2: it must be at least 0"),
     ("x: float16[6]", "split(x, 4)", "TL3015", "cannot prove that 6 can be split into 4 equal parts"),
     ("x: float16[6]", "split(x, 0)", "TL3015", "`split` makes 1 to 4096 parts, not 0"),
     ("x: float16[6]", "split(x, none)", "TL2001", "`split` needs the sizes of the parts, or their number"),

@@ -12,9 +12,9 @@ from typing import NoReturn
 
 from tensorlogic.compiler.dims import ONE, ZERO, Polynomial, total
 from tensorlogic.compiler.ops.broadcast import labels, name_of, shape_of
-from tensorlogic.compiler.ops.make import require_size
 from tensorlogic.compiler.ops.rule import Application, Argument
 from tensorlogic.compiler.ops.shape_rules import same_dims, with_dim
+from tensorlogic.compiler.ops.sizes import require_size
 from tensorlogic.compiler.types import IntType, Shape, TensorType, TupleType, Type
 
 _MOST_PARTS = 4096

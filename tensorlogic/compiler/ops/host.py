@@ -29,8 +29,8 @@ from tensorlogic.compiler.ops.lowering import (
     Prefix,
     Text,
 )
-from tensorlogic.compiler.ops.reduce import surely_positive
 from tensorlogic.compiler.ops.rule import Application
+from tensorlogic.compiler.ops.sizes import surely_positive
 from tensorlogic.compiler.ops.table import Op
 from tensorlogic.compiler.types import (
     ElementType,

@@ -12,10 +12,10 @@ import math
 from typing import NoReturn
 
 from tensorlogic.compiler.dims import ZERO, Kind, Polynomial
-from tensorlogic.compiler.ops.broadcast import name_of
 from tensorlogic.compiler.ops.lowering import Call, Text
 from tensorlogic.compiler.ops.representable import fitting, loss, require_representable
 from tensorlogic.compiler.ops.rule import Application, Argument
+from tensorlogic.compiler.ops.sizes import int_of, require_size
 from tensorlogic.compiler.ops.table import Op
 from tensorlogic.compiler.types import (
     FLOAT32,
@@ -38,21 +38,6 @@ def new_shape(app: Application, name: str = "shape") -> Shape:
     for size in sizes:
         require_size(app, size, app[name])
     return Shape(None, sizes)
-
-
-def require_size(app: Application, size: Polynomial, argument: Argument) -> None:
-    """Demand that a number can be a size."""
-
-    def refuse() -> NoReturn:
-        constant = size.constant is not None
-        app.demands.fail(
-            "TL3018",
-            f"a size of `{app.op}` is {size}" + ("" if constant else ", which may be negative"),
-            argument.span,
-        )
-
-    message = f"a size in {name_of(argument)} is {{0}}: it must be at least {{1}}"
-    app.demands.require_nonnegative(size, ZERO, argument.span, message, refuse)
 
 
 # --- values
@@ -95,22 +80,15 @@ def _full(app: Application) -> Type:
 
 
 def _eye(app: Application) -> Type:
-    size = _number(app, "n")
+    size = int_of(app["n"])
     require_size(app, size, app["n"])
     return TensorType(app.dtype("dtype"), Shape(None, (size, size)))
-
-
-def _number(app: Application, name: str) -> Polynomial:
-    type = app[name].type
-    assert isinstance(type, IntType)
-    assert type.value is not None
-    return type.value
 
 
 def _arange(app: Application) -> Type:
     element = _new_element(app, "integer", "float")
     step = app.constant_int("step")
-    start, stop = (_number(app, "start"), _number(app, "stop")) if app.given("stop") else (ZERO, _number(app, "start"))
+    start, stop = (int_of(app["start"]), int_of(app["stop"])) if app.given("stop") else (ZERO, int_of(app["start"]))
     if start.constant is not None and stop.constant is not None and step:
         count = len(range(start.constant, stop.constant, step))
         if count:
@@ -164,7 +142,7 @@ def _linspace(app: Application) -> Type:
     element = _new_element(app, "float")
     for name in ("start", "stop"):
         require_representable(app, app[name], element)
-    count = _number(app, "count")
+    count = int_of(app["count"])
     require_size(app, count, app["count"])
     return TensorType(element, Shape(None, (count,)))
 

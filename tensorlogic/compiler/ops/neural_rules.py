@@ -13,7 +13,8 @@ from typing import NoReturn
 from tensorlogic.compiler.dims import HOLE, ONE, Polynomial
 from tensorlogic.compiler.ops.broadcast import labels, name_of
 from tensorlogic.compiler.ops.rule import Application
-from tensorlogic.compiler.ops.shape_rules import refuse_optional, require_at_least
+from tensorlogic.compiler.ops.shape_rules import refuse_optional
+from tensorlogic.compiler.ops.sizes import require_at_least, require_number
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.types import BoolType, FloatType, IntType, OptionalType, Shape, TensorType, Type
 
@@ -113,19 +114,10 @@ def _pair(app: Application, name: str, least: int) -> tuple[Polynomial, Polynomi
     numbers = app.sizes(name) if app.given(name) else ()
     if len(numbers) != 2:
         app.demands.fail("TL2001", f"`{name}` of `{app.op}` is an int or a pair of ints", argument.span)
-    first, second = (_at_least(app, name, number, least) for number in numbers)
+    for number in numbers:
+        require_number(app, number, least, argument, f"a number in `{name}` of `{app.op}`")
+    first, second = numbers
     return first, second
-
-
-def _at_least(app: Application, name: str, number: Polynomial, least: int) -> Polynomial:
-    argument = app[name]
-
-    def refuse() -> NoReturn:
-        app.demands.fail("TL3018", f"`{name}` of `{app.op}` is at least {least}, not {number}", argument.span)
-
-    message = f"a number in `{name}` of `{app.op}` is {{0}}: it must be at least {{1}}"
-    app.demands.require_nonnegative(number, Polynomial.of(least), argument.span, message, refuse)
-    return number
 
 
 # --- convolution

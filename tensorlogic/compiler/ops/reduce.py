@@ -16,6 +16,7 @@ from tensorlogic.compiler.ops.broadcast import name_of, postfix_text
 from tensorlogic.compiler.ops.lowering import Call, Text
 from tensorlogic.compiler.ops.operators import refuse_element, refuse_fractions
 from tensorlogic.compiler.ops.rule import Application, Rule
+from tensorlogic.compiler.ops.sizes import require_at_least, surely_positive
 from tensorlogic.compiler.ops.table import NO_COREML, Op
 from tensorlogic.compiler.types import (
     BOOL,
@@ -97,6 +98,8 @@ def _of_floats(app: Application) -> Type:
     if x.element.kind != "float":
         text = postfix_text(app["x"].span)
         refuse_fractions(app, x.element, [f"`{app.op}({text}.to(float32))` computes it in float32"])
+    if "ddof" in app.arguments:
+        require_at_least(app, "ddof", 0)
     return TensorType(x.element, reduced(app, x.shape)[0])
 
 
@@ -161,14 +164,6 @@ def _positional(name: str) -> Callable[[Call], Text]:
 def surely_has_items(shape: Shape) -> bool:
     """Whether no size is 0, as the sizes tell by themselves."""
     return shape.pack is None and all(surely_positive(size) for size in shape.dims)
-
-
-def surely_positive(size: Polynomial) -> bool:
-    """Whether a number is at least 1, as its variables tell by themselves."""
-    if any(coefficient < 0 for coefficient in size.terms.values()):
-        return size.constant is not None and size.constant > 0
-    least = size.substitute({v: Polynomial.of(v.lower) for v in size.variables() if v.lower is not None})
-    return least.constant is not None and least.constant > 0
 
 
 def _reduction(name: str, rule: Rule, coreml: str) -> Op:

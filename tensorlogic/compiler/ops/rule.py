@@ -47,6 +47,10 @@ class Demands(Protocol):
 
     def provably_equal(self, p: Polynomial, q: Polynomial) -> bool: ...
 
+    def provably_different(self, p: Polynomial, q: Polynomial) -> bool:
+        """Where `p == q` or `p >= q` is refused: whether it is false, rather than not proved."""
+        ...
+
     def fail(
         self,
         code: str,

@@ -14,7 +14,7 @@ from typing import NoReturn
 from tensorlogic.compiler.dims import Polynomial, product
 from tensorlogic.compiler.ops.broadcast import labels, name_of
 from tensorlogic.compiler.ops.rule import Application, Argument
-from tensorlogic.compiler.ops.shape_rules import require_at_least
+from tensorlogic.compiler.ops.sizes import require_at_least
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.types import Element, IntType, Shape, TensorType, Type
 

@@ -12,36 +12,9 @@ from typing import NoReturn
 
 from tensorlogic.compiler.dims import ONE, Polynomial, product
 from tensorlogic.compiler.ops.broadcast import labels, name_of, postfix_text, shape_of
-from tensorlogic.compiler.ops.make import require_size
 from tensorlogic.compiler.ops.rule import Application, Argument
+from tensorlogic.compiler.ops.sizes import require_at_least, require_size
 from tensorlogic.compiler.types import IntType, OptionalType, Shape, TensorType, TupleType, Type
-
-
-def int_of(argument: Argument) -> Polynomial:
-    """The number that an `int` argument is."""
-    assert isinstance(argument.type, IntType)
-    assert argument.type.value is not None
-    return argument.type.value
-
-
-def require_at_least(app: Application, name: str, least: int) -> Polynomial:
-    """An `int` argument that must be at least `least`."""
-    argument = app[name]
-    number = int_of(argument)
-
-    def refuse() -> NoReturn:
-        constant = number.constant is not None
-        app.demands.fail(
-            "TL3018",
-            f"`{argument.name}` of `{app.op}` is {number}: it must be at least {least}"
-            if constant
-            else f"`{argument.name}` of `{app.op}` is {number}, which may be less than {least}",
-            argument.span,
-        )
-
-    message = f"`{argument.name}` of `{app.op}` is {{0}}: it must be at least {{1}}"
-    app.demands.require_nonnegative(number, Polynomial.of(least), argument.span, message, refuse)
-    return number
 
 
 def refuse_optional(app: Application, name: str) -> None:

@@ -8,10 +8,12 @@ the passes must know. The tests hold a NumPy reference for each entry, and fail 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from tensorlogic.compiler.ops.lowering import Lowering
 from tensorlogic.compiler.ops.rule import Rule
+from tensorlogic.compiler.ops.sizes import within_limits
 from tensorlogic.compiler.records import dataclass
 
 NO_COREML = "none"
@@ -41,10 +43,10 @@ class Op:
 
 
 def gather(groups: Iterable[Iterable[Op]]) -> dict[str, Op]:
-    """The table made of its groups."""
+    """The table made of its groups. No rule of it gives a tensor that is larger than there can be."""
     table: dict[str, Op] = {}
     for group in groups:
         for op in group:
             assert op.name not in table, f"op {op.name} is declared twice"
-            table[op.name] = op
+            table[op.name] = op if op.rule is None else replace(op, rule=within_limits(op.rule))
     return table

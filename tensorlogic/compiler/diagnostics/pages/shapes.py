@@ -161,9 +161,10 @@ fn doubled(model: Model) -> float16[?S] {
 }""",
     ),
     "TL3018": Page(
-        "a size may be negative",
+        "a size is negative, may be so, or is too large",
         "The sizes of a tensor that is made are at least 0, and this one is negative or cannot be proved not to be. "
-        "State it at the function, `where k <= N` for a size of `N - k`, or test it before with `if` or `assert`.",
+        "State it at the function, `where k <= N` for a size of `N - k`, or test it before with `if` or `assert`. "
+        "MLX counts a dim in 32 bits, so that no size is above 2147483647.",
         "print(zeros([2, -1]))",
     ),
 }
