@@ -28,7 +28,7 @@ class Edit:
 
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?![\w.])")
 DIM = re.compile(r"\b(?:[A-Z])\b|\?(?!\w)")
-VALUE = re.compile(r"\b(?:v\d+|[abklwxyz])\b(?!\s*:)")
+VALUE = re.compile(r"\b(?:v\d+|[abkluwxyz])\b(?!\s*:)")
 ELEMENT = re.compile(r"\bfloat16\b|\bfloat32\b|\bint32\b|\bbool\b")
 OPERATOR = re.compile(r" (?:[-+*/@<&|]|<=|==) ")
 PIECES = (".T", "axis: ", "keepdims: true", "where ", " % 2 == 0", " <= N", "...", "none", " + 1", ":")

@@ -183,7 +183,7 @@ def _ints(entry: _Entry) -> None:
     s = entry.scope
     if s.chance():
         entry.parameters.append("k: int")
-        entry.arguments["k"] = s.numbers["k"] = s.number(0, 3)
+        entry.arguments["k"] = s.numbers["k"] = s.number(1, 3)
         s.names["k"] = named("k")
         s.loose.add("k")
     if s.number(0, 3) == 0:

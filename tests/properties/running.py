@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import sys
 import zlib
 from collections.abc import Mapping
@@ -17,13 +18,18 @@ from tests.properties.arguments import STRANGERS, Argument, Array, Layer, Severa
 OPTIONS = Options(verify=True)
 """The IR is verified after every pass."""
 
+NAME = "program.tl"
+
 
 def compiled(source: str) -> ModuleType:
     """The module that a program becomes. Raises CompileError where it does not check."""
     module = ModuleType("generated")
     # A dataclass looks for its own module there.
     sys.modules[module.__name__] = module
-    exec(compile(compile_text(source, "program.tl", OPTIONS).python, "generated.py", "exec"), module.__dict__)
+    python, file = compile_text(source, NAME, OPTIONS).python, "generated.py"
+    # A failure finds its `.tl` line in the text of the emitted one.
+    linecache.cache[file] = (len(python), None, python.splitlines(keepends=True), file)
+    exec(compile(python, file, "exec"), module.__dict__)
     return module
 
 

@@ -32,7 +32,7 @@ fn spread<T: float>(p: Pair<T>[A, C]) -> T[A, C] {
     "halves": """\
 fn halves<T: any>(x: T[...B, P]) -> (T[...B, P/2], T[...B, P/2]) where P % 2 == 0 { return split(x, 2, axis: -1) }
 """,
-    "front": "fn front<T: any>(x: T[...B, P], n: int) -> T[...B, n] where 0 <= n and n <= P { return x[..., :n] }\n",
+    "front": "fn front<T: any>(x: T[...B, P], n: int) -> T[...B, n] where n <= P { return x[..., :n] }\n",
     "some": "fn some<T: any>(x: T[P, Q]) -> T[?S, Q] { return x[arange(P) < 2] }\n",
     "plus": """\
 fn plus<T: float>(x: T[...B, P], extra: T[P]? = none, scale: float = 1.0) -> T[...B, P] {
@@ -50,7 +50,7 @@ fn each<T: float>(g: fn(T[P]) -> T[P], xs: [T[P]]) -> [T[P]] {
     return made
 }
 """,
-    "grid": "fn grid(n: int, m: int) -> float16[n, m] where 1 <= n and 1 <= m { return ones([n, m]) }\n",
+    "grid": "fn grid(n: int, m: int) -> float16[n, m] { return ones([n, m]) }\n",
     "outer": """\
 fn outer<T: float>(x: T[...B, P], y: T[...B, Q]) -> T[...B, P, Q] { return x[..., none] * y[..., none, :] }
 """,
@@ -96,7 +96,7 @@ def listed(s: Scope) -> Tensor:
         if x.shape.pack is not None or x.shape.rank != 1 or not s.at_least(x.shape.sizes[0], 1):
             raise NotApplicable
         at = s.number(0, len(items) - 1)
-        return Tensor(f"each(|a| a * 2 + {x.text}, {name})[{at}]", x.element, x.shape)
+        return Tensor(f"each(|u| u * 2 + {x.text}, {name})[{at}]", x.element, x.shape)
     total, item, index = s.fresh(), s.fresh(), s.fresh()
     s.lines.append(f"let {total} = {x.text}")
     if how == "loop":
@@ -135,9 +135,9 @@ def lambda_called(s: Scope) -> Tensor:
     """A lambda with a type, that uses what is around it, called by name."""
     x = s.floats()
     name = s.fresh()
-    inner = same_shape(s, Tensor("a", x.element, x.shape)).text
+    inner = same_shape(s, Tensor("u", x.element, x.shape)).text
     captured, _ = s.pick([(v, both) for v, both in s.meeting(x, lambda v: v.element == x.element) if both == x.shape])
-    s.lines.append(f"let {name}: fn({s.type(x)}) -> {s.type(x)} = |a| {inner} + {captured.text}")
+    s.lines.append(f"let {name}: fn({s.type(x)}) -> {s.type(x)} = |u| {inner} + {captured.text}")
     return Tensor(f"{name}({x.text})", x.element, _sayable(s, x))
 
 
@@ -150,8 +150,8 @@ def _sayable(s: Scope, x: Tensor) -> Shape:
 
 def lambda_passed(s: Scope) -> Tensor:
     x = s.floats(lambda a: a.pack is not None or surely_named(s, a))
-    inner = same_shape(s, Tensor("a", x.element, x.shape)).text
-    return Tensor(f"twice({s.pick((f'|a| {inner}', 'relu', 'tanh'))}, {x.text})", x.element, x.shape)
+    inner = same_shape(s, Tensor("u", x.element, x.shape)).text
+    return Tensor(f"twice({s.pick((f'|u| {inner}', 'relu', 'tanh'))}, {x.text})", x.element, x.shape)
 
 
 def surely_named(s: Scope, a: Shape) -> bool:
@@ -179,8 +179,8 @@ def parted(s: Scope) -> Tensor:
 def front(s: Scope) -> Tensor:
     x = s.tensor(lambda v: v.shape.rank >= 1 and s.at_least(v.shape.sizes[-1], 1))
     last = x.shape.sizes[-1]
-    fitting = [(t, n) for t, n in s.numbered.items() if s.at_least(n, 0) and s.at_least(last, n)]
-    text, n = s.pick([("0", size(0)), ("1", size(1)), *fitting])
+    fitting = [(t, n) for t, n in s.numbered.items() if s.at_least(n, 1) and s.at_least(last, n)]
+    text, n = s.pick([("1", size(1)), *fitting])
     call = s.pick((f"front({x.text}, {text})", f"front({x.text}, n: {text})", f"{x.text}.front({text})"))
     return Tensor(call, x.element, x.shape.with_size(-1, n))
 
