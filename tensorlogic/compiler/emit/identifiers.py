@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import keyword
+import re
 
 RESERVED = frozenset({"mx", "tl", "math", "dataclass", "dataclasses", "F16", "BF16", "main", "annotations", "Callable"})
 _SHADOWED = frozenset(
@@ -25,8 +26,15 @@ def python_name(name: str) -> str:
 
 
 def attribute(name: str) -> str:
-    """A struct's field or dim as an attribute of its class, which has methods and a body of its own."""
-    return f"{name}_" if keyword.iskeyword(name) or name in _CLASS_NAMES or name.startswith("__") else name
+    """A struct's field or dim as an attribute of its class, which has methods and a body of its own.
+
+    Two names never become one: `class` becomes `class_`, and so `class_` becomes `class__`. In a class Python would put
+    the class's name before `__x`, which becomes `tl__x`.
+    """
+    if name.startswith("__") or re.match("(tl)+__", name):
+        return f"tl{name}"
+    plain = name.rstrip("_")
+    return f"{name}_" if keyword.iskeyword(plain) or plain in _CLASS_NAMES else name
 
 
 class Identifiers:

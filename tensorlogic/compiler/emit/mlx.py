@@ -68,6 +68,8 @@ class Emitter:
     def _allocate(self) -> None:
         """Names for all that stands at the top level: entries have theirs, bodies what is left."""
         public = {entry.name: self.identifiers.take(entry.name) for entry in self.program.entries}
+        # The parameter of `main` would hide a struct or a constant of this name.
+        self.identifiers.take_again("args")
         for definition in self.program.structs:
             self.names.structs[definition] = self.identifiers.take(definition.symbol.replace(".", "_"))
         for function in self.program.functions:

@@ -45,7 +45,7 @@ def struct_lines(emitter: Emitter, definition: StructDefinition, constructor: Fu
     lines += ["", "    def __post_init__(self) -> None:"]
     local = Identifiers(frozenset({*names.structs.values(), *names.functions.values(), "self"}))
     parameters = tuple((value, f"self.{attribute(name)}") for name, value in constructor.parameters)
-    elements, first = _elements(emitter, definition)
+    elements, first = _elements(emitter, definition, local)
     setting = _setting(constructor, definition)
     body = emitter.body(setting, emitter.naming(elements), local)
     body.indent = 2
@@ -79,7 +79,9 @@ def _title(definition: StructDefinition) -> str:
     return f"{definition.name}[{dims}]" if dims else definition.name
 
 
-def _elements(emitter: Emitter, definition: StructDefinition) -> tuple[dict[ElementVariable, str], list[str]]:
+def _elements(
+    emitter: Emitter, definition: StructDefinition, local: Identifiers
+) -> tuple[dict[ElementVariable, str], list[str]]:
     """The struct's type parameters, read off the first field that decides each."""
     found: dict[ElementVariable, str] = {}
     lines: list[str] = []
@@ -87,9 +89,11 @@ def _elements(emitter: Emitter, definition: StructDefinition) -> tuple[dict[Elem
         for name, t in definition.fields.items():
             source = _source(emitter, t, element, name, definition)
             if source is not None:
-                lines.append(f"        {element.name} = {source}")
-                lines.append(f"        {emitter.naming({}).runtime('set_fields')}(self, {element.name}={element.name})")
-                found[element] = element.name
+                own = local.take(element.name)
+                lines.append(f"        {own} = {source}")
+                setting = emitter.naming({}).runtime("set_fields")
+                lines.append(f"        {setting}(self, {attribute(element.name)}={own})")
+                found[element] = own
                 break
     return found, lines
 
@@ -102,9 +106,9 @@ def _source(emitter: Emitter, t: Type, element: ElementVariable, name: str, defi
             function = emitter.naming({}).runtime("element")
             return f'{function}(self.{attribute(name)}, {quoted}, "{element.bound}", {string(place)})'
         case StructType(inner, elements, _) if element in elements:
-            return f"self.{attribute(name)}.{inner.elements[elements.index(element)].name}"
+            return f"self.{attribute(name)}.{attribute(inner.elements[elements.index(element)].name)}"
         case ListType(StructType(inner, elements, _), _) if element in elements:
-            return f"self.{attribute(name)}[0].{inner.elements[elements.index(element)].name}"
+            return f"self.{attribute(name)}[0].{attribute(inner.elements[elements.index(element)].name)}"
     return None
 
 

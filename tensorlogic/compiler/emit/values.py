@@ -73,7 +73,7 @@ def _struct(o: Naming, operation: Operation, texts: Texts) -> Text:
     pairs = [f"{attribute(n)}={texts[v].code}" for n, v in zip(names, operation.operands, strict=True)]
     assert isinstance(operation.result.type, StructType)
     for variable, element in zip(definition.elements, operation.result.type.elements, strict=True):
-        pairs.append(f"{variable.name}={o.visible_dtype(element)}")
+        pairs.append(f"{attribute(variable.name)}={o.visible_dtype(element)}")
     return Text(f"{o.runtime('made')}({', '.join([o.hint_name(definition), *pairs])})")
 
 
