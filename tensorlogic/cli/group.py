@@ -8,7 +8,6 @@ for. A reader that closes the pipe ends `tlc` without a word.
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ import click
 
 from tensorlogic.cli.reporting import is_verbose, show_diagnostics
 from tensorlogic.compiler.diagnostics import CompileError, error
+from tensorlogic.runtime.console import accept_every_character, discard_output
 
 COMMANDS = ("check", "compile", "explain", "run")
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -62,9 +62,7 @@ class Group(click.Group):
         **extra: Any,
     ) -> Any:
         """Run the command line and exit the process; with `standalone_mode=False` return the status instead."""
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="backslashreplace")
+        accept_every_character()
         try:
             status = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except click.Abort:
@@ -108,7 +106,7 @@ def _ending(problem: Exception | KeyboardInterrupt) -> int:
             click.echo("tlc: interrupted", err=True)
             return INTERRUPTED
         case BrokenPipeError():
-            _discard_output()
+            discard_output()
             return BROKEN_PIPE
         case OSError() | MemoryError():
             return _report_environment(problem)
@@ -146,16 +144,3 @@ def _show_traceback(problem: Exception) -> None:
         import traceback  # here, since hardly a run needs it
 
         traceback.print_exception(problem)
-
-
-def _discard_output() -> None:
-    """Send what is still buffered nowhere, so that the interpreter does not fail on it when it exits."""
-    if sys.stdout is None:
-        return
-    try:
-        descriptor = sys.stdout.fileno()
-    except io.UnsupportedOperation:
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, descriptor)
-    os.close(nowhere)

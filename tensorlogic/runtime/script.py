@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from types import CodeType
 
+from tensorlogic.runtime.console import accept_every_character, discard_output
 from tensorlogic.runtime.errors import BoundaryError, TensorLogicError
 from tensorlogic.runtime.failures import entry
 
@@ -33,10 +34,20 @@ def run(python: str, name: str, args: list[str]) -> int:
 
 def run_main(main: Callable[[tuple[str, ...]], None]) -> None:
     """Run a module's `main` with the program's arguments; an error of the runtime is one message and status 1."""
+    accept_every_character()
     try:
         entry(main)(tuple(sys.argv[1:]))
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except TensorLogicError as wrong:
         print(wrong, file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        discard_output()
+        sys.exit(141)
+    except OSError as problem:
+        discard_output()
+        print(problem.strerror or problem, file=sys.stderr)
+        sys.exit(1)

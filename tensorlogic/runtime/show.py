@@ -46,6 +46,8 @@ _ESCAPES = {"\n": "\\n", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 
 def print_values(*values: object, end: str = "\n") -> None:
     """Writes the values with a space between and `end` behind. A line that stays open appears at once."""
+    if sys.stdout is None:
+        return  # a program without a console, as Python's own `print` does
     sys.stdout.write(" ".join(show(value) for value in values) + end)
     if not end.endswith("\n"):
         sys.stdout.flush()

@@ -169,7 +169,7 @@ def test_explain_loads_no_compiler_and_no_arrays() -> None:
     code = (
         "import sys; from tensorlogic.cli import main\n"
         "main(['explain', 'TL3001'], standalone_mode=False)\n"
-        "heavy = ('mlx', 'numpy', 'ply', 'rich', 'gguf', 'tensorlogic.compiler.driver', 'tensorlogic.runtime')\n"
+        "heavy = ('mlx', 'numpy', 'ply', 'rich', 'gguf', 'tensorlogic.compiler.driver', 'tensorlogic.runtime.errors')\n"
         "print(*(name for name in heavy if name in sys.modules), file=sys.stderr, end='')"
     )
     done = python_process("-c", code)

@@ -34,6 +34,7 @@ FILES = (
     "digits",
     "show",
     "values",
+    "console",
     "script",
 )
 """The runtime's files whose functions stand alone, each after those that it needs while it is read."""
