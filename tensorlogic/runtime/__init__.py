@@ -31,6 +31,7 @@ _WHERE = {
     "failures": ("entry",),
     "models": ("Model", "load_model"),
     "outside": ("element", "refuse"),
+    "packs": ("same_leading",),
     "packed": ("Packed", "dense", "embedding", "linear", "matmul"),
     "saving": ("save_model",),
     "script": ("run_main",),

@@ -27,8 +27,9 @@ _ZERO = {mx.float16: 2.0**-25, mx.bfloat16: 2.0**-134, mx.float32: 2.0**-150}
 
 
 def refuse(where: str, code: str, message: str, *values: object) -> NoReturn:
-    """Raise what a check found: `message` with `{}` for each value."""
-    raise BoundaryError(code, message.format(*values), where=where)
+    """Raise what a check found: `message` with `{}` for each value; dims are shown as a list."""
+    shown = (list(value) if isinstance(value, tuple) else value for value in values)
+    raise BoundaryError(code, message.format(*shown), where=where)
 
 
 def short(dtype: mx.Dtype) -> str:

@@ -17,7 +17,7 @@ CHOICES = [(), *((name,) for name in PASSES), tuple(reversed(PASSES)), tuple(PAS
 def test_functions_of_ints(seed: int, chosen: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     program, python, names = random_functions(seed, 3)
     passes = {f"{name}{i}": PASSES[name] for i, name in enumerate(chosen)}
-    monkeypatch.setattr(driver, "PASSES", passes)
+    monkeypatch.setattr("tensorlogic.compiler.passes.PASSES", passes)
     emitted = run(driver.compile_text(program, options=driver.Options(verify=True)).python)
     expected = run(python)
     for name in names:
@@ -54,6 +54,6 @@ def test_functions_of_tensors(chosen: tuple[str, ...], monkeypatch: pytest.Monke
             a = (x @ w.T) * 2
             continue
         b = b + y
-    monkeypatch.setattr(driver, "PASSES", {f"{n}{i}": PASSES[n] for i, n in enumerate(chosen)})
+    monkeypatch.setattr("tensorlogic.compiler.passes.PASSES", {f"{n}{i}": PASSES[n] for i, n in enumerate(chosen)})
     module = run(driver.compile_text(TENSORS, options=driver.Options(verify=True)).python)
     np.testing.assert_allclose(np.array(module["f"](x, w, 3)), a - b + y, rtol=2e-3, atol=2e-3)

@@ -267,7 +267,7 @@ def test_results_have_the_declared_type_whatever_carries_them(module: Any) -> No
         ("heads", (half(6), 3), "TL5001 `x` is float16[6], not float16[N, H*K]: it has 1 dim"),
         ("apply", ("LAYER", half(3)), "TL5001 dim -1 of `x` is 3, not `I` = 2 (`I` by `I` of `l`)"),
         ("heads", (half(2, 6), 4), "TL5001 dim 1 of `x` is H*K: 6 is not divisible by 4"),
-        ("heads", (half(2, 6), 0), "TL5001 `H` is 0 by `H`: a dimension variable is at least 1"),
+        ("heads", (half(2, 6), 0), "TL5001 `H` is 0: a dimension variable is at least 1"),
         ("heads", (half(0, 6), 3), "TL5001 `N` is 0 by dim 0 of `x`: a dimension variable is at least 1"),
         ("heads", (half(2, 0), 1), "TL5001 `K` is 0 by dim 1 of `x`: a dimension variable is at least 1"),
         ("maybe", (half(2), half(3)), "TL5001 dim 0 of `y` is 3, not `N` = 2 (`N` by dim 0 of `x`)"),
@@ -275,7 +275,7 @@ def test_results_have_the_declared_type_whatever_carries_them(module: Any) -> No
         ("total", ((half(2), half(3)), [1, 2]), "TL5001 dim 0 of `xs[i]` is 3, not `N` = 2 (`N` by dim 0 of `xs[0]`)"),
         ("total", ([], []), "TL5003 `xs[0]`: there is no item 0, the list has 0 items"),
         ("two", ((half(2), 5), half(3)), "TL5001 dim 0 of `p[0]` is 2, not `N` = 3 (`N` by dim 0 of `x`)"),
-        ("pool", (half(2, 3),), "TL5006 `pool` demands `L % 2 == 0`: L is 3"),
+        ("pool", (half(2, 3),), "TL5006 `pool` demands `L % 2 == 0`: `L` is 3 by dim 1 of `x`"),
         ("heads", (mx.ones((2, 6)), 3), "TL5002 `x` is float32[2, 6], not float16[N, H*K]"),
         ("heads", (None, 3), "TL5002 `x` is a Python NoneType, not float16[N, H*K]"),
         ("heads", ("x", 3), "TL5002 `x` is a Python str, not float16[N, H*K]"),
@@ -372,8 +372,10 @@ def test_structs_are_checked_when_they_are_made(module: Any) -> None:
 
 def test_a_where_between_sizes(module: Any) -> None:
     assert module.window(half(3), 3).shape == (3,)
-    assert refusal(module.window, half(3), 4).startswith("TL5006 `window` demands `k <= N`")
-    assert refusal(module.window, half(3), 0) == "TL5001 `k` is 0 by `k`: a dimension variable is at least 1"
+    assert refusal(module.window, half(3), 4) == (
+        "TL5006 `window` demands `k <= N`: `k` is 4, `N` is 3 by dim 0 of `x`"
+    )
+    assert refusal(module.window, half(3), 0) == "TL5001 `k` is 0: a dimension variable is at least 1"
 
 
 def test_packs_are_compared(module: Any) -> None:

@@ -97,7 +97,7 @@ def renew(signature: Signature) -> tuple[Sizes, dict[Variable, Place]]:
     """For one call: a fresh unknown for each chosen size that can be read off the result, and where; `?` for others."""
     sizes = dict(unknown(chosen_by(signature)))
     places: dict[Variable, Place] = {}
-    for place in _sure_places(signature.result, ()):
+    for place in sure_places(signature.result, ()):
         variable = place.polynomial.variable
         if variable is not None and variable in sizes and sizes[variable].variable is HOLE:
             fresh = Variable(variable.name, Kind.UNKNOWN)
@@ -120,11 +120,11 @@ def _read(cx: Context, variable: Variable, place: Place, result: Value, span: Sp
     return at_place(cx, place, (result,), span, variable)
 
 
-def _sure_places(t: Type, steps: tuple[tuple[str, int | str], ...]) -> list[Place]:
+def sure_places(t: Type, steps: tuple[tuple[str, int | str], ...]) -> list[Place]:
     """The sizes that are there in every value of a type: none inside lists, which may be empty, and optionals."""
     match t:
         case ListType() | OptionalType() | IntType():
             return []
         case TupleType(items):
-            return [p for i, item in enumerate(items) for p in _sure_places(item, (*steps, ("item", i)))]
+            return [p for i, item in enumerate(items) for p in sure_places(item, (*steps, ("item", i)))]
     return places_of(t, 0, steps)

@@ -33,6 +33,7 @@ them instead).
 from __future__ import annotations
 
 from tensorlogic.compiler.check import statements
+from tensorlogic.compiler.check.arguments import check_result
 from tensorlogic.compiler.check.assign import coerce
 from tensorlogic.compiler.check.chosen import chosen_by
 from tensorlogic.compiler.check.context import Binding, Context, Failure, fail
@@ -207,7 +208,12 @@ def _check_defaults(cx: Context, signature: Signature) -> None:
 def _check_body(cx: Context, signature: Signature, node: nodes.FunctionDeclaration) -> None:
     if node.external is not None:
         values = tuple(cx.frames[0][p.name].value for p in signature.parameters)
-        result = cx.add("extern", values, signature.result, node.span, module=node.external, function=signature.name)
+        given = cx.add("extern", values, signature.result, node.span, module=node.external, function=signature.name)
+        cx.builder.name(given, "result")
+        name = f"{signature.name}(...)"
+        result = cx.add("accept", (given,), signature.result, node.span, argument=name, function=signature.name)
+        cx.builder.name(result, "result")
+        check_result(cx, signature, values, result)
         cx.builder.add_statement("return", (result,), node.span)
         return
     if node.body is None:

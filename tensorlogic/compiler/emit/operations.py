@@ -52,6 +52,8 @@ class Operations:
 
     def demand(self, operation: Operation, texts: Texts) -> list[str]:
         """The statements of a check: a condition, and what says no."""
+        if operation.attributes["kind"] == "leading":
+            return [self._same_leading(operation, texts)]
         a, *rest = (texts[v] for v in operation.operands)
         kind = operation.attributes["kind"]
         match kind:
@@ -61,6 +63,8 @@ class Operations:
                 condition = f"{left.within(SUM)} != {right.within(SUM)}"
             case "at_least":
                 condition = f"{a.within(SUM)} < {rest[0].within(SUM)}"
+            case "more_than":
+                condition = f"{a.within(SUM)} <= {rest[0].within(SUM)}"
             case "divisible":
                 condition = f"{a.within(PRODUCT)} % {rest[0].within(UNARY)} != 0"
                 if not _is_positive(operation.operands[1].type):
@@ -72,6 +76,16 @@ class Operations:
         code = operation.attributes["code"]
         arguments = ", ".join([string(where(operation.span)), string(code), string(message), *used])
         return [f"if {condition}:", f"    {self.names.runtime('refuse')}({arguments})"]
+
+    def _same_leading(self, operation: Operation, texts: Texts) -> str:
+        """The check that a pack is the same in all that lists and optionals hold."""
+        a = operation.attributes
+        given = [
+            f"({string(name)}, {texts[value].code}, {form!r})"
+            for name, value, form in zip(a["arguments"], operation.operands, a["forms"], strict=True)
+        ]
+        arguments = ", ".join([string(a["pack"]), string(a["function"]), string(where(operation.span)), *given])
+        return f"{self.names.runtime('same_leading')}({arguments})"
 
 
 def _message(message: str, values: list[Text]) -> tuple[str, list[str]]:
@@ -90,4 +104,9 @@ def _message(message: str, values: list[Text]) -> tuple[str, list[str]]:
 
 def _is_positive(t: Type) -> bool:
     """Whether a divisor's type says that it is not 0."""
-    return isinstance(t, IntType) and t.constant is not None and t.constant > 0
+    if not isinstance(t, IntType) or t.value is None:
+        return False
+    if t.constant is not None:
+        return t.constant > 0
+    variable = t.value.variable
+    return variable is not None and variable.lower == 1

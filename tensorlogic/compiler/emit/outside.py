@@ -31,8 +31,7 @@ def _extern(o: Naming, operation: Operation, texts: Texts) -> Text:
     place = where(operation.span)
     o.module.needs.add(f"import {module}")
     arguments = [module, string(name), string(place), *(give(o, v.type, texts[v]).code for v in operation.operands)]
-    call = Text(f"{o.runtime('external')}({', '.join(arguments)})")
-    return accept(o, operation.result.type, call, f"{name}(...)", place)
+    return Text(f"{o.runtime('external')}({', '.join(arguments)})")
 
 
 def _method(o: Naming, operation: Operation, texts: Texts) -> Text:

@@ -23,6 +23,7 @@ FILES = (
     "device",
     "losses",
     "outside",
+    "packs",
     "failures",
     "sizes",
     "unpacked",

@@ -23,7 +23,7 @@ _CARRIES = frozenset(
     {"retype", "ranked", "tuple", "list", "struct", "dim", "rank", "size", "leading", "item", "field", "bind"}
 )
 """Structural operations that take a packed weight as it is: they store it, hand it on, or ask for its shape."""
-_SOURCES = frozenset({"field", "method", "accept"})
+_SOURCES = frozenset({"field", "method"})
 _ITEMS = frozenset({"item", "host.item"})
 Kept = Mapping[str, tuple[bool, ...]]
 

@@ -95,11 +95,6 @@ def affine(l: Affine, x: mx.array) -> mx.array:
     l = tl.instance(l, Affine, "l", "generics.tl:2")
     x = tl.array(x, "x", T, -2, "T[...B, I]", "generics.tl:2")
     I = l.I
-    if I < 1:
-        tl.refuse("generics.tl:2", "TL5001", "`I` is {} by `I` of `l`: a dimension variable is at least {}", I, 1)
-    O = l.O
-    if O < 1:
-        tl.refuse("generics.tl:2", "TL5001", "`O` is {} by `O` of `l`: a dimension variable is at least {}", O, 1)
     if x.shape[-1] != I:
         tl.refuse("generics.tl:2", "TL5001", "dim -1 of `x` is {}, not `I` = {} (`I` by `I` of `l`)", x.shape[-1], I)
     result = _affine(l, x)  # generics.tl:2

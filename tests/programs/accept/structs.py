@@ -76,11 +76,7 @@ class Block:
         scale = tl.number(self.scale, "Block.scale", "structs.tl:9")
         name = tl.string(self.name, "Block.name", "structs.tl:10")
         D = up.I
-        if D < 1:
-            tl.refuse("structs.tl:6", "TL5001", "`D` is {} by `I` of `up`: a dimension variable is at least {}", D, 1)
         F = up.O
-        if F < 1:
-            tl.refuse("structs.tl:6", "TL5001", "`F` is {} by `O` of `up`: a dimension variable is at least {}", F, 1)
         if down.I != F:
             tl.refuse("structs.tl:8", "TL5001", "`I` of `down` is {}, not `F` = {} (`F` by `O` of `up`)", down.I, F)
         if down.O != D:
@@ -130,15 +126,7 @@ class Net:
             for item in tl.items(self.flags, "Net.flags", "structs.tl:17")
         )
         D = head.I
-        if D < 1:
-            tl.refuse(
-                "structs.tl:12", "TL5001", "`D` is {} by `I` of `head`: a dimension variable is at least {}", D, 1
-            )
         F = tl.item(blocks, 0, "blocks[0]", "structs.tl:12").F
-        if F < 1:
-            tl.refuse(
-                "structs.tl:12", "TL5001", "`F` is {} by `F` of `blocks[0]`: a dimension variable is at least {}", F, 1
-            )
         for item in blocks:
             if item.D != D:
                 tl.refuse(
@@ -219,11 +207,6 @@ def apply(l: Linear, x: mx.array) -> mx.array:
     l = tl.instance(l, Linear, "l", "structs.tl:19")
     x = tl.array(x, "x", mx.float16, -2, "float16[...B, I]", "structs.tl:19")
     I = l.I
-    if I < 1:
-        tl.refuse("structs.tl:19", "TL5001", "`I` is {} by `I` of `l`: a dimension variable is at least {}", I, 1)
-    O = l.O
-    if O < 1:
-        tl.refuse("structs.tl:19", "TL5001", "`O` is {} by `O` of `l`: a dimension variable is at least {}", O, 1)
     if x.shape[-1] != I:
         tl.refuse("structs.tl:19", "TL5001", "dim -1 of `x` is {}, not `I` = {} (`I` by `I` of `l`)", x.shape[-1], I)
     result = _apply(l, x)  # structs.tl:19
@@ -243,11 +226,6 @@ def block(b: Block, x: mx.array) -> mx.array:
     b = tl.instance(b, Block, "b", "structs.tl:24")
     x = tl.array(x, "x", mx.float16, 2, "float16[N, D]", "structs.tl:24")
     D = b.D
-    if D < 1:
-        tl.refuse("structs.tl:24", "TL5001", "`D` is {} by `D` of `b`: a dimension variable is at least {}", D, 1)
-    F = b.F
-    if F < 1:
-        tl.refuse("structs.tl:24", "TL5001", "`F` is {} by `F` of `b`: a dimension variable is at least {}", F, 1)
     N = x.shape[0]
     if N < 1:
         tl.refuse("structs.tl:24", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
@@ -270,11 +248,6 @@ def run(net: Net, x: mx.array) -> mx.array:
     net = tl.instance(net, Net, "net", "structs.tl:27")
     x = tl.array(x, "x", mx.float16, 2, "float16[N, D]", "structs.tl:27")
     D = net.D
-    if D < 1:
-        tl.refuse("structs.tl:27", "TL5001", "`D` is {} by `D` of `net`: a dimension variable is at least {}", D, 1)
-    F = net.F
-    if F < 1:
-        tl.refuse("structs.tl:27", "TL5001", "`F` is {} by `F` of `net`: a dimension variable is at least {}", F, 1)
     N = x.shape[0]
     if N < 1:
         tl.refuse("structs.tl:27", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)

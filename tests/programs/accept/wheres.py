@@ -110,14 +110,14 @@ def heads(x: mx.array, H: int) -> mx.array:
     x = tl.array(x, "x", mx.float16, 2, "float16[N, D]", "wheres.tl:5")
     H = tl.integer(H, "H", "wheres.tl:5")
     if H < 1:
-        tl.refuse("wheres.tl:5", "TL5001", "`H` is {} by `H`: a dimension variable is at least {}", H, 1)
+        tl.refuse("wheres.tl:5", "TL5001", "`H` is {}: a dimension variable is at least {}", H, 1)
     N = x.shape[0]
     if N < 1:
         tl.refuse("wheres.tl:5", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
     D = x.shape[1]
     if D < 1:
         tl.refuse("wheres.tl:5", "TL5001", "`D` is {} by dim 1 of `x`: a dimension variable is at least {}", D, 1)
-    if H < 1 or D % H != 0:
+    if D % H != 0:
         tl.refuse("wheres.tl:5", "TL5006", "`heads` demands `D % H == 0`: `D` is {} by dim 1 of `x`, `H` is {}", D, H)
     result = _heads(x, H)  # wheres.tl:5
     return result.astype(mx.float16)
@@ -138,7 +138,7 @@ def first(x: mx.array, k: int) -> mx.array:
     x = tl.array(x, "x", mx.float16, 1, "float16[N]", "wheres.tl:6")
     k = tl.integer(k, "k", "wheres.tl:6")
     if k < 1:
-        tl.refuse("wheres.tl:6", "TL5001", "`k` is {} by `k`: a dimension variable is at least {}", k, 1)
+        tl.refuse("wheres.tl:6", "TL5001", "`k` is {}: a dimension variable is at least {}", k, 1)
     N = x.shape[0]
     if N < 1:
         tl.refuse("wheres.tl:6", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
@@ -211,7 +211,7 @@ def asserted(x: mx.array, k: int) -> mx.array:
     x = tl.array(x, "x", mx.float16, 1, "float16[N]", "wheres.tl:13")
     k = tl.integer(k, "k", "wheres.tl:13")
     if k < 1:
-        tl.refuse("wheres.tl:13", "TL5001", "`k` is {} by `k`: a dimension variable is at least {}", k, 1)
+        tl.refuse("wheres.tl:13", "TL5001", "`k` is {}: a dimension variable is at least {}", k, 1)
     N = x.shape[0]
     if N < 1:
         tl.refuse("wheres.tl:13", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
@@ -296,14 +296,14 @@ def chunk(x: mx.array, n: int) -> mx.array:
     x = tl.array(x, "x", mx.float16, 2, "float16[N, D]", "wheres.tl:38")
     n = tl.integer(n, "n", "wheres.tl:38")
     if n < 1:
-        tl.refuse("wheres.tl:38", "TL5001", "`n` is {} by `n`: a dimension variable is at least {}", n, 1)
+        tl.refuse("wheres.tl:38", "TL5001", "`n` is {}: a dimension variable is at least {}", n, 1)
     N = x.shape[0]
     if N < 1:
         tl.refuse("wheres.tl:38", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
     D = x.shape[1]
     if D < 1:
         tl.refuse("wheres.tl:38", "TL5001", "`D` is {} by dim 1 of `x`: a dimension variable is at least {}", D, 1)
-    if n < 1 or N % n != 0:
+    if N % n != 0:
         tl.refuse("wheres.tl:38", "TL5006", "`chunk` demands `N % n == 0`: `N` is {} by dim 0 of `x`, `n` is {}", N, n)
     result = _chunk(x, n)  # wheres.tl:38
     return result.astype(mx.float16)
