@@ -24,6 +24,7 @@ fn items(xs: [float16[N]?], y: float16[N]) -> int { return N }
 fn rest(x: float16[N], k: int) -> float16[N-k] where 0 <= k and k < N { return x[k:] }
 fn split(x: float16[N, D], h: int) -> float16[h, N, D/h] where D % h == 0 { return zeros([h, N, D/h]) }
 fn half(x: float16[N], y: float16[M]) -> float16[M] where N % 2 == 0 and N / 2 == M { return y }
+fn quotient(z: float16[M], y: float16[M/K], K: int) -> int where M % K == 0 { return M }
 fn apply(l: Layer[I, O], x: float16[I]) -> float16[O] { return l.w @ x }
 fn twice(l: Layer[2*I, O]) -> float16[I] { return zeros([I]) }
 """
@@ -93,6 +94,14 @@ def test_a_where_tells_its_numbers(module: Any) -> None:
     assert said == "TL5006 `split` demands `D % h == 0`: `D` is 8 by dim 1 of `x`, `h` is 3"
     said = refusal(module.half, half(6), half(2))
     assert said == "TL5006 `half` demands `N / 2 == M`: `N` is 6 by dim 0 of `x`, `M` is 2 by dim 0 of `y`"
+
+
+def test_a_dim_that_is_a_quotient(module: Any) -> None:
+    assert module.quotient(half(6), half(3), 2) == 6
+    said = refusal(module.quotient, half(6), half(2), 2)
+    assert said == "TL5001 dim 0 of `y` is 2, not `M/K` = 3 (`M` by dim 0 of `z`)"
+    said = refusal(module.quotient, half(6), half(2), 0)
+    assert said == "TL5006 `quotient` demands `M % K == 0`: `M` is 6 by dim 0 of `z`, `K` is 0"
 
 
 def test_the_dims_of_a_struct_are_checked_where_it_is_made(module: Any) -> None:

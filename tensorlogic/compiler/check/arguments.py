@@ -1,10 +1,10 @@
 """What values that come from outside must agree in: the dims and packs of a signature, and its `where`.
 
 Takes a signature whose arguments are there. Emits the demands in an order in which each number is known before it is
-used: that the dimension variables are at least 1, that every other dim and every pack agrees, inside tuples, lists and
-optionals too, and that the `where` holds. Entries and the constructors of structs check their arguments so, a function
-written in Python its result. The messages name the argument, the dim, what it was bound to, and by which argument.
-The dims of a struct are at least 1 since it was made: nothing checks that again.
+used, and not 0 before it divides: that the dimension variables are at least 1, that the `where` holds, that every other
+dim and every pack agrees, inside tuples, lists and optionals too. Entries and the constructors of structs check their
+arguments so, a function written in Python its result. The messages name the argument, the dim, what it was bound to,
+and by which argument. The dims of a struct are at least 1 since it was made: nothing checks that again.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ def check_arguments(cx: Context, signature: Signature, values: tuple[Value, ...]
             if variable is not None and variable not in read:
                 # A dim of a struct that is given by name.
                 checks.bind(_plain_step(variable, Place(i, (), parameter.type.value), parameter.name))
+    checks.require_known()
     for step in signature.plan:
         checks.bind(step)
+        checks.require_known()
     checks.compare(range(len(values)))
-    for assumption, span in signature.where:
-        checks.require(assumption, span)
 
 
 def check_result(cx: Context, signature: Signature, values: tuple[Value, ...], result: Value) -> None:
@@ -90,6 +90,7 @@ class _Checks:
         self.found: dict[Variable, Place] = {}
         self.packs: dict[PackVariable, tuple[Value, str]] = {}
         self.unread: frozenset[Variable] = frozenset()
+        self.clauses = list(signature.where)
 
     def bind(self, step: Step) -> None:
         """A variable that a value tells: at least 1."""
@@ -117,17 +118,16 @@ class _Checks:
             self._nested(self.signature.parameters[i].type, self.values[i], Place(i, (), _ZERO))
         self._compare_hidden_packs()
 
-    def require(self, assumption: Assumption, clause: Span) -> None:
+    def require_known(self) -> None:
+        """The parts of the `where` all of whose numbers are known by now: what is read next may be divided by them."""
+        for assumption, clause in list(self.clauses):
+            kind, sides = _sides(assumption)
+            if _parts(sides).keys() <= self.found.keys():
+                self.clauses.remove((assumption, clause))
+                self._require(kind, sides, clause)
+
+    def _require(self, kind: str, sides: tuple[Polynomial, Polynomial], clause: Span) -> None:
         """A part of the `where`, told with the numbers that it is about."""
-        match assumption:
-            case Bound(low, high, strict):
-                kind, sides = "more_than" if strict else "at_least", (high, low)
-            case Equation(left, right):
-                kind, sides = "equal", (left, right)
-            case Divisible(value, divisor):
-                kind, sides = "divisible", (value, divisor)
-            case _:
-                raise AssertionError(f"no clause of a `where`: {assumption}")
         variables = sorted(_parts(sides), key=lambda v: _position(v, clause.text))
         told = ", ".join(self._told(variable, i) for i, variable in enumerate(variables, 2))
         message = f"`{self.signature.name}` demands `{clause.text}`: {told or 'it does not hold'}"
@@ -186,7 +186,7 @@ class _Checks:
     def _compare(self, place: Place, value: Value) -> None:
         """One dim of a value against what the signature says."""
         expected = place.polynomial
-        variables = [v for v in expected.variables() if v in self.found]
+        variables = [v for v in _parts([expected]) if v in self.found]
         by = ", ".join(f"`{v.name}` by {self._where(self.found[v])}" for v in variables if self.found[v].steps)
         told = f"`{expected}` = {{1}}" if variables else "{1}"
         message = f"{self._where(place)} is {{0}}, not {told}" + (f" ({by})" if by else "")
@@ -288,6 +288,18 @@ class _Checks:
     def _demand(self, kind: str, numbers: tuple[Polynomial, ...], message: str, code: str = "TL5001") -> None:
         operands = tuple(self.cx.number(p, self._span) for p in numbers)
         self.cx.builder.add_statement("demand", operands, self._span, kind=kind, code=code, message=message)
+
+
+def _sides(assumption: Assumption) -> tuple[str, tuple[Polynomial, Polynomial]]:
+    """A part of a `where` as the kind of a demand and its two numbers."""
+    match assumption:
+        case Bound(low, high, strict):
+            return "more_than" if strict else "at_least", (high, low)
+        case Equation(left, right):
+            return "equal", (left, right)
+        case Divisible(value, divisor):
+            return "divisible", (value, divisor)
+    raise AssertionError(f"no part of a `where`: {assumption}")
 
 
 def _parts(polynomials: Iterable[Polynomial]) -> dict[Variable, None]:

@@ -17,7 +17,10 @@ _CLASS_NAMES = frozenset({"bind", "_model_fields", "_name", "field", "classmetho
 
 
 def python_name(name: str) -> str:
-    """A source name as a Python identifier that means nothing else in emitted code."""
+    """A source name as a Python identifier that means nothing else in emitted code: `M_K` for the size `M/K`."""
+    if not name.isidentifier():
+        name = "_".join(re.findall(r"\w+", name))
+        name = name if name.isidentifier() else f"size_{name}"
     if keyword.iskeyword(name) or name in RESERVED or name in _SHADOWED or name in ("self", "cls"):
         return f"{name}_"
     if name.startswith("__") and hasattr(builtins, name):

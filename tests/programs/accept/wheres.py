@@ -139,11 +139,11 @@ def first(x: mx.array, k: int) -> mx.array:
     k = tl.integer(k, "k", "wheres.tl:6")
     if k < 1:
         tl.refuse("wheres.tl:6", "TL5001", "`k` is {}: a dimension variable is at least {}", k, 1)
+    if k < 0:
+        tl.refuse("wheres.tl:6", "TL5006", "`first` demands `0 <= k`: `k` is {}", k)
     N = x.shape[0]
     if N < 1:
         tl.refuse("wheres.tl:6", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
-    if k < 0:
-        tl.refuse("wheres.tl:6", "TL5006", "`first` demands `0 <= k`: `k` is {}", k)
     if N < k:
         tl.refuse("wheres.tl:6", "TL5006", "`first` demands `k <= N`: `k` is {}, `N` is {} by dim 0 of `x`", k, N)
     result = _first(x, k)  # wheres.tl:6
@@ -252,11 +252,11 @@ def windows(x: mx.array, k: int) -> mx.array:
     """
     x = tl.array(x, "x", mx.float16, 1, "float16[N]", "wheres.tl:24")
     k = tl.integer(k, "k", "wheres.tl:24")
+    if k < 1:
+        tl.refuse("wheres.tl:24", "TL5006", "`windows` demands `k >= 1`: `k` is {}", k)
     N = x.shape[0]
     if N < 1:
         tl.refuse("wheres.tl:24", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
-    if k < 1:
-        tl.refuse("wheres.tl:24", "TL5006", "`windows` demands `k >= 1`: `k` is {}", k)
     if N < k:
         tl.refuse("wheres.tl:24", "TL5006", "`windows` demands `k <= N`: `k` is {}, `N` is {} by dim 0 of `x`", k, N)
     result = _windows(x, k)  # wheres.tl:24
@@ -300,11 +300,11 @@ def chunk(x: mx.array, n: int) -> mx.array:
     N = x.shape[0]
     if N < 1:
         tl.refuse("wheres.tl:38", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
+    if N % n != 0:
+        tl.refuse("wheres.tl:38", "TL5006", "`chunk` demands `N % n == 0`: `N` is {} by dim 0 of `x`, `n` is {}", N, n)
     D = x.shape[1]
     if D < 1:
         tl.refuse("wheres.tl:38", "TL5001", "`D` is {} by dim 1 of `x`: a dimension variable is at least {}", D, 1)
-    if N % n != 0:
-        tl.refuse("wheres.tl:38", "TL5006", "`chunk` demands `N % n == 0`: `N` is {} by dim 0 of `x`, `n` is {}", N, n)
     result = _chunk(x, n)  # wheres.tl:38
     return result.astype(mx.float16)
 
