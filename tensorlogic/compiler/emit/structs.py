@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tensorlogic.compiler.dims import Polynomial
 from tensorlogic.compiler.emit.identifiers import Identifiers, attribute
 from tensorlogic.compiler.emit.literals import dtype_name, hint, string
 from tensorlogic.compiler.emit.naming import where
@@ -143,5 +144,19 @@ def _row(emitter: Emitter, name: str, t: Type, keys: tuple[str, ...]) -> str:
     if isinstance(inner, TensorType):
         variable = isinstance(inner.element, ElementVariable)
         extra = f", dtype={string(inner.element.name) if variable else dtype_name(inner.element)}"
+    if isinstance(inner, StructType):
+        extra += _dims_by_name(emitter, inner)
     extra += (", listed=True" if listed else "") + (", optional=True" if optional else "")
     return f"tl.Field({string(attribute(name))}, {quoted}{extra})"
+
+
+def _dims_by_name(emitter: Emitter, t: StructType) -> str:
+    """What `bind` hands on to a struct in this one: its dims that no field settles, where they are dims of this one."""
+    given = {name for name, _ in emitter.program.constructors[t.definition].parameters}
+    pairs = [
+        f"({string(attribute(own.name))}, {string(attribute(outer.name))})"
+        for own, size in zip(t.definition.dims, t.dims, strict=True)
+        for outer in size.variables()
+        if own.name in given and size == Polynomial.of(outer)
+    ]
+    return f", dims=({', '.join(pairs)},)" if pairs else ""

@@ -117,10 +117,11 @@ tlc run model.tl""",
 python -c "from tensorlogic.runtime.models import load_model; load_model('model.gguf', dtype='float8')\"""",
     ),
     "TL4020": Page(
-        "a model lacks tensors that a struct needs",
-        "`bind` fills each field of a struct from the tensor of its key, and the model has none of these names. All "
-        "that are missing are listed. Compare the keys with `model.tensors`: the strings of the fields, joined with "
-        "`.` below `prefix`, must spell them. A field that not every model has is declared with `?`.",
+        "a model does not fit a struct",
+        "`bind` fills each field of a struct from the tensor of its key. The notes list every name that the model "
+        "lacks, and every struct in which the shapes do not agree, with those of the file. Compare the keys with "
+        "`model.tensors`: the strings of the fields, joined with `.` below `prefix`, must spell them, and a list is "
+        "counted from 0 without a gap. A field that not every model has is declared with `?`.",
         """\
 # model.tl: struct Net[N] { weight: float16[N] = "wieght" }
 #           let net = bind<Net>(load_model("model.safetensors"))

@@ -1,0 +1,131 @@
+"""`bind`: structs filled from a model, and everything that is wrong with it told in one error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import pytest
+
+import tensorlogic
+from tensorlogic.runtime.errors import ModelFileError
+from tensorlogic.runtime.models import Model, load_model
+from tensorlogic.runtime.saving import save_model
+
+PROGRAM = """
+struct Block[D, F] { up: float16[F, D] = "up.weight"
+    down: float16[D, F] = "down.weight"
+    bias: float16[D]? }
+struct Net[V, D, F] { embed: float16[V, D] = "output.weight" | "embed.weight"
+    blocks: [Block[D, F]] = "blk.{i}"
+    norm: float16[D]
+    last: Block[D, F]? }
+struct Table[N] { ids: int32[N] }
+struct Heads[H, K] { w: float16[H*K] }
+struct Stack[H, K] { layers: [Heads[K, H]] = "layers.{i}"
+    last: Heads[H, 2]? }
+fn size(net: Net[V, D, F]) -> int { return D }
+"""
+SHAPES = {"embed.weight": (7, 4), "norm": (4,)} | {
+    f"blk.{i}.{name}.weight": shape for i in range(3) for name, shape in (("up", (6, 4)), ("down", (4, 6)))
+}
+
+
+@pytest.fixture(scope="module")
+def program() -> Any:
+    return tensorlogic.compile(PROGRAM, "net")
+
+
+def model(folder: Path, changed: dict[str, tuple[int, ...] | None]) -> Model:
+    """A model of the right tensors, but for those that have other shapes or, with None, are missing."""
+    tensors = {name: mx.zeros(shape) for name, shape in (SHAPES | changed).items() if shape is not None}
+    save_model(tensors, folder / "net.safetensors")
+    return load_model(folder / "net.safetensors")
+
+
+def refusal(program: Any, opened: Model, struct: str = "Net", **dims: int) -> tuple[str, tuple[str, ...]]:
+    with pytest.raises(ModelFileError) as raised:
+        getattr(program, struct).bind(opened, **dims)
+    assert raised.value.code == "TL4020"
+    return raised.value.message.partition("does not fit ")[2], raised.value.notes
+
+
+def test_a_model_that_fits(program: Any, tmp_path: Path) -> None:
+    net = program.Net.bind(model(tmp_path, {"blk.1.bias": (4,)}))
+    assert (net.V, net.D, net.F, len(net.blocks), net.last) == (7, 4, 6, 3, None)
+    assert [block.bias is None for block in net.blocks] == [True, False, True]
+    assert program.size(net) == 4
+
+
+def test_all_that_is_missing_and_wrong_is_one_error(program: Any, tmp_path: Path) -> None:
+    changed: dict[str, tuple[int, ...] | None] = {
+        "embed.weight": None,
+        "blk.0.down.weight": (4, 5),
+        "blk.1.up.weight": None,
+        "blk.2.up.weight": (5, 4),
+    }
+    message, notes = refusal(program, model(tmp_path, changed))
+    assert message == "`Net`: 2 missing tensors and 2 conflicts"
+    assert notes == (
+        "missing: `output.weight` or `embed.weight`",
+        "missing: `blk.1.up.weight`",
+        "net.tl:3: dim 1 of `down` is 5, not `F` = 6 (`F` by dim 0 of `up`)"
+        " (`blk.0.up.weight` is [6, 4], `blk.0.down.weight` is [4, 5])",
+        "net.tl:3: dim 1 of `down` is 6, not `F` = 5 (`F` by dim 0 of `up`)"
+        " (`blk.2.up.weight` is [5, 4], `blk.2.down.weight` is [4, 6])",
+    )
+
+
+def test_a_conflict_between_structs(program: Any, tmp_path: Path) -> None:
+    message, notes = refusal(program, model(tmp_path, {"norm": (3,)}))
+    assert message == "`Net`: 1 conflict"
+    assert notes == (
+        "net.tl:7: dim 0 of `norm` is 3, not `D` = 4 (`D` by dim 1 of `embed`)"
+        " (`embed.weight` is [7, 4], `norm` is [3])",
+    )
+
+
+def test_a_list_has_no_gap(program: Any, tmp_path: Path) -> None:
+    opened = model(tmp_path, {"blk.1.up.weight": None, "blk.1.down.weight": None})
+    assert refusal(program, opened) == ("`Net`: 1 missing tensor", ("missing: `blk.1`",))
+
+
+def test_an_element_type_that_conflicts(program: Any, tmp_path: Path) -> None:
+    save_model({"ids": mx.ones((2,))}, tmp_path / "ids.safetensors")
+    message, notes = refusal(program, load_model(tmp_path / "ids.safetensors"), "Table")
+    assert message == "`Table`: 1 conflict"
+    assert notes == ("net.tl:9: `Table.ids` is float16[2], not int32[N] (`ids` is [2])",)
+
+
+def test_many_are_counted(program: Any, tmp_path: Path) -> None:
+    names: dict[str, tuple[int, ...] | None] = {f"blk.{i}.up.weight": (6, 4) for i in range(30)}
+    names |= {f"blk.{i}.down.weight": None for i in range(30)}
+    message, notes = refusal(program, model(tmp_path, names))
+    assert message == "`Net`: 30 missing tensors"
+    assert len(notes) == 21
+    assert notes[-1] == "and 10 more"
+
+
+def test_dims_by_name(program: Any, tmp_path: Path) -> None:
+    save_model({"w": mx.ones((6,))}, tmp_path / "heads.safetensors")
+    opened = load_model(tmp_path / "heads.safetensors")
+    assert program.Heads.bind(opened, H=2, K=3).K == 3
+    assert refusal(program, opened, "Heads", H=2)[1] == (
+        "`K` of `Heads`: no tensor tells it, and `bind` was not given it",
+    )
+    assert program.Net.bind(model(tmp_path, {}), D=4, V=7).D == 4
+    message, notes = refusal(program, model(tmp_path, {}), D=5)
+    assert (message, notes) == ("`Net`: 1 conflict", ("`D` of `Net` is 4 by the tensors, not 5",))
+    with pytest.raises(TypeError, match="`Net` has no dim `Q`"):
+        program.Net.bind(model(tmp_path, {}), Q=1)
+
+
+def test_dims_by_name_reach_the_structs_inside(program: Any, tmp_path: Path) -> None:
+    save_model({f"layers.{i}.w": mx.ones((6,)) for i in range(2)}, tmp_path / "stack.safetensors")
+    opened = load_model(tmp_path / "stack.safetensors")
+    stack = program.Stack.bind(opened, H=2, K=3)
+    assert [(layer.H, layer.K) for layer in stack.layers] == [(3, 2), (3, 2)]
+    message, notes = refusal(program, opened, "Stack", H=2, K=4)
+    assert message == "`Stack`: 2 conflicts"
+    assert notes[0] == "net.tl:10: dim 0 of `w` is 6, not `H*K` = 8 (`layers.0.w` is [6])"
