@@ -33,7 +33,7 @@ DEEP_PROGRAMS = {
     "nested lists": "let x = " + "[" * DEEP + "1" + "]" * DEEP,
     "attributes": "let a = ones([2, 2])\nlet x = a" + ".T" * DEEP,
     "conditional values": "let b = bool(ones([]))\nlet x = " + "if b { 1 } else { " * 90 + "2" + " }" * 90,
-    "nested loops": "".join(f"for i{k} in 0..2 {{\n" for k in range(DEEP)) + "print(1)\n" + "}\n" * DEEP,
+    "nested loops": "".join(f"for i{k} in 0..2 {{\n" for k in range(16)) + "print(1)\n" + "}\n" * 16,
     "list types": "fn f(x: " + "[" * DEEP + "int" + "]" * DEEP + ") -> int { return 1 }",
     "function types": "fn f(x: " + "fn(" * DEEP + "int" + ") -> int" * DEEP + ") -> int { return 1 }",
     "constants": "".join(f"const A{k} = A{k + 1} + 1\n" for k in range(MANY)) + f"const A{MANY} = 1",

@@ -305,6 +305,38 @@ def test_nesting_within_the_limit_is_fine() -> None:
         assert dump(module)
 
 
+IF, FOR, WHILE = "if a { b\n", "for i in 0..2 {\n", "while a {\n"
+
+
+@pytest.mark.parametrize(
+    ("opening", "depth", "message"),
+    [
+        (IF, 91, "blocks are nested more than 90 deep"),
+        (IF, 199, "blocks are nested more than 90 deep"),
+        ("if a { b } else {\n", 91, "blocks are nested more than 90 deep"),
+        (FOR, 17, "loops are nested more than 16 deep"),
+        (WHILE + IF, 17, "loops are nested more than 16 deep"),
+        (WHILE + FOR, 99, "loops are nested more than 16 deep"),
+    ],
+)
+def test_blocks_nested_deeper_than_python_takes_are_one_error(opening: str, depth: int, message: str) -> None:
+    closing = "}" * opening.count("\n") + "\n"
+    module, diagnostics = parse(Source("test.tl", opening * depth + "b\n" + closing * depth + "y = 1\n"))
+    assert [(told.code, told.message) for told in diagnostics] == [("TL0104", message)]
+    assert dump(module)
+    assert isinstance(module.statements[-1], nodes.Assign)
+
+
+def test_conditional_expressions_nest_as_deep_as_blocks() -> None:
+    text = "x = " + "if a { " * 91 + "b" + " } else { c }" * 91
+    assert [told.message for told in errors(text)] == ["blocks are nested more than 90 deep"]
+
+
+def test_blocks_within_the_limit_are_fine() -> None:
+    for text in (IF * 90 + "b" + "}" * 90, FOR * 16 + "b" + "}" * 16, (FOR + "}\n") * 100, (IF + "}\n") * 100):
+        assert errors(text) == []
+
+
 def test_a_long_conjunction_is_no_deep_one() -> None:
     (function,) = parse(Source("test.tl", "fn f() where " + "A == 1 and " * 5000 + "A == 1 { }"))[0].declarations
     assert isinstance(function, nodes.FunctionDeclaration)

@@ -64,6 +64,8 @@ class Body:
     carries: list[tuple[str, ...]] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     written: set[Operation] = field(default_factory=set)
+    unfolded: set[Operation] = field(default_factory=set)
+    """The `if`s that were found to need a statement, so that those around them do not try the same again and again."""
     waiting: set[Value] = field(default_factory=set)
     """Values whose text is an expression to be written once, where they are used."""
 

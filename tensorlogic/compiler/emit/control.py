@@ -35,6 +35,7 @@ def write_if(body: Body, operation: Operation, position: int) -> None:
         text, mentions = made
         body.place_value(operation, text, position, mentions)
         return
+    body.unfolded.add(operation)
     condition = body.texts[operation.operands[0]]
     targets: tuple[str, ...] = ()
     for i in range(len(operation.results)):
@@ -116,7 +117,7 @@ def _as_expression(body: Body, operation: Operation) -> tuple[Text, frozenset[st
 
 def _is_expression(body: Body, operation: Operation) -> bool:
     """Whether both branches give one value that needs no statement, and neither only keeps an old variable's value."""
-    if len(operation.results) != 1:
+    if len(operation.results) != 1 or operation in body.unfolded:
         return False
     name = body.names.get(operation.result)
     for region in operation.regions:

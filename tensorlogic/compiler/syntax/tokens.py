@@ -10,6 +10,12 @@ from typing import NamedTuple
 MAXIMUM_NESTING = 200
 """How deep brackets and trees may nest."""
 
+MAXIMUM_BLOCKS = 90
+"""How deep branches, loops and functions without a name may nest: Python takes 100 levels of indentation."""
+
+MAXIMUM_LOOPS = 16
+"""How deep loops may nest: Python takes 20."""
+
 TokenValue = str | int | float | None
 
 

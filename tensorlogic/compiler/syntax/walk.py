@@ -33,6 +33,30 @@ def is_nested_deeper(node: nodes.Node, limit: int) -> bool:
     return True
 
 
+def nest_deeper(node: nodes.Node, kinds: tuple[type[nodes.Node], ...], limit: int) -> bool:
+    """Whether nodes of these kinds stand in one another, the node itself among them, more than `limit` deep."""
+    level = [node]
+    for _ in range(limit + 1):
+        level = [inner for outer in level for inner in _nearest(outer, kinds)]
+        if not level:
+            return False
+        level = [child for found in level for child in children(found)]
+    return True
+
+
+def _nearest(node: nodes.Node, kinds: tuple[type[nodes.Node], ...]) -> list[nodes.Node]:
+    """The nodes of these kinds that stand in a node and in no other of them; the node itself if it is one."""
+    found: list[nodes.Node] = []
+    pending = [node]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, kinds):
+            found.append(node)
+        else:
+            pending += children(node)
+    return found
+
+
 def _is_other_block(node: nodes.Node) -> bool:
     if not isinstance(node, nodes.Block):
         return False

@@ -64,9 +64,9 @@ PAGES = {
     ),
     "TL0104": Page(
         "nested too deeply",
-        "Brackets, operators, attributes and chains of `else if` nest at most 200 deep. Give a part of the "
-        "expression a name with `let`, make a function of it, or build a long sum or list in a loop. Files import one "
-        "another at most 100 deep, and a dim has at most 1024 terms.",
+        "Brackets, operators and attributes nest at most 200 deep, blocks and chains of `else if` at most 90, loops at "
+        "most 16. Give a part of the expression a name with `let`, make a function of it, or build a long sum or list "
+        "in a loop. Files import one another at most 100 deep, and a dim has at most 1024 terms.",
         "let x = " + "(" * 201 + "1" + ")" * 201,
     ),
     "TL0105": Page(

@@ -15,8 +15,11 @@ from tensorlogic.compiler.diagnostics.model import Diagnostic, error
 from tensorlogic.compiler.source import Source, Span
 from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.syntax.literals import LONGEST_QUOTE, shorten
-from tensorlogic.compiler.syntax.tokens import MAXIMUM_NESTING, Token
-from tensorlogic.compiler.syntax.walk import is_nested_deeper
+from tensorlogic.compiler.syntax.tokens import MAXIMUM_BLOCKS, MAXIMUM_LOOPS, MAXIMUM_NESTING, Token
+from tensorlogic.compiler.syntax.walk import is_nested_deeper, nest_deeper
+
+_LOOPS = (nodes.For, nodes.While)
+_BLOCKS = (nodes.If, nodes.Conditional, nodes.Lambda, *_LOOPS)
 
 Symbols = list[Any]
 """The values of a production's symbols: tokens, nodes, lists of nodes, None for what is left out."""
@@ -41,6 +44,7 @@ class Rules:
         self.documentation = documentation
         self.prelude = prelude
         self.diagnostics: list[Diagnostic] = []
+        self._too_deep: list[int] = []
 
     def report(
         self,
@@ -72,17 +76,29 @@ class Rules:
         return nodes.Identifier(Span(self.source, token.start, token.end), token.value)
 
     def limit_nesting(self, item: nodes.Node) -> nodes.Node:
-        """The item, or an error in its place if it is nested too deeply for those who walk the tree.
+        """The item, or an error in its place if it is nested too deeply for those who walk the tree, or for Python.
 
-        Layout limits brackets; this limits what nests without any, such as `a + b + ...`, `x.a.a...` and `else if`.
+        Layout limits brackets; this limits what nests without any, such as `a + b + ...`, `x.a.a...` and `else if`, and
+        blocks.
         """
-        length = item.span.end - item.span.start
-        if length <= MAXIMUM_NESTING or not is_nested_deeper(item, MAXIMUM_NESTING):
+        if item.span.end - item.span.start <= MAXIMUM_NESTING:
             return item
-        if not any(item.span.start <= offset < item.span.end for offset in self.told):
-            helps = ["name a part with `let`, or make a function of it"]
-            self.report("TL0104", f"this is nested more than {MAXIMUM_NESTING} deep", item.span, helps=helps)
+        if is_nested_deeper(item, MAXIMUM_NESTING):
+            what, limit, helps = "this is", MAXIMUM_NESTING, "name a part with `let`, or make a function of it"
+        elif self._may_hold(item, MAXIMUM_LOOPS, "for", "while") and nest_deeper(item, _LOOPS, MAXIMUM_LOOPS):
+            what, limit, helps = "loops are", MAXIMUM_LOOPS, "make a function of the inner ones"
+        elif self._may_hold(item, MAXIMUM_BLOCKS, "{", "|") and nest_deeper(item, _BLOCKS, MAXIMUM_BLOCKS):
+            what, limit, helps = "blocks are", MAXIMUM_BLOCKS, "make a function of the inner ones"
+        else:
+            return item
+        if not any(item.span.start <= offset < item.span.end for offset in (*self.told, *self._too_deep)):
+            self.report("TL0104", f"{what} nested more than {limit} deep", item.span, helps=[helps])
+        self._too_deep.append(item.span.start)
         return nodes.ErrorStatement(item.span)
+
+    def _may_hold(self, item: nodes.Node, count: int, *words: str) -> bool:
+        """Whether the words that begin something occur more than so often in an item's text; most often they do not."""
+        return sum(self.source.text.count(word, item.span.start, item.span.end) for word in words) > count
 
     def p_enclosed(self, p: Symbols) -> Enclosed:
         """type_arguments : LESS type_list GREATER
