@@ -72,8 +72,10 @@ def write_whole(path: Path, text: str) -> None:
         if target.exists():
             temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as problem:
         temporary.unlink(missing_ok=True)
+        if isinstance(problem, OSError):
+            problem.filename = os.fspath(path)  # a full disk names no file, and nobody knows the temporary one
         raise
 
 
