@@ -34,12 +34,17 @@ def compiled(source: str) -> ModuleType:
 
 
 def outcome(module: ModuleType, arguments: Mapping[str, Argument]) -> tuple[Array, ...]:
-    """The types of what the entry `f` returns; it is evaluated, so that what is lazy runs, too."""
+    """The types of what the entry `f` returns."""
+    arrays = results(module, arguments)
+    return tuple(Array(str(a.dtype).rpartition(".")[2].removesuffix("_"), tuple(a.shape)) for a in arrays)
+
+
+def results(module: ModuleType, arguments: Mapping[str, Argument]) -> tuple[mx.array, ...]:
+    """What the entry `f` returns; it is evaluated, so that what is lazy runs, too."""
     rng = np.random.default_rng(zlib.crc32(repr(arguments).encode()))
     result = module.f(**{name: made(module, argument, rng) for name, argument in arguments.items()})
     mx.eval(result)
-    results = result if isinstance(result, tuple) else (result,)
-    return tuple(Array(str(r.dtype).rpartition(".")[2].removesuffix("_"), tuple(r.shape)) for r in results)
+    return result if isinstance(result, tuple) else (result,)
 
 
 def made(module: ModuleType, argument: Argument, rng: np.random.Generator) -> Any:
