@@ -10,7 +10,7 @@ import click
 from tensorlogic.cli.files import input_problem
 from tensorlogic.cli.options import make_options, root_option, verbose_option
 from tensorlogic.cli.reporting import show_diagnostics
-from tensorlogic.compiler.diagnostics import Diagnostic
+from tensorlogic.compiler.diagnostics import MAXIMUM_ERRORS, Diagnostic
 from tensorlogic.compiler.diagnostics.glyphs import visible
 
 
@@ -36,9 +36,11 @@ def command(files: tuple[Path, ...], as_json: bool, root: Path | None) -> int:
     for path in files:
         problem = input_problem(path)
         found = [problem] if problem else driver.check_file(path, options)
-        results.append((path, found))
         if not as_json:
+            if any(shown for _, shown in results) and found:
+                click.echo(err=True)
             _show(path, found)
+        results.append((path, found))
     if as_json:
         import json  # here, since a check that is shown does not need it
 
@@ -52,7 +54,10 @@ def _show(path: Path, found: Sequence[Diagnostic]) -> None:
     if not errors:
         click.echo(f"{visible(str(path))}: ok")
         return
-    click.echo(f"\n{visible(str(path))}: {errors} error{'s' if errors > 1 else ''}", err=True)
+    count = f"{errors} error{'s' if errors > 1 else ''}"
+    if errors == MAXIMUM_ERRORS:
+        count = f"the first {count}"
+    click.echo(f"\n{visible(str(path))}: {count}", err=True)
 
 
 def _result(path: Path, found: Sequence[Diagnostic]) -> dict[str, object]:

@@ -13,6 +13,9 @@ COMPILED_MARK = b"Compiled by tlc"
 """Stands in the first line of every emitted module."""
 
 
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
 def require_readable(path: Path) -> None:
     """Raise CompileError where `path` is no file with text in it."""
     problem = input_problem(path)
@@ -33,12 +36,16 @@ def input_problem(path: Path) -> Diagnostic | None:
 
         near = difflib.get_close_matches(path.name, _program_names(path.parent), 3)
         helps = [f"did you mean `{path.with_name(name)}`?" for name in near]
+        if str(path) == "-":
+            helps = ["`/dev/stdin` is standard input"]
         return error("TL1005", f"cannot read `{path}`: there is no such file", helps=helps)
     except OSError as problem:
         return error("TL1005", f"cannot read `{path}`: {problem.strerror or problem}")
     except UnicodeDecodeError as problem:
         line = problem.object.count(b"\n", 0, problem.start) + 1
         byte = problem.object[problem.start]
+        if b"\0" in problem.object and not problem.object.startswith(_UTF_16_MARKS):
+            return error("TL1005", f"cannot read `{path}`: it is a binary file, not the text of a program")
         return error(
             "TL1005",
             f"cannot read `{path}`: it is not UTF-8 text",

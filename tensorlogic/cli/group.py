@@ -41,6 +41,14 @@ class Group(click.Group):
         command: click.Command = import_module(f"tensorlogic.cli.{cmd_name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is asked for; where there is none, the nearest or, for a program's file, how it is run."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"there is no command `{args[0]}`.{_command_hint(args[0])}", ctx)
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> int:
         """Run the command; its exit status. Only click's own exceptions pass through."""
         try:
@@ -75,6 +83,15 @@ class Group(click.Group):
         if standalone_mode:
             sys.exit(status or 0)
         return status
+
+
+def _command_hint(word: str) -> str:
+    if word.endswith(".tl"):
+        return f" To run a program: tlc run {word}"
+    import difflib  # here, since only this error needs it
+
+    near = difflib.get_close_matches(word, COMMANDS, 1)
+    return f" Did you mean `{near[0]}`?" if near else f" The commands are: {', '.join(COMMANDS)}."
 
 
 def version_option() -> click.Option:

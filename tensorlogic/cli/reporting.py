@@ -1,6 +1,7 @@
 """What the commands print on stderr: diagnostics, coloured where a terminal shows them.
 
-Colour is used on a terminal, unless NO_COLOR is set to anything or TERM is `dumb`. Text that goes elsewhere is plain.
+Colour is used on a terminal, unless NO_COLOR is set to anything or TERM is `dumb`. Text that goes elsewhere is plain,
+unless FORCE_COLOR is set to anything but 0; NO_COLOR is stronger.
 """
 
 from __future__ import annotations
@@ -54,9 +55,11 @@ def is_verbose() -> bool:
 
 
 def _wants_color(stream: TextIO | None) -> bool:
-    if stream is None or not stream.isatty():
+    if stream is None or os.environ.get("NO_COLOR"):
         return False
-    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _width(stream: TextIO | None) -> int:

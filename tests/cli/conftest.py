@@ -44,11 +44,14 @@ class FakeDriver:
 
     options: list[Options] = field(default_factory=list)
     raises: BaseException | None = None
+    found: list[Diagnostic] | None = None
 
     def check_file(self, path: Path, options: Options) -> list[Diagnostic]:
         self.options.append(options)
         if self.raises is not None:
             raise self.raises
+        if self.found is not None:
+            return self.found
         source = Source(str(path), path.read_text(encoding="utf-8"))
         found = []
         if "wrong" in source.text:

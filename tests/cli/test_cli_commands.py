@@ -13,6 +13,7 @@ import pytest
 from click.testing import Result
 
 from tensorlogic.cli.files import input_problem
+from tensorlogic.compiler.diagnostics import MAXIMUM_ERRORS, error
 from tensorlogic.runtime.errors import BoundaryError
 from tests.cli.conftest import MODULE, FakeDriver, Options
 
@@ -43,9 +44,17 @@ def test_check_shows_errors_of_every_file(folder: Path, tlc: Tlc) -> None:
     assert result.stderr == (
         "error[TL1001]: no name `wrong`\n  --> a.tl:1:1\n   |\n 1 | wrong\n   | ^^^^^ unknown\n   = help: right\n"
         "\na.tl: 1 error\n"
-        "error[TL1005]: cannot read `missing.tl`: there is no such file\n"
+        "\nerror[TL1005]: cannot read `missing.tl`: there is no such file\n"
         "\nmissing.tl: 1 error\n"
     )
+
+
+def test_check_says_where_it_stops_counting(folder: Path, tlc: Tlc, driver: FakeDriver) -> None:
+    put("a.tl")
+    many = [error("TL1001", f"no name `x{i}`") for i in range(MAXIMUM_ERRORS)]
+    for found, told in ((many, "the first 20 errors"), (many[1:], "19 errors")):
+        driver.found = found
+        assert tlc("check", "a.tl").stderr.endswith(f"\na.tl: {told}\n")
 
 
 def test_check_shows_notes_and_is_content(folder: Path, tlc: Tlc) -> None:
@@ -71,6 +80,23 @@ def test_check_needs_a_file(folder: Path, tlc: Tlc) -> None:
     assert tlc("check").exit_code == 2
 
 
+# --- commands that are none
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("chekc", "there is no command `chekc`. Did you mean `check`?"),
+        ("model.tl", "there is no command `model.tl`. To run a program: tlc run model.tl"),
+        ("bake", "there is no command `bake`. The commands are: check, compile, explain, run."),
+    ],
+)
+def test_a_command_that_is_none(folder: Path, tlc: Tlc, word: str, hint: str) -> None:
+    result = tlc(word, "x")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.endswith(f"Error: {hint}\n")
+
+
 # --- inputs that are no programs
 
 
@@ -78,6 +104,8 @@ def test_check_needs_a_file(folder: Path, tlc: Tlc) -> None:
 def test_inputs_that_cannot_be_read(folder: Path, tlc: Tlc, command: str) -> None:
     Path("folder.tl").mkdir()
     Path("latin.tl").write_bytes(b"let x = 1\n// caf\xe9\n")
+    Path("wide.tl").write_bytes("let x = 1\n".encode("utf-16"))
+    Path("model.safetensors").write_bytes(b"\x80\0\0\0{}\0")
     put("model.tl")
     put("file")
     expected = {
@@ -85,6 +113,11 @@ def test_inputs_that_cannot_be_read(folder: Path, tlc: Tlc, command: str) -> Non
         "latin.tl": "cannot read `latin.tl`: it is not UTF-8 text\n"
         "   = note: line 2 has the byte 0xE9, which is not UTF-8 there\n"
         "   = help: save the file with the encoding UTF-8\n",
+        "wide.tl": "cannot read `wide.tl`: it is not UTF-8 text\n"
+        "   = note: line 1 has the byte 0xFF, which is not UTF-8 there\n"
+        "   = help: save the file with the encoding UTF-8\n",
+        "model.safetensors": "cannot read `model.safetensors`: it is a binary file, not the text of a program\n",
+        "-": "cannot read `-`: there is no such file\n   = help: `/dev/stdin` is standard input\n",
         "modle.tl": "cannot read `modle.tl`: there is no such file\n   = help: did you mean `model.tl`?\n",
         "file/x.tl": "cannot read `file/x.tl`: Not a directory\n",
         "no/x.tl": "cannot read `no/x.tl`: there is no such file\n",
