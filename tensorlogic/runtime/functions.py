@@ -94,15 +94,15 @@ def cumsum(x: mx.array, axis: int) -> mx.array:
 
 
 def argmax(x: mx.array, axis: int | None = None, keepdims: bool = False) -> mx.array:
-    """Where the largest item along an axis is; MLX's own refuses tensors that are empty along another axis."""
-    if x.size == 0:
+    """Where the largest item along an axis is; MLX's own refuses scalars, and what is empty along another axis."""
+    if x.size == 0 or x.ndim == 0:
         return of_nothing(x, axis, keepdims, 0, mx.int32)
     return mx.argmax(x, axis=axis, keepdims=keepdims).astype(mx.int32)
 
 
 def argmin(x: mx.array, axis: int | None = None, keepdims: bool = False) -> mx.array:
     """Where the smallest item along an axis is, as `argmax`."""
-    if x.size == 0:
+    if x.size == 0 or x.ndim == 0:
         return of_nothing(x, axis, keepdims, 0, mx.int32)
     return mx.argmin(x, axis=axis, keepdims=keepdims).astype(mx.int32)
 

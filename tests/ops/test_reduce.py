@@ -129,3 +129,17 @@ def test_half_precision_is_accumulated_in_float32(dtype: mx.Dtype) -> None:
     assert functions.reduce_std(large).item() == 0.0
     assert functions.reduce_logsumexp(large).dtype == dtype
     assert functions.reduce_prod(mx.full((2,), 2.0, dtype)).item() == 4.0
+
+
+@pytest.mark.parametrize("x", ["x: bool[]", "x: bool[...B]"])
+@pytest.mark.parametrize("op", ["sum", "prod"])
+def test_a_scalar_bool_is_counted(x: str, op: str) -> None:
+    result = compiled(f"fn f({x}) -> int32[] {{ return {op}(x) }}").f(mx.array(True))
+    assert (result.dtype, result.item()) == (mx.int32, 1)
+
+
+@pytest.mark.parametrize("op", ["argmax", "argmin"])
+@pytest.mark.parametrize("keepdims", ["", ", keepdims: true"])
+def test_the_place_of_a_scalar_s_item(op: str, keepdims: str) -> None:
+    result = compiled(f"fn f(x: float32[]) -> int32[] {{ return {op}(x{keepdims}) }}").f(mx.array(2.5))
+    assert (result.shape, result.dtype, result.item()) == ((), mx.int32, 0)

@@ -141,7 +141,9 @@ def _accumulating(name: str, helper: str) -> Callable[[Call], Text]:
 
     def lowered(call: Call) -> Text:
         x = call.tensor("x")
-        exact = x.element == FLOAT32 or x.element.kind in ("integer", "bool")
+        # MLX gives a scalar bool back as it is, where its sum is an int.
+        counts = x.element.kind == "bool" and bool(x.shape.dims)
+        exact = x.element == FLOAT32 or x.element.kind == "integer" or counts
         plain = exact and (name == "cumsum" or surely_has_items(x.shape))
         return Text(f"{f'mx.{name}' if plain else call.names.runtime(helper)}({_arguments(call)})")
 
@@ -154,7 +156,8 @@ def _plain(name: str) -> Callable[[Call], Text]:
 
 def _positional(name: str) -> Callable[[Call], Text]:
     def lowered(call: Call) -> Text:
-        if surely_has_items(call.tensor("x").shape):
+        shape = call.tensor("x").shape
+        if surely_has_items(shape) and shape.dims:
             return Text(f"mx.{name}({_arguments(call)}).astype(mx.int32)")
         return Text(f"{call.names.runtime(name)}({_arguments(call)})")
 
