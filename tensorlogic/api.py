@@ -60,20 +60,21 @@ def check(program: str | os.PathLike[str]) -> list[Diagnostic]:
 
 def as_module(python: str, name: str, file: str) -> ModuleType:
     """Emitted text as a module that is not in `sys.modules`; tracebacks show its lines."""
+    # Dataclasses look their module up while they are made: under a name that no module has which the text may import.
     module = ModuleType(name)
+    module.__name__ = while_made = f"{name} {id(module)}"
     module.__file__ = file
     code = builtins.compile(python, file, "exec")
     linecache.cache[file] = (len(python), None, python.splitlines(keepends=True), file)
-    # Dataclasses look their module up while they are made.
-    earlier = sys.modules.get(name)
-    sys.modules[name] = module
+    sys.modules[while_made] = module
     try:
         exec(code, module.__dict__)
     finally:
-        if earlier is None:
-            del sys.modules[name]
-        else:
-            sys.modules[name] = earlier
+        del sys.modules[while_made]
+    for made in [module, *vars(module).values()]:
+        for attribute in ("__name__", "__module__"):
+            if getattr(made, attribute, None) == while_made:
+                setattr(made, attribute, name)
     return module
 
 

@@ -43,6 +43,19 @@ def test_the_docstring_states_the_shapes() -> None:
     assert "Returns: float16[N, D_out]" in documentation
 
 
+@pytest.mark.parametrize("name", ["mlx", "math", "dataclasses", "tensorlogic", "typing"])
+def test_a_program_may_be_called_as_a_module_that_it_needs(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.tl").write_text(
+        'extern "math" fn sqrt(x: float) -> float\nstruct Gain[D] { w: float16[D] }\n'
+        "fn f(g: Gain[D]) -> float16[D] { return g.w * sqrt(4.0) }\n"
+    )
+    before = dict(sys.modules)
+    module = tensorlogic.load(tmp_path / f"{name}.tl")
+    assert module.f(module.Gain(w=[1.5])).tolist() == [3.0]
+    assert [made.__module__ for made in (module.Gain, module.f)] == [module.__name__] * 2 == [name] * 2
+    assert all(sys.modules[known] is kept for known, kept in before.items())
+
+
 def test_a_program_is_a_text() -> None:
     with pytest.raises(TypeError, match="not a bytes"):
         tensorlogic.compile(LINEAR.encode())  # type: ignore[arg-type]
