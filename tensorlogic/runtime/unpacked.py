@@ -18,3 +18,8 @@ def dense(w: Any, dtype: mx.Dtype | None = None) -> mx.array:
     if not isinstance(w, mx.array):
         refuse("", "TL5002", "a standalone module takes no packed weights: a `{}` was given", type(w).__name__)
     return w if dtype is None else w.astype(dtype)
+
+
+def linear(x: mx.array, w: mx.array, bias: mx.array | None = None) -> mx.array:
+    """`x @ w.T + bias` for `w` of shape [O, I] and `bias` [O]."""
+    return x @ w.T if bias is None else mx.addmm(bias, x, w.T)

@@ -29,9 +29,11 @@ def run(module: Path, name: str = "__main__") -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize(
-    "name", ["names", "structs", "generics", "unknown", "indexing", "printing", "dtypes", "externs"]
-)
+ALIKE = ["names", "structs", "generics", "unknown", "indexing", "printing", "dtypes", "externs"]
+ALIKE += ["mlp", "optional_parts", "keyword_names", "recurrent", "convolution", "sizes_by_value"]
+
+
+@pytest.mark.parametrize("name", ALIKE)
 def test_a_script_prints_the_same(name: str, tmp_path: Path) -> None:
     module = tmp_path / "module.py"
     module.write_text(driver.compile_file(ACCEPTED / f"{name}.tl", ALONE).python, encoding="utf-8")
