@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from tensorlogic.compiler import dims
 from tensorlogic.compiler.check import assign, clauses
+from tensorlogic.compiler.check.chosen import sure_places
 from tensorlogic.compiler.check.context import (
     Assumption,
     Bound,
@@ -111,13 +112,17 @@ class Binder:
         for i in late:
             values[i] = self._late(self.signature.parameters[i].type, givens[i])
         self.solve()
-        self.compare()
+        quotients = [e for e in self.equations if any(v.definition is not None for v in e.declared.variables())]
+        self.compare([e for e in self.equations if e not in quotients])
         for i, parameter in enumerate(self.signature.parameters):
             if i not in late:
                 values[i] = self._convert(substitute(parameter.type, self.substitution), givens[i])
+        untold = self._untold(givens)
         self._divisors()
         self._derived()
+        self.compare(quotients)
         self._where()
+        self.dims.update({variable: Polynomial.of(HOLE) for variable in untold})
         return values
 
     # --- matching
@@ -144,8 +149,7 @@ class Binder:
             case StructType(), StructType() if declared.definition is actual.definition:
                 for e, f in zip(declared.elements, actual.elements, strict=True):
                     self._element(e, f, given)
-                for p, q in zip(declared.dims, actual.dims, strict=True):
-                    self.equations.append(_Equation(p, q, given))
+                self._equate(declared.dims, actual.dims, given)
                 return
             case TupleType(a), TupleType(b) if len(a) == len(b):
                 for x, y in zip(a, b, strict=True):
@@ -233,7 +237,18 @@ class Binder:
         split = len(other.dims) - count
         if shape.pack is not None:
             self._pack(shape.pack, Shape(other.pack, other.dims[:split]), given)
-        for p, q in zip(shape.dims, other.dims[split:], strict=True):
+        self._equate(shape.dims, other.dims[split:], given)
+
+    def _equate(self, declared: tuple[Polynomial, ...], actual: tuple[Polynomial, ...], given: Given) -> None:
+        for p, q in zip(declared, actual, strict=True):
+            if q.variable is HOLE and p.variable is not HOLE:
+                fail(
+                    "TL3004",
+                    f"`{p}` of `{self.signature.name}` is one size, and the items of `{given.name}` differ in it",
+                    given.span,
+                    str(given.value.type),
+                    others=self._declaration(given),
+                )
             self.equations.append(_Equation(p, q, given))
 
     def _refuse_rank(self, declared: TensorType, actual: TensorType, given: Given) -> NoReturn:
@@ -321,8 +336,8 @@ class Binder:
         message = f"`{variable.name}` of `{self.signature.name}` is {{0}}: a dimension variable is at least {{1}}"
         self.cx.require_nonnegative(value, dims.ONE, given.span, message, refuse, "TL5001")
 
-    def compare(self) -> None:
-        for equation in self.equations:
+    def compare(self, equations: list[_Equation]) -> None:
+        for equation in equations:
             declared = equation.declared
             if declared.variable is HOLE:
                 continue
@@ -351,6 +366,21 @@ class Binder:
 
         message = f"`{name}` of `{self.signature.name}` is {{0}} by `{by.name}` and {{1}} by `{given.name}`"
         self.cx.require_equal(p, q, given.span, message, refuse)
+
+    def _untold(self, givens: list[Given]) -> list[Variable]:
+        """The dims that only an empty list could have told. Nothing else may need them."""
+        untold: list[Variable] = []
+        signature = self.signature
+        needed = {v for place in sure_places(signature.result, ()) for v in place.polynomial.variables()}
+        for step in signature.plan:
+            if step.variable in self.dims or signature.op is not None:
+                continue
+            if step.variable in needed or signature.where:
+                given = givens[step.place.parameter]
+                name = f"`{step.variable.name}` of `{signature.name}`"
+                fail("TL1010", f"{name} cannot be told: `{given.name}` is empty", given.span, str(given.value.type))
+            untold.append(step.variable)
+        return untold
 
     # --- converting
 

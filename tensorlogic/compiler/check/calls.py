@@ -181,7 +181,7 @@ def call_function(cx: Context, signature: Signature, written: list[Written], spa
     if unbound:
         fail("TL2008", f"nothing says what `{unbound[0]}` of `{signature.name}` is", span)
     sizes, places = chosen.renew(signature)
-    result = cx.instantiate(substitute(chosen.open_result(signature.result, sizes), binder.substitution))
+    result = cx.instantiate(chosen.open_result(substitute(signature.result, binder.substitution), sizes))
     cx.builder.add_statement("call", tuple(operands), span, results=(result,), callee=signature.symbol)
     chosen.read_off(cx, result, places)
     return result

@@ -52,7 +52,9 @@ from tensorlogic.compiler.types import (
     Type,
 )
 
-LATER = frozenset({"generate", "sample", "grad", "value_and_grad", "vmap", "stop_gradient", "checkpoint", "quantize"})
+LATER = frozenset(
+    {"KVCache", "generate", "sample", "grad", "value_and_grad", "vmap", "stop_gradient", "checkpoint", "quantize"}
+)
 """Functions of the language that this version refuses."""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from tensorlogic.compiler import dims
-from tensorlogic.compiler.check import expressions
+from tensorlogic.compiler.check import clauses, expressions
 from tensorlogic.compiler.check.context import Context, check_operands, fail, refuse_optional
 from tensorlogic.compiler.dims import HOLE, Polynomial
 from tensorlogic.compiler.ir.core import Value
@@ -302,18 +302,22 @@ class _TensorIndex:
         return number
 
     def _stepped(self, length: Polynomial, step: int, item: nodes.Slice) -> Polynomial:
-        if length.constant is not None:
-            return Polynomial.of(-(-length.constant // step))
+        """The number of items when each `step`-th is taken, the first one first: the quotient, rounded up."""
+        normal = self.cx.facts.normal(length)
+        number = normal.terms.get((), 0)
+        # Where the rest is divisible, this is what is missing to the next multiple.
+        missing = -number % step if isinstance(number, int) else 0
+        divisor = Polynomial.of(step)
+        size = self.cx.facts.divided(normal + missing, divisor)
+        if size is not None:
+            return size
+        if normal.unknown:
+            return Polynomial.of(HOLE)
 
         def refuse() -> NoReturn:
-            fail(
-                "TL3012",
-                f"cannot prove that the slice's length {length} is divisible by {step}",
-                item.span,
-            )
+            fail("TL3012", f"cannot prove that the slice's length {length} is divisible by {step}", item.span)
 
-        message = f"the slice `{item.span.text}` has length {{0}}, which is not divisible by {{1}}"
-        return self.cx.require_divisible(length, Polynomial.of(step), item.span, message, refuse)
+        self.cx.refuse_offering(refuse, clauses.divisible(normal + missing, divisor), (normal,))
 
     def _require_slice(self, p: Polynomial, q: Polynomial, item: nodes.Slice, size: Polynomial, what: str) -> None:
         text = item.span.text

@@ -76,6 +76,8 @@ def make_plan(parameters: list[Parameter], variables: tuple[Variable, ...]) -> t
     What can be read off is not computed: a dim that is a plain variable goes before one that must be solved.
     """
     places = [place for i, p in enumerate(parameters) for place in places_of(p.type, i)]
+    # A quotient such as `M/K` is computed once M and K are known, and then compared.
+    places = [place for place in places if all(v.definition is None for v in place.polynomial.variables())]
     places.sort(key=lambda at: (bool(at.steps), ("item", 0) in at.steps, at.polynomial.variable is None))
     known: set[Variable] = set()
     steps: list[Step] = []

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from tensorlogic.compiler.check.context import Assumption, Bound, Divisible, Equation, fail
 from tensorlogic.compiler.check.plan import Parameter, Step, established, make_plan
-from tensorlogic.compiler.check.type_reader import TypeReader
+from tensorlogic.compiler.check.type_reader import WORDS, TypeReader
 from tensorlogic.compiler.dims import Kind, Polynomial, Variable
 from tensorlogic.compiler.facts import Facts
 from tensorlogic.compiler.names import FileModule
@@ -177,11 +177,16 @@ def _is_int(node: nodes.TypeExpression) -> bool:
 
 def _read_where(reader: TypeReader, node: nodes.FunctionDeclaration) -> tuple[tuple[Assumption, Span], ...]:
     gathered: list[tuple[Assumption, Span]] = []
-    for fact in node.where:
+    # Each part holds for all of them, wherever it stands: what makes a division exact is read before the division.
+    for fact in sorted(node.where, key=lambda f: not _is_divisibility(f.condition)):
         for assumption in reader.fact(fact.condition):
             gathered.append((assumption, fact.span))
             reader.facts = assumed(reader.facts, assumption)
     return tuple(gathered)
+
+
+def _is_divisibility(node: nodes.Expression) -> bool:
+    return isinstance(node, nodes.Binary) and isinstance(node.left, nodes.Binary) and node.left.operator == "%"
 
 
 def assumed(facts: Facts, assumption: Assumption) -> Facts:
@@ -237,6 +242,8 @@ def _of_function_type(variable: Variable, parameters: list[Parameter]) -> bool:
 
 def read_struct(reader: TypeReader, node: nodes.StructDeclaration, symbol: str) -> StructDefinition:
     """A struct's fields over its own parameters."""
+    if node.name.name in WORDS:
+        fail("TL1002", f"`{node.name.name}` is a type of the language", node.name.span)
     _read_type_parameters(reader, node.type_parameters)
     refuse_doubles(node.dims, "dims")
     variables = tuple(Variable(d.name, Kind.RIGID) for d in node.dims)

@@ -57,8 +57,10 @@ HOST_TYPES: dict[str, Type] = {
     "axes": OpaqueType("axes"),
     "Model": OpaqueType("Model"),
     "Tokenizer": OpaqueType("Tokenizer"),
-    "KVCache": OpaqueType("KVCache"),
 }
+
+WORDS = frozenset({*ELEMENT_TYPES, "int", "float", "string", "dtype", "device", "axes"})
+"""Types of the language that no struct may be called; the names of opaque types may be taken, as the prelude's."""
 
 
 @dataclass
@@ -118,12 +120,12 @@ class TypeReader:
                 node.span,
                 helps=[f"`{name}[]` is a scalar tensor, `{name}[N]` a vector"],
             )
-        if name in HOST_TYPES:
+        symbol = self.module.scope.get(name)
+        if name in HOST_TYPES and not isinstance(symbol, StructSymbol):
             if node.dims is not None:
                 helps = {"int": ["`int32[...]` is a tensor of integers"], "float": ["`float16[...]` is a tensor"]}
                 fail("TL1013", f"`{name}` takes no shape", node.span, helps=helps.get(name, []))
             return HOST_TYPES[name]
-        symbol = self.module.scope.get(name)
         if isinstance(symbol, StructSymbol):
             return self._struct_type(node, self.struct(symbol))
         if isinstance(symbol, BrokenSymbol):
@@ -131,6 +133,9 @@ class TypeReader:
         if name == "float64":
             most = "`float64` exists in files only: `float32` is the most precise type of a program"
             fail("TL1013", "there is no type `float64`", node.name.span, helps=[most])
+        if name == "KVCache":
+            later = "the language has it; the compiler does not yet"
+            fail("TL1013", "`KVCache` is not in this version", node.name.span, notes=[later])
         known = [*ELEMENT_TYPES, *HOST_TYPES, *self.elements]
         known += [n for n, s in self.module.scope.items() if isinstance(s, StructSymbol)]
         fail("TL1013", f"there is no type `{name}`", node.name.span, helps=_near(name, known))

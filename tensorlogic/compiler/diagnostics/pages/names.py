@@ -113,7 +113,7 @@ print(scaled(ones([2]), factor: 3.0))""",
     "TL1013": Page(
         "this is no type, no dim or no fact",
         "No type has this name, or it is written wrongly. Element types are `float16`, `bfloat16`, `float32`, `int32`, "
-        "`uint32` and `bool`; host types are `int`, `float`, `bool`, `string`, `Model`, `Tokenizer` and `KVCache`; the "
+        "`uint32` and `bool`; host types are `int`, `float`, `bool`, `string`, `Model` and `Tokenizer`; the "
         "others are structs of this file or imported, and the function's own type parameters, as in `fn f<T: float>`. "
         "Dims are made of integers, names and `+ - * /`, after at most one pack; a `where` is made of `p == q`, "
         "`p <= q`, `p < q` and `p % q == 0`, joined by `and`. A struct does not contain itself.",
