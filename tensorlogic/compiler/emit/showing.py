@@ -21,6 +21,7 @@ from tensorlogic.compiler.types import (
     TensorType,
     TupleType,
     Type,
+    field_type,
 )
 
 
@@ -73,7 +74,8 @@ def _form_of(t: Type) -> str | None:
     """What `show` must be told of a type that its Python value does not tell; None where it tells all."""
     match t:
         case TensorType(element, _):
-            return string(str(element)) if element.kind == "float" else None
+            # A body knows of a type parameter only the dtype in which its values arrive.
+            return string(element.name) if isinstance(element, ElementType) and element.kind == "float" else None
         case ListType(item, items):
             inner = _form_of(items[0] if items else item)
             return f"[{inner}]"
@@ -83,7 +85,7 @@ def _form_of(t: Type) -> str | None:
         case OptionalType(item):
             return _form_of(item)
         case StructType(definition, _, _):
-            forms_by_name = {attribute(n): _form_of(f) for n, f in definition.fields.items()}
+            forms_by_name = {attribute(name): _form_of(field_type(t, name)) for name in definition.fields}
             return "{" + ", ".join(f"{string(n)}: {f}" for n, f in forms_by_name.items() if f is not None) + "}"
     return None
 
