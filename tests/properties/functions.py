@@ -92,6 +92,7 @@ def _dims(s: Scope, head: _Head) -> list[tuple[str, Size]]:
 
 
 def _parameters(s: Scope, head: _Head, choices: Sequence[tuple[str, Size]]) -> list[str]:
+    """The parameters as they are written; their values are put into the scope."""
     pack = s.pick((None, None, "A"))
     element = "T" if head.generic else "float16"
     texts: list[str] = []
@@ -117,39 +118,44 @@ def _forget_unused(s: Scope, parameters: tuple[Tensor, ...], head: _Head) -> Non
 
 
 def called(function: Function) -> Operation:
-    """The operation that calls a function with values that fit, or with zeros where there are none."""
+    """The operation that calls a function with values that fit, or with ones where there are none."""
 
     def call(s: Scope) -> Tensor:
         bound: dict[str, Size] = {}
         packs: dict[str, Shape] = {}
         texts: list[str] = []
+        count = ""
         if function.count is not None:
-            texts.append("")
-            texts[0], bound[function.count] = s.pick([(t, n) for t, n in s.numbered.items() if s.at_least(n, 1)])
+            count, bound[function.count] = s.pick([(t, n) for t, n in s.numbered.items() if s.at_least(n, 1)])
         element = function.parameters[0].element
-        if element == "T":
-            element = s.floats().element
+        element = s.floats().element if element == "T" else element
         for parameter in function.parameters:
-            fitting = [
-                (value.text, found)
-                for value in reversed(s.values)
-                if value.element == element and (found := _bound(s, parameter, value, bound, packs)) is not None
-            ]
-            text, (bound, packs) = s.pick(fitting or [_made(s, parameter, element, bound, packs)])
+            text, (bound, packs) = _argument(s, parameter, element, bound, packs)
             texts.append(text)
         if not all(s.at_least(high.replaced(bound), low.replaced(bound)) for low, high in function.bounds):
             raise NotApplicable
-        result = function.result
-        sizes = tuple(n.replaced(bound) for n in result.shape.sizes)
-        element = element if result.element == "T" else result.element
-        leading = packs[result.shape.pack] if result.shape.pack is not None else Shape(None, ())
-        made = Shape(leading.pack, (*leading.sizes, *sizes))
         if function.count is not None:
-            texts = [*texts[1:], s.pick((texts[0], f"{function.count}: {texts[0]}"))]
+            texts.append(s.pick((count, f"{function.count}: {count}")))
+        result = function.result
+        leading = packs[result.shape.pack] if result.shape.pack is not None else Shape(None, ())
+        made = Shape(leading.pack, (*leading.sizes, *(n.replaced(bound) for n in result.shape.sizes)))
         text = f"{function.name}({', '.join(texts)})"
+        element = element if result.element == "T" else result.element
         return _named_unknowns(s, function, bound, Tensor(text, element, made))
 
     return call
+
+
+def _argument(
+    s: Scope, parameter: Tensor, element: str, bound: Mapping[str, Size], packs: Mapping[str, Shape]
+) -> tuple[str, tuple[dict[str, Size], dict[str, Shape]]]:
+    """A value that fits a parameter, or one made for it, with what it binds."""
+    fitting = [
+        (value.text, found)
+        for value in reversed(s.values)
+        if value.element == element and (found := _bound(s, parameter, value, bound, packs)) is not None
+    ]
+    return s.pick(fitting or [_made(s, parameter, element, bound, packs)])
 
 
 def _named_unknowns(s: Scope, function: Function, bound: Mapping[str, Size], made: Tensor) -> Tensor:

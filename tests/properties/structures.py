@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 
 from tests.properties.operations import same_shape
-from tests.properties.scope import NotApplicable, Operation, Scope, Tensor
-from tests.properties.sizes import Shape, named, shape, size
+from tests.properties.scope import NotApplicable, Operation, Scope, Tensor, is_named
+from tests.properties.sizes import named, shape, size
 
 DECLARATIONS = {
     "Pair": """\
@@ -133,29 +133,19 @@ def exchanged(s: Scope) -> Tensor:
 
 def lambda_called(s: Scope) -> Tensor:
     """A lambda with a type, that uses what is around it, called by name."""
-    x = s.floats()
+    x = s.floats(is_named)
     name = s.fresh()
     inner = same_shape(s, Tensor("u", x.element, x.shape)).text
     captured, _ = s.pick([(v, both) for v, both in s.meeting(x, lambda v: v.element == x.element) if both == x.shape])
     s.lines.append(f"let {name}: fn({s.type(x)}) -> {s.type(x)} = |u| {inner} + {captured.text}")
-    return Tensor(f"{name}({x.text})", x.element, _sayable(s, x))
-
-
-def _sayable(s: Scope, x: Tensor) -> Shape:
-    """A shape that a type can say."""
-    if any(s.dim(n) == "?" for n in x.shape.sizes):
-        raise NotApplicable
-    return x.shape
+    return Tensor(f"{name}({x.text})", x.element, x.shape)
 
 
 def lambda_passed(s: Scope) -> Tensor:
-    x = s.floats(lambda a: a.pack is not None or surely_named(s, a))
+    """A lambda, or a function by its name, as an argument."""
+    x = s.floats(lambda a: all(s.at_least(n, 0) for n in a.sizes))
     inner = same_shape(s, Tensor("u", x.element, x.shape)).text
     return Tensor(f"twice({s.pick((f'|u| {inner}', 'relu', 'tanh'))}, {x.text})", x.element, x.shape)
-
-
-def surely_named(s: Scope, a: Shape) -> bool:
-    return all(s.at_least(n, 0) for n in a.sizes)
 
 
 # --- calls of the declared functions

@@ -18,6 +18,12 @@ FOUND: list[tuple[str, dict[str, Argument], Array]] = [
         {"x": Array("float16", (1,))},
         Array("float16", (1,)),
     ),
+    (
+        "fn some(x: float16[P]) -> float16[?S] { return x[arange(P) < 2] }\n"
+        "fn f(x: float16[N]) -> float16[?] {\n    let y = some(x)\n    return y[1:]\n}",
+        {"x": Array("float16", (3,))},
+        Array("float16", (1,)),
+    ),
 ]
 
 
