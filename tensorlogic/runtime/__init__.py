@@ -1,12 +1,40 @@
 """What emitted modules import: entry checks, models, packed weights, printing. It imports nothing of the compiler.
 
 Names are found when they are first used, so that reading the headers of model files needs neither MLX nor NumPy.
+Type checkers are told all public names of the modules that emitted code calls.
 """
+
+# ruff: noqa: F403
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tensorlogic.runtime.binding import *
+    from tensorlogic.runtime.boundary import *
+    from tensorlogic.runtime.carrying import *
+    from tensorlogic.runtime.device import carried as carried
+    from tensorlogic.runtime.errors import *
+    from tensorlogic.runtime.failures import *
+    from tensorlogic.runtime.functions import *
+    from tensorlogic.runtime.functions_host import *
+    from tensorlogic.runtime.functions_neural import *
+    from tensorlogic.runtime.functions_shape import *
+    from tensorlogic.runtime.models import *
+    from tensorlogic.runtime.outside import *
+    from tensorlogic.runtime.packed import *
+    from tensorlogic.runtime.packs import *
+    from tensorlogic.runtime.saving import *
+    from tensorlogic.runtime.script import *
+    from tensorlogic.runtime.show import *
+    from tensorlogic.runtime.show import show
+    from tensorlogic.runtime.sizes import *
+    from tensorlogic.runtime.text.tokenizer import *
+    from tensorlogic.runtime.values import *
+
+    shown = show
 
 _WHERE = {
     "binding": ("Field", "bind", "tensors_of"),

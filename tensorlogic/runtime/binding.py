@@ -10,7 +10,7 @@ import dataclasses
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import mlx.core as mx
 
@@ -19,7 +19,10 @@ from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.models import Model
 from tensorlogic.runtime.packed import Packed
 
-Net = TypeVar("Net")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Net = TypeVar("Net", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, slots=True)

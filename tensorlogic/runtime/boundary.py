@@ -10,13 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 import mlx.core as mx
 
 from tensorlogic.runtime.device import carried
 from tensorlogic.runtime.errors import BoundaryError, TensorLogicError
 from tensorlogic.runtime.outside import converted, refuse, short
+
+if TYPE_CHECKING:
+    from tensorlogic.runtime.packed import Packed
+
+Instance = TypeVar("Instance")
+Ranked = TypeVar("Ranked", bound="mx.array | Packed")
+
+
+@overload
+def array(
+    value: Any, name: str, dtype: mx.Dtype, rank: int, declared: str, where: str, *, carry: bool = True
+) -> mx.array: ...
+
+
+@overload
+def array(
+    value: Any, name: str, dtype: mx.Dtype, rank: int, declared: str, where: str, *, packed: bool, carry: bool = True
+) -> mx.array | Packed: ...
 
 
 def array(
@@ -29,7 +47,7 @@ def array(
     *,
     packed: bool = False,
     carry: bool = True,
-) -> Any:
+) -> mx.array | Packed:
     """A tensor argument in the precision in which its element type is carried, or as it is without `carry`.
 
     `rank` is the exact number of dims, or `-(k + 1)` for at least k. With `packed`, a packed weight stays as it is.
@@ -40,13 +58,14 @@ def array(
             value = value if packed else _expanded(value)
             if value.dtype != dtype:
                 refuse(where, "TL5002", "`{}` is {}, not {}", name, short(value.dtype), declared)
-            return _ranked_argument(value, name, rank, declared, where)
+            weight: Packed = _ranked_argument(value, name, rank, declared, where)
+            return weight
         value = converted(value, name, dtype, declared, where)
     elif value.dtype != dtype:
         refuse(where, "TL5002", "`{}` is {}, not {}", name, _shown(value), declared)
-    value = _ranked_argument(value, name, rank, declared, where)
+    found: mx.array = _ranked_argument(value, name, rank, declared, where)
     kept = carried(dtype) if carry else dtype
-    return value if kept == value.dtype else value.astype(kept)
+    return found if kept == found.dtype else found.astype(kept)
 
 
 def _expanded(value: Any) -> mx.array:
@@ -129,7 +148,7 @@ def parts(value: Any, count: int, name: str, where: str) -> Sequence[Any]:
     return value
 
 
-def instance(value: Any, kind: type, name: str, where: str) -> Any:
+def instance(value: Any, kind: type[Instance], name: str, where: str) -> Instance:
     """An argument of a struct's class or an opaque type."""
     if not isinstance(value, kind):
         found, wanted = type(value).__name__, kind.__name__
@@ -139,7 +158,7 @@ def instance(value: Any, kind: type, name: str, where: str) -> Any:
     return value
 
 
-def ranked(value: Any, rank: int, exactly: bool, what: str, declared: str, where: str) -> Any:
+def ranked(value: Ranked, rank: int, exactly: bool, what: str, declared: str, where: str) -> Ranked:
     """A tensor whose rank only run time knows, where a shape is declared."""
     count = len(value.shape)
     if count != rank if exactly else count < rank:
@@ -187,9 +206,9 @@ def external(module: Any, name: str, where: str, *arguments: Any) -> Any:
         raise BoundaryError("TL5007", message, where=where) from problem
 
 
-def made(cls: type, /, **values: Any) -> Any:
+def made(cls: type[Instance], /, **values: Any) -> Instance:
     """A struct whose fields the compiler has proved: nothing is checked again."""
-    instance: Any = object.__new__(cls)
+    instance = object.__new__(cls)
     for name, value in values.items():
         object.__setattr__(instance, name, value)
     return instance

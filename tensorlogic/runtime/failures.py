@@ -16,10 +16,12 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 from tensorlogic.runtime.errors import BoundaryError, TensorLogicError
 
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 _PLACE = re.compile(r"""#\s+(\S.*?\.tl:\d+)\s*$|"([^"]*\.tl:\d+)\"""")
 _TOO_LARGE = re.compile(r"exceed|too large|outside the supported range|bad_cast", re.IGNORECASE)
 _LARGEST_INT = 2**31 - 1
@@ -27,11 +29,11 @@ _CYCLE = 100
 """How many of the innermost calls are read for the functions that call each other."""
 
 
-def entry(function: Callable[..., Any]) -> Callable[..., Any]:
+def entry(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """A function of an emitted module that is called from outside, whose failures are explained."""
 
     @functools.wraps(function)
-    def called(*arguments: Any, **named: Any) -> Any:
+    def called(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
         try:
             return function(*arguments, **named)
         except Exception as problem:

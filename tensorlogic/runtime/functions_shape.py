@@ -1,18 +1,48 @@
-"""Joining, parting and picking for emitted code, where MLX needs a size, or looks after no index.
+"""Joining, parting and picking for emitted code, where MLX needs a size, or looks after no index or number.
 
 Takes MLX arrays whose shapes were checked while compiling; gives lazy ones. MLX reads foreign memory for an index that
 is out of bounds: the plain functions clamp indices to 0...N-1, the `_checked` ones evaluate them and raise
-BoundaryError TL5003 with the `.tl` place. Each function depends on MLX, on `refuse` and on functions of this file only,
-so that its text can stand in a module of its own.
+BoundaryError TL5003 with the `.tl` place. MLX lets ints that are too large wrap around, where these functions clamp
+them, or raise TL5004. Each function depends on MLX, on `refuse`, `fits` and `sized`, and on functions of this file
+only, so that its text can stand in a module of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import overload
 
 import mlx.core as mx
 
+from tensorlogic.runtime.boundary import fits
 from tensorlogic.runtime.outside import refuse
+from tensorlogic.runtime.sizes import sized
+
+
+def arange(start: int, stop: int, step: int, dtype: mx.Dtype, where: str) -> mx.array:
+    """The ints from `start` to `stop`, each of which `dtype` holds: as such ints, for a float type as int64."""
+    integers = dtype if mx.issubdtype(dtype, mx.integer) else mx.int64
+    (count,) = sized((max(0, -((start - stop) // step)),), integers, where)
+    if count == 0:
+        return mx.zeros((0,), integers)
+    last = start + (count - 1) * step
+    for number in (start, last):
+        fits(number, dtype, "", where)
+        if abs(number) >= 2**53:
+            refuse(where, "TL5004", "`arange` counts to less than 2 to the 53, not to {}", number)
+    return mx.arange(start, last + step, step, dtype=integers)
+
+
+def tril(x: mx.array, k: int) -> mx.array:
+    """MLX's own for any int `k`: all diagonals beyond the corners are alike."""
+    rows, columns = x.shape[-2:]
+    return mx.tril(x, max(-rows, min(k, columns)))
+
+
+def triu(x: mx.array, k: int) -> mx.array:
+    """As `tril`."""
+    rows, columns = x.shape[-2:]
+    return mx.triu(x, max(-rows, min(k, columns)))
 
 
 def clamped(ids: mx.array, size: int) -> mx.array:
@@ -65,6 +95,18 @@ def roll(x: mx.array, shift: int, axis: int) -> mx.array:
     """Moved along an axis by any int."""
     size = x.shape[axis]
     return mx.roll(x, shift % size, axis) if size else x
+
+
+@overload
+def split(x: mx.array, sizes: tuple[int, int], axis: int) -> tuple[mx.array, mx.array]: ...
+
+
+@overload
+def split(x: mx.array, sizes: tuple[int, int, int], axis: int) -> tuple[mx.array, mx.array, mx.array]: ...
+
+
+@overload
+def split(x: mx.array, sizes: Sequence[int], axis: int) -> tuple[mx.array, ...]: ...
 
 
 def split(x: mx.array, sizes: Sequence[int], axis: int) -> tuple[mx.array, ...]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import mlx.core as mx
 
 from tensorlogic.runtime.boundary import fits
 from tensorlogic.runtime.outside import refuse
 
+Item = TypeVar("Item")
 
-def item(values: Sequence[Any] | str, index: int, written: str, where: str) -> Any:
+
+def item(values: Sequence[Item], index: int, written: str, where: str) -> Item:
     """An item of a list whose length only run time knows; `written` is the source's text."""
     if not -len(values) <= index < len(values):
         count = f"{len(values)} item{'' if len(values) == 1 else 's'}"

@@ -152,9 +152,9 @@ class Body:
         for operand in dict.fromkeys(operation.operands):
             code = self.texts[operand].code
             given = sum(self.texts[v].code == code for v in operation.operands)
-            if operand in self.waiting and without_strings(text.code).count(code) > given:
+            if operand in self.waiting and without_strings(text.code).count(without_strings(code)) > given:
                 variable = self.variables.fresh(self.names.get(operand, "value"), self.hint(operand.type))
-                self.add(f"{variable} = {code}")
+                self.add(self.variables.setting(variable, code))
                 self.bind(operand, Text(variable), frozenset((variable,)))
                 self.waiting.discard(operand)
                 text = self.lower(operation, self.texts)
@@ -233,9 +233,7 @@ class Body:
         result = operation.result
         name = self.names.get(result, _short(operation))
         variable = self.target_of(operation) or self.variables.choose(name, operation, self.hint(result.type))
-        # A list of the language is a tuple whose length may change; its first value alone does not tell.
-        hinted = f": {self.hint(result.type)}" if operation.name == "list" and result in self.names else ""
-        self.add(f"{variable}{hinted} = {text.code}", self.place(operation))
+        self.add(self.variables.setting(variable, text.code), self.place(operation))
         # Python looks up what a function sees when the function is called.
         seen = mentions if _may_hold_function(result.type) else _NOTHING
         self.bind(result, Text(variable), seen | {variable})
@@ -291,4 +289,4 @@ def _may_hold_function(t: Type) -> bool:
 def _short(operation: Operation) -> str:
     """What a value that the source does not name is called: by the function or operator that gives it."""
     name = operation.attributes["callee"] if operation.name == "call" else operation.name
-    return str(name).rpartition(".")[2].lstrip("_")
+    return str(name).rpartition(".")[2].lstrip("_") or "value"

@@ -188,7 +188,7 @@ def _set(body: Body, settings: list[_Setting]) -> None:
         for i, (target, code, _) in enumerate(pending):
             others = pending[:i] + pending[i + 1 :]
             if not any(target in mentions for _, _, mentions in others):
-                body.add(f"{target} = {code}")
+                body.add(body.variables.setting(target, code))
                 pending = others
                 break
         else:

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from tensorlogic.compiler.ops.lowering import ATOM, UNARY, Text
+from tensorlogic.compiler.passes.packing import may_be_packed
 from tensorlogic.compiler.types import (
     BoolType,
     Element,
@@ -60,11 +61,11 @@ def string(value: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in quoted)
 
 
-def hint(t: Type | None, structs: dict[Any, str]) -> str:
-    """A type as a Python type hint."""
+def hint(t: Type | None, structs: dict[Any, str], *, packed: bool = False) -> str:
+    """A type as a Python type hint. With `packed`, a weight that may be packed is told to be."""
     match t:
         case TensorType():
-            return "mx.array"
+            return "mx.array | tl.Packed" if packed and may_be_packed(t) else "mx.array"
         case IntType():
             return "int"
         case FloatType():
@@ -76,11 +77,11 @@ def hint(t: Type | None, structs: dict[Any, str]) -> str:
         case None | NoneType():
             return "None"
         case TupleType(items):
-            return f"tuple[{', '.join(hint(i, structs) for i in items)}]"
+            return f"tuple[{', '.join(hint(i, structs, packed=packed) for i in items)}]"
         case ListType(item, _):
-            return f"tuple[{hint(item, structs)}, ...]"
+            return f"tuple[{hint(item, structs, packed=packed)}, ...]"
         case OptionalType(item):
-            return f"{hint(item, structs)} | None"
+            return f"{hint(item, structs, packed=packed)} | None"
         case FunctionType(parameters, result):
             return f"Callable[[{', '.join(hint(p, structs) for p in parameters)}], {hint(result, structs)}]"
         case StructType(definition, _, _):

@@ -7,8 +7,9 @@ what needs the runtime's files: models, tokenizers and packed weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import field
+from functools import cached_property
 
 from tensorlogic.compiler.diagnostics.glyphs import visible
 from tensorlogic.compiler.diagnostics.model import CompileError, error
@@ -24,6 +25,7 @@ from tensorlogic.compiler.emit.operations import Operations
 from tensorlogic.compiler.emit.structs import struct_lines
 from tensorlogic.compiler.emit.variables import Variables
 from tensorlogic.compiler.ir.core import Entry, Function, Operation, Program, walk
+from tensorlogic.compiler.passes.packing import kept_packed
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.types import (
     ElementVariable,
@@ -138,7 +140,11 @@ class Emitter:
             self.names.needs.add("Callable")
         local = Identifiers(frozenset(self._module_names()))
         parameters = [(v, local.take(n)) for n, v in function.parameters]
-        hints = [f"{text}: {hint(v.type, self.names.structs)}" for v, text in parameters]
+        keeps = self._kept.get(function.symbol, (False,) * len(parameters))
+        hints = [
+            f"{text}: {hint(v.type, self.names.structs, packed=self._holds_packed(v.type, kept))}"
+            for (v, text), kept in zip(parameters, keeps, strict=True)
+        ]
         result = hint(function.result, self.names.structs)
         lines = wrapped(f"def {name}({', '.join(hints)}) -> {result}:", where(function.span))
         elements: dict[ElementVariable, str] = {}
@@ -148,6 +154,15 @@ class Emitter:
         body = self.body(function, self.naming(elements), local)
         written = body.write(function.body, tuple(parameters))
         return [*lines, *written]
+
+    @cached_property
+    def _kept(self) -> Mapping[str, tuple[bool, ...]]:
+        """For each function, which parameters may be packed weights."""
+        return {} if self.names.standalone else kept_packed(self.program.functions, self.parameters)
+
+    def _holds_packed(self, t: Type, kept: bool) -> bool:
+        """Whether what a parameter holds may be packed: it is kept so, or is a list or tuple of whatever was put in."""
+        return not self.names.standalone and (kept or isinstance(t, ListType | TupleType))
 
     def _module_names(self) -> set[str]:
         return {*self.names.structs.values(), *self.names.functions.values(), *self.names.constants.values()}
@@ -168,9 +183,11 @@ class Emitter:
         local = Identifiers(frozenset(self._module_names()))
         parameters = [(v, local.take(n)) for n, v in function.parameters]
         hints = []
+        accepts = {o.operands[0] for o in function.body.operations if o.name == "accept" and "packed" in o.attributes}
         for (value, text), default in zip(parameters, entry.defaults, strict=True):
             equals = f" = {literal(default[0]).code}" if default else ""
-            hints.append(f"{text}: {hint(value.type, self.names.structs)}{equals}")
+            packed = self._holds_packed(value.type, value in accepts)
+            hints.append(f"{text}: {hint(value.type, self.names.structs, packed=packed)}{equals}")
         result = hint(function.result, self.names.structs)
         lines = [f"@{self.naming({}).runtime('entry')}"]
         lines += wrapped(f"def {self.public[entry.name]}({', '.join(hints)}) -> {result}:")

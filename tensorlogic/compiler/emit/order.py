@@ -11,7 +11,7 @@ from tensorlogic.compiler.passes.dead import has_effect
 
 REPEATED = frozenset(
     {"constant", "dim", "field", "item", "dtype", "shape", "rank", "size", "attribute", "arguments", "retype"}
-    | {"list", "tuple"}
+    | {"list", "tuple", "host.is_none", "host.is_not_none"}
 )
 """Operations so cheap that they are written at each use rather than kept."""
 

@@ -37,7 +37,10 @@ def struct_lines(emitter: Emitter, definition: StructDefinition, constructor: Fu
     lines = ["@dataclass(frozen=True, eq=False, kw_only=True)", f"class {own}:", *docstring(shown, 1), ""]
     if own != definition.name:
         lines += [f"    _name = {string(definition.name)}", ""]
-    lines += [_field_line(name, t, hint(t, names.structs)) for name, t in definition.fields.items()]
+    lines += [
+        _field_line(name, t, hint(t, names.structs, packed=not names.standalone))
+        for name, t in definition.fields.items()
+    ]
     given = [n for n, _ in constructor.parameters if n not in definition.fields]
     for dim in definition.dims:
         lines.append(f"    {attribute(dim.name)}: int = field({'' if dim.name in given else 'init=False, '}repr=False)")

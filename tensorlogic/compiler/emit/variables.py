@@ -32,6 +32,8 @@ class Variables:
     _readers: dict[str, dict[Value, None]] = field(default_factory=dict)
     _hints: dict[str, str] = field(default_factory=dict)
     _versions: dict[str, list[str]] = field(default_factory=dict)
+    _unset: set[str] = field(default_factory=set)
+    """The variables that no statement has set so far."""
 
     def declare(self, variable: str, name: str, hint: str) -> str:
         """A variable that exists already: a parameter."""
@@ -48,7 +50,19 @@ class Variables:
 
     def fresh(self, name: str, hint: str) -> str:
         """A variable that was never used."""
-        return self.declare(self.identifiers.take(name), name, hint)
+        variable = self.declare(self.identifiers.take(name), name, hint)
+        self._unset.add(variable)
+        return variable
+
+    def setting(self, variable: str, code: str) -> str:
+        """The statement that sets a variable: with its type where it is new and the value does not tell it.
+
+        A list is a tuple whose length may change, and an optional may be `None` at first.
+        """
+        first, hint = variable in self._unset, self._hints.get(variable, "")
+        self._unset.discard(variable)
+        hides = ("..." in hint and code.startswith("(")) or (hint.endswith(" | None") and code.isidentifier())
+        return f"{variable}: {hint} = {code}" if first and hides else f"{variable} = {code}"
 
     def parameter(self, name: str, hint: str, seen: frozenset[str]) -> str:
         """A parameter of an inner function, which hides nothing that the function sees."""

@@ -196,14 +196,14 @@ _FUNCTIONS = (
 
 def _lower_item_to_int(call: Call) -> Text:
     if call.tensor("x").element.kind in ("integer", "bool"):
-        return Text(f"int({call['x']:atom}.item())")
-    return Text(f"{call.names.runtime('float_to_int')}(float({call['x']:atom}.item()), {json.dumps(call.where)})")
+        return Text(f"int({call['x']})")
+    return Text(f"{call.names.runtime('float_to_int')}(float({call['x']}), {json.dumps(call.where)})")
 
 
 _ITEMS = (
     Op("int", _lower_item_to_int),
-    Op("float", "float({x:atom}.item())"),
-    Op("bool", "bool({x:atom}.item())"),
+    Op("float", "float({x})"),
+    Op("bool", "bool({x})"),
     Op("string", _lower_string),
 )
 

@@ -18,7 +18,11 @@ LOWEST, CONDITIONAL, OR, AND, NOT, COMPARISON, BIT_OR, BIT_AND, SUM, PRODUCT, UN
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A Python expression. In a format string `{x}` is it as an argument, `{x:atom}` with parentheses if needed."""
+    """A Python expression.
+
+    In a format string `{x}` is it as an argument, `{x:atom}` with parentheses if needed, `{x:list}` a list where it is
+    a tuple.
+    """
 
     code: str
     precedence: int = ATOM
@@ -28,7 +32,14 @@ class Text:
         return self.code if self.precedence >= precedence else f"({self.code})"
 
     def __format__(self, spec: str) -> str:
-        return self.within(ATOM) if spec == "atom" else self.code
+        match spec:
+            case "atom":
+                return self.within(ATOM)
+            case "list" if self.precedence == ATOM and self.code.startswith("("):
+                return f"[{self.code[1:-1].rstrip(',')}]"
+            case "list":
+                return f"list({self.code})"
+        return self.code
 
 
 class Names(Protocol):

@@ -89,7 +89,7 @@ def _lower_pad(call: Call) -> Text:
         value = call["value"].code if given else "0"
         return Text(f"{call.names.runtime('pad_last')}({call['x']}, {call['widths']}, {value})")
     value = f", constant_values={call['value']}" if given else ""
-    return Text(f"mx.pad({call['x']}, {call['widths']}{value})")
+    return Text(f"mx.pad({call['x']}, {call['widths']:list}{value})")
 
 
 def _lower_split(call: Call) -> Text:
@@ -230,8 +230,8 @@ OPS: tuple[Op, ...] = (
     Op("transpose_last", _lower_transpose_last, rule=shape_rules.transpose_last, parameters=("x",), coreml="transpose"),
     Op("squeeze", "mx.squeeze({x}, {axis})", rule=shape_rules.squeeze, coreml="squeeze"),
     Op("unsqueeze", "mx.expand_dims({x}, {axis})", rule=shape_rules.unsqueeze, coreml="expand_dims"),
-    Op("concat", "mx.concatenate({tensors}, {axis})", rule=gather_rules.concat, coreml="concat"),
-    Op("stack", "mx.stack({tensors}, {axis})", rule=gather_rules.stack, coreml="stack"),
+    Op("concat", "mx.concatenate({tensors:list}, {axis})", rule=gather_rules.concat, coreml="concat"),
+    Op("stack", "mx.stack({tensors:list}, {axis})", rule=gather_rules.stack, coreml="stack"),
     Op("split", _lower_split, rule=gather_rules.split, coreml="split"),
     Op("broadcast_to", "mx.broadcast_to({x}, {shape})", rule=shape_rules.broadcast_to),
     Op("flip", _lower_flip, rule=shape_rules.flip, coreml="reverse"),

@@ -21,8 +21,10 @@ from tensorlogic.compiler.types import FunctionType, OptionalType, TensorType, T
 
 _CARRIES = frozenset(
     {"retype", "ranked", "tuple", "list", "struct", "dim", "rank", "size", "leading", "item", "field", "bind"}
+    | {"host.is_none", "host.is_not_none"}
 )
-"""Structural operations that take a packed weight as it is: they store it, hand it on, or ask for its shape."""
+"""Structural operations that take a packed weight as it is: they store it, hand it on, or ask for its shape or whether
+it is there."""
 _SOURCES = frozenset({"field", "method"})
 _ITEMS = frozenset({"item", "host.item"})
 Kept = Mapping[str, tuple[bool, ...]]
@@ -32,7 +34,7 @@ def run(program: Program, parameters: Mapping[str, tuple[str, ...]]) -> Program:
     """The program with `expand` wherever a packed weight meets what needs an array."""
     if program.standalone:
         return program
-    kept = _kept(program.functions, parameters)
+    kept = kept_packed(program.functions, parameters)
     functions = tuple(_expanded(f, kept, parameters, kept[f.symbol]) for f in program.functions)
     script = program.script
     if script is not None:
@@ -42,7 +44,9 @@ def run(program: Program, parameters: Mapping[str, tuple[str, ...]]) -> Program:
     return replace(program, functions=functions, script=script, entries=entries, constructors=constructors)
 
 
-def _kept(functions: tuple[Function, ...], parameters: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[bool, ...]]:
+def kept_packed(
+    functions: tuple[Function, ...], parameters: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[bool, ...]]:
     """For each function, which parameters stay packed: the least solution, grown from none."""
     kept = {f.symbol: (False,) * len(f.parameters) for f in functions}
     changed = True
@@ -87,6 +91,7 @@ def _takes_packed(operation: Operation, i: int, kept: Kept, parameters: Mapping[
 def _expanded(
     function: Function, kept: Kept, parameters: Mapping[str, tuple[str, ...]], own: tuple[bool, ...]
 ) -> Function:
+    opened = _opened(function)
     state = _Packed({v for (_, v), keep in zip(function.parameters, own, strict=False) if keep})
     packed = state.values
 
@@ -102,7 +107,7 @@ def _expanded(
             for i, value in enumerate(operands):
                 if value not in packed:
                     continue
-                if _takes_packed(operation, i, kept, parameters):
+                if operation not in opened and _takes_packed(operation, i, kept, parameters):
                     if i < len(names):
                         takes.append(names[i])
                     continue
@@ -118,6 +123,13 @@ def _expanded(
         return Region(region.arguments, tuple(operations))
 
     return replace(function, body=visit(function.body, {}))
+
+
+def _opened(function: Function) -> frozenset[Operation]:
+    """The lists and tuples that an op of the table takes, which needs arrays in them."""
+    ops = [o for o in walk(function.body) if o.name in OPS and not o.name.startswith("host.")]
+    taken = {v for o in ops for v in o.operands}
+    return frozenset(o for o in walk(function.body) if o.name in ("list", "tuple") and o.result in taken)
 
 
 def _names(operation: Operation, parameters: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ F16 = tl.carried(mx.float16)
 class Affine:
     """`Affine`: Affine[I, O]."""
 
-    weight: mx.array  # T[O, I]
+    weight: mx.array | tl.Packed  # T[O, I]
     bias: mx.array | None = None  # T[O]?
     I: int = field(init=False, repr=False)
     O: int = field(init=False, repr=False)

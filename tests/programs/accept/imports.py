@@ -20,7 +20,7 @@ class layers_Layer:
 
     _name = "Layer"
 
-    weight: mx.array  # float16[O, I]
+    weight: mx.array | tl.Packed  # float16[O, I]
     I: int = field(init=False, repr=False)
     O: int = field(init=False, repr=False)
 

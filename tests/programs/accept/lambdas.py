@@ -19,7 +19,7 @@ def _twice(f: Callable[[mx.array], mx.array], x: mx.array) -> mx.array:  # lambd
 
 
 def _map(f: Callable[[mx.array], mx.array], xs: tuple[mx.array, ...]) -> tuple[mx.array, ...]:  # lambdas.tl:3
-    out = ()
+    out: tuple[mx.array, ...] = ()
     for x in xs:
         out = out + (f(x),)
     return out

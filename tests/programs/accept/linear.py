@@ -8,13 +8,13 @@ from tensorlogic import runtime as tl
 F16 = tl.carried(mx.float16)
 
 
-def _forward(input: mx.array, weights: mx.array, bias: mx.array) -> mx.array:  # linear.tl:2
+def _forward(input: mx.array, weights: mx.array | tl.Packed, bias: mx.array) -> mx.array:  # linear.tl:2
     output = tl.matmul(input, weights, transpose=False)
     return output + bias
 
 
 @tl.entry
-def forward(input: mx.array, weights: mx.array, bias: mx.array) -> mx.array:
+def forward(input: mx.array, weights: mx.array | tl.Packed, bias: mx.array) -> mx.array:
     """`forward` of linear.tl:2.
 
     Args:

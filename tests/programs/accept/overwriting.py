@@ -14,7 +14,7 @@ def _swaps(a: mx.array, b: mx.array, c: mx.array, n: int) -> mx.array:  # overwr
     z = c
     for _ in range(n):
         x, y, z = y, z, x
-    return mx.stack((x, y, z), 0)
+    return mx.stack([x, y, z], 0)
 
 
 def _captured(x: mx.array, n: int) -> mx.array:  # overwriting.tl:9
@@ -51,7 +51,7 @@ def _nested(x: mx.array) -> mx.array:  # overwriting.tl:24
 def _shapes(x: mx.array) -> tuple[mx.array, int, int]:  # overwriting.tl:37
     y = x
     first = y.shape[0]
-    y = mx.concatenate((y, y), 0)
+    y = mx.concatenate([y, y], 0)
     second = y.shape[0]
     if second < 1:
         tl.refuse(

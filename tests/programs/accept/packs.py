@@ -17,7 +17,7 @@ def _norm(x: mx.array, weight: mx.array, eps: float) -> mx.array:  # packs.tl:2
     return multiply
 
 
-def _score(q: mx.array, k: mx.array) -> mx.array:  # packs.tl:6
+def _score(q: mx.array, k: mx.array | tl.Packed) -> mx.array:  # packs.tl:6
     return mx.softmax(tl.matmul(q, k, transpose=True) / math.sqrt(float(q.shape[-1])), -1, precise=True)
 
 
@@ -47,7 +47,7 @@ def norm(x: mx.array, weight: mx.array, eps: float = 1e-05) -> mx.array:
 
 
 @tl.entry
-def score(q: mx.array, k: mx.array) -> mx.array:
+def score(q: mx.array, k: mx.array | tl.Packed) -> mx.array:
     """`score` of packs.tl:6.
 
     Args:

@@ -14,7 +14,7 @@ F16 = tl.carried(mx.float16)
 class Linear:
     """A dense layer."""
 
-    weight: mx.array  # float16[O, I]
+    weight: mx.array | tl.Packed  # float16[O, I]
     bias: mx.array | None = None  # float16[O]?
     I: int = field(init=False, repr=False)
     O: int = field(init=False, repr=False)

@@ -77,7 +77,7 @@ def nested(x: mx.array) -> tuple[tuple[mx.array, mx.array], tuple[mx.array, ...]
     if D < 1:
         tl.refuse("tuples.tl:6", "TL5001", "`D` is {} by dim 1 of `x`: a dimension variable is at least {}", D, 1)
     result = _nested(x)  # tuples.tl:6
-    give = (
+    give: tuple[tuple[mx.array, mx.array], tuple[mx.array, ...]] = (
         (result[0][0].astype(mx.float16), result[0][1].astype(mx.float16),),
         tuple(item.astype(mx.float16) for item in result[1]),
     )

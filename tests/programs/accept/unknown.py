@@ -24,7 +24,7 @@ def _add(x: mx.array, y: mx.array) -> mx.array:  # unknown.tl:4
     return x + y
 
 
-def _matmul(x: mx.array, w: mx.array) -> mx.array:  # unknown.tl:5
+def _matmul(x: mx.array, w: mx.array | tl.Packed) -> mx.array:  # unknown.tl:5
     if x.shape[1] != w.shape[0]:
         tl.refuse("unknown.tl:5", "TL5001", "`@` needs equal inner dims: {} in `x`, {} in `w`", x.shape[1], w.shape[0])
     return tl.matmul(x, w, transpose=False)
@@ -33,7 +33,7 @@ def _matmul(x: mx.array, w: mx.array) -> mx.array:  # unknown.tl:5
 def _grow(x: mx.array, n: int) -> mx.array:  # unknown.tl:6
     y = x
     for _ in range(n):
-        y = mx.concatenate((y, x), 0)
+        y = mx.concatenate([y, x], 0)
     return y
 
 
@@ -56,7 +56,7 @@ def _halves(x: mx.array) -> mx.array:  # unknown.tl:16
     return mx.reshape(x, (2, -1))
 
 
-def _refined(x: mx.array, y: mx.array) -> mx.array:  # unknown.tl:17
+def _refined(x: mx.array, y: mx.array | tl.Packed) -> mx.array:  # unknown.tl:17
     z = tl.matmul(x, y, transpose=False)
     subtract = x.shape[0] - 1
     if subtract < 0:
@@ -130,7 +130,7 @@ def add(x: mx.array, y: mx.array) -> mx.array:
 
 
 @tl.entry
-def matmul(x: mx.array, w: mx.array) -> mx.array:
+def matmul(x: mx.array, w: mx.array | tl.Packed) -> mx.array:
     """`matmul` of unknown.tl:5.
 
     Args:
@@ -199,7 +199,7 @@ def halves(x: mx.array) -> mx.array:
 
 
 @tl.entry
-def refined(x: mx.array, y: mx.array) -> mx.array:
+def refined(x: mx.array, y: mx.array | tl.Packed) -> mx.array:
     """`refined` of unknown.tl:17.
 
     Args:
@@ -235,7 +235,7 @@ def main(args: tuple[str, ...]) -> None:
         tl.shown(_halves(astype), "float16"),
     )
     tl.print_values(tl.shown(_refined(mx.ones((3, 4), F16), mx.ones((4, 3), F16)), "float16"))  # unknown.tl:27
-    n = tl.float_to_int(float(tl.reduce_sum(a).item()), "unknown.tl:28")
+    n = tl.float_to_int(float(tl.reduce_sum(a)), "unknown.tl:28")
     if n < 0:
         tl.refuse("unknown.tl:29", "TL5003", "a size in `[n, 2]` is {}: it must be at least {}", n, 0)
     c = mx.zeros(tl.sized((n, 2), F16, "unknown.tl:29"), F16)  # unknown.tl:29

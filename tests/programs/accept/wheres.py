@@ -70,7 +70,7 @@ def _chunk(x: mx.array, n: int) -> mx.array:  # wheres.tl:38
 
 def _twice_half(x: mx.array) -> mx.array:  # wheres.tl:39
     floor_divide = x.shape[0] // 2
-    return mx.concatenate((x[:floor_divide], x[floor_divide:]), 0)
+    return mx.concatenate([x[:floor_divide], x[floor_divide:]], 0)
 
 
 @tl.entry
@@ -352,7 +352,7 @@ def main(args: tuple[str, ...]) -> None:
         tl.shown(_counted(x, 100), "float16"),
     )
     tl.print_values(tl.shown((2, 1, 4), [None]), tl.shown(_twice_half(x), "float16"))  # wheres.tl:45
-    k = tl.float_to_int(float(x[2].item()), "wheres.tl:46")
+    k = tl.float_to_int(float(x[2]), "wheres.tl:46")
     if k < 1:
         tl.refuse("wheres.tl:47", "TL5001", "`k` of `first` is {}: a dimension variable is at least {}", k, 1)
     if 8 < k:
