@@ -40,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "compiler.syntax": {"compiler.diagnostics", "compiler.records", "compiler.source"},
     "compiler.types": {"compiler.dims", "compiler.records", "compiler.syntax"},
     "compiler.names": {"compiler.diagnostics", "compiler.records", "compiler.source", "compiler.syntax"},
+    "compiler.prelude": {"compiler.names", "compiler.source", "compiler.syntax"},
     "compiler.ir": {"compiler.ops", "compiler.records", "compiler.source", "compiler.types"},
     "compiler.ops": {"compiler.dims", "compiler.ir", "compiler.records", "compiler.source", "compiler.types"},
     "compiler.check": {
@@ -74,6 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "compiler.ir",
         "compiler.names",
         "compiler.passes",
+        "compiler.prelude",
         "compiler.records",
         "compiler.source",
         "compiler.syntax",

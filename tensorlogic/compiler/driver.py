@@ -21,7 +21,8 @@ from tensorlogic.compiler import names
 from tensorlogic.compiler.check.program import check_program
 from tensorlogic.compiler.diagnostics.model import MAXIMUM_ERRORS, CompileError, Diagnostic, error
 from tensorlogic.compiler.ir.core import Function, Program
-from tensorlogic.compiler.names import PRELUDE, FileModule
+from tensorlogic.compiler.names import FileModule, FunctionSymbol
+from tensorlogic.compiler.prelude import prelude
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Source
 from tensorlogic.compiler.syntax import dump, nodes, parse, tokenize
@@ -113,15 +114,8 @@ def _read(path: Path) -> Source:
 
 def _parse_file(path: Path, shown: str, place: str) -> tuple[Source, nodes.Module, list[Diagnostic]]:
     source = Source(shown, path.read_text(encoding="utf-8-sig").replace("\r\n", "\n"), place)
-    tree, problems = parse(source, prelude=path == PRELUDE)
+    tree, problems = parse(source)
     return source, tree, problems
-
-
-@cache
-def _prelude() -> tuple[Source, nodes.Module]:
-    source, tree, problems = _parse_file(PRELUDE, "prelude.tl", "prelude.tl")
-    assert not problems, f"the prelude does not parse: {CompileError(problems)}"
-    return source, tree
 
 
 @dataclass(frozen=True)
@@ -148,10 +142,9 @@ def _uncollected() -> Iterator[None]:
 @_uncollected()
 def _checked(source: Source, path: Path | None, options: Options) -> _Checked:
     tree, problems = parse(source)
-    prelude = FileModule(PRELUDE, "prelude", *_prelude())
     entry = FileModule(path, "", source, tree)
     root = options.root or (path.parent if path is not None else None)
-    graph, wrong = names.load(entry, prelude, root, _parse_file)
+    graph, wrong = names.load(entry, prelude(), root, _parse_file)
     program, found = check_program(graph, source.place or source.name)
     diagnostics = [*problems, *wrong, *found]
     sources = tuple(f.path for f in graph.files if f.path is not None)
@@ -235,13 +228,10 @@ def _verify(program: Program, after: str) -> None:
 @cache
 def _parameters() -> dict[str, tuple[str, ...]]:
     """The operands of each op, by its name in the table: its parameters in the prelude."""
-    _, tree = _prelude()
-    found: dict[str, list[nodes.FunctionDeclaration]] = {}
-    for declaration in tree.declarations:
-        if isinstance(declaration, nodes.FunctionDeclaration) and declaration.body is None:
-            found.setdefault(declaration.name.name, []).append(declaration)
     table: dict[str, tuple[str, ...]] = {}
-    for name, overloads in found.items():
+    for name, symbol in prelude().scope.items():
+        assert isinstance(symbol, FunctionSymbol)
+        overloads = [declaration for declaration in symbol.declarations if declaration.body is None]
         for declaration in overloads:
             parameters = tuple(p.name.name for p in declaration.parameters)
             host = len(overloads) > 1 and not any(_is_tensor(p.type) for p in declaration.parameters)

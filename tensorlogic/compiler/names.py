@@ -13,6 +13,7 @@ import difflib
 import re
 from collections.abc import Callable
 from dataclasses import field
+from functools import cached_property, partial
 from pathlib import Path
 
 from tensorlogic.compiler.diagnostics.model import Diagnostic, error
@@ -33,16 +34,17 @@ Raises OSError or UnicodeDecodeError where it cannot be read.
 """
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class FunctionSymbol:
-    """A function; in the prelude a name may have several declarations, its overloads."""
+    """A function. `read` gives its declarations, of which it has several, its overloads, in the prelude alone."""
 
     module: FileModule
-    declarations: tuple[nodes.FunctionDeclaration, ...]
+    name: str
+    read: Callable[[], tuple[nodes.FunctionDeclaration, ...]]
 
-    @property
-    def name(self) -> str:
-        return self.declarations[0].name.name
+    @cached_property
+    def declarations(self) -> tuple[nodes.FunctionDeclaration, ...]:
+        return self.read()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -99,7 +101,6 @@ def load(
 ) -> tuple[ModuleGraph, list[Diagnostic]]:
     """The graph of everything `entry` reaches. `root` is the wall; None where files may not be imported."""
     loader = _Loader(root, parse)
-    loader.declare(prelude)
     loader.modules[PRELUDE.resolve()] = prelude
     loader.enter(entry)
     return ModuleGraph(entry, prelude, tuple(loader.done)), loader.diagnostics
@@ -133,32 +134,20 @@ class _Loader:
     def declare(self, module: FileModule) -> None:
         """Put what the file itself declares into its scope."""
         places = self.places.setdefault(module, {})
-        overloads = module.path == PRELUDE
         for declaration in module.tree.declarations:
             match declaration:
-                case nodes.FunctionDeclaration():
-                    earlier = module.scope.get(declaration.name.name)
-                    before = earlier.declarations if overloads and isinstance(earlier, FunctionSymbol) else ()
-                    symbol: Symbol = FunctionSymbol(module, (*before, declaration))
-                    self._bind(module, declaration.name, symbol, places, overload=bool(before))
+                case nodes.FunctionDeclaration(_, name):
+                    self._bind(module, name, FunctionSymbol(module, name.name, partial(_alone, declaration)), places)
                 case nodes.StructDeclaration():
                     self._bind(module, declaration.name, StructSymbol(module, declaration), places)
                 case nodes.ConstantDeclaration():
                     self._bind(module, declaration.name, ConstantSymbol(module, declaration), places)
 
-    def _bind(
-        self,
-        module: FileModule,
-        name: nodes.Identifier,
-        symbol: Symbol,
-        places: dict[str, Span],
-        *,
-        overload: bool = False,
-    ) -> None:
-        if name.name in places and not overload:
+    def _bind(self, module: FileModule, name: nodes.Identifier, symbol: Symbol, places: dict[str, Span]) -> None:
+        if name.name in places:
             self._refuse_second(name.span, places[name.name])
             return
-        places.setdefault(name.name, name.span)
+        places[name.name] = name.span
         module.scope[name.name] = symbol
 
     def _refuse_second(self, one: Span, other: Span) -> None:
@@ -171,7 +160,7 @@ class _Loader:
     # --- imports
 
     def _import(self, module: FileModule, node: nodes.ImportDeclaration) -> None:
-        target = self._target(module, node)
+        target, places = self._target(module, node), self.places[module]
         if node.names is None:
             name = node.alias or _last_name(node)
             if name is None:
@@ -179,7 +168,7 @@ class _Loader:
                     "TL1005", "the import of a file needs a name", node.target_span, helps=['import "x.tl" as x']
                 )
                 return
-            self._bind_import(module, name, BrokenSymbol() if target is None else ModuleSymbol(target))
+            self._bind(module, name, BrokenSymbol() if target is None else ModuleSymbol(target), places)
             return
         for imported in node.names:
             name = imported.alias or imported.name
@@ -194,15 +183,7 @@ class _Loader:
                     helps=[f"did you mean `{n}`?" for n in near],
                 )
                 symbol = BrokenSymbol()
-            self._bind_import(module, name, symbol)
-
-    def _bind_import(self, module: FileModule, name: nodes.Identifier, symbol: Symbol) -> None:
-        places = self.places[module]
-        if name.name in places:
-            self._refuse_second(name.span, places[name.name])
-            return
-        places[name.name] = name.span
-        module.scope[name.name] = symbol
+            self._bind(module, name, symbol, places)
 
     def _target(self, module: FileModule, node: nodes.ImportDeclaration) -> FileModule | None:
         """The module that an import names; None after telling why there is none."""
@@ -278,6 +259,10 @@ class _Loader:
         self, code: str, message: str, span: Span, *, notes: list[str] | None = None, helps: list[str] | None = None
     ) -> None:
         self.diagnostics.append(error(code, message, span, notes=notes or (), helps=helps or ()))
+
+
+def _alone(declaration: nodes.FunctionDeclaration) -> tuple[nodes.FunctionDeclaration, ...]:
+    return (declaration,)
 
 
 def _last_name(node: nodes.ImportDeclaration) -> nodes.Identifier | None:

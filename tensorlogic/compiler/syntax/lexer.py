@@ -67,12 +67,12 @@ class Scan:
         self.diagnostics.append(error(code, message, Span(self.source, start, end), helps=helps))
 
 
-def scan(source: Source) -> Scan:
-    """All tokens of a source, with an END token last."""
+def scan(source: Source, part: tuple[int, int] | None = None) -> Scan:
+    """All tokens of a source, or of a part of it, with an END token last."""
     result = Scan(source)
     start = len(_BYTE_ORDER_MARK) if source.text.startswith(_BYTE_ORDER_MARK) else 0
-    comments = _scan_range(result, start, len(source.text))
-    end = len(source.text)
+    start, end = part or (start, len(source.text))
+    comments = _scan_range(result, start, end)
     result.tokens.append(Token("END", "", end, end))
     _attach_documentation(result, comments)
     return result

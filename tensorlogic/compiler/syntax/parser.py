@@ -15,13 +15,15 @@ from tensorlogic.compiler.syntax.tables import tables
 from tensorlogic.compiler.syntax.tokens import Token
 
 
-def parse(source: Source, *, prelude: bool = False) -> tuple[nodes.Module, list[Diagnostic]]:
+def parse(
+    source: Source, *, prelude: bool = False, part: tuple[int, int] | None = None
+) -> tuple[nodes.Module, list[Diagnostic]]:
     """The tree of a source, and what is wrong with its text, in order of place, at most `MAXIMUM_ERRORS`.
 
     There is always a tree; error nodes stand in it where the text could not be read. In the prelude a function may lack
-    a body, and `builtin` marks one.
+    a body, and `builtin` marks one. `part` is the range of the text that is read, where it is not the whole.
     """
-    scanned = scan(source)
+    scanned = scan(source, part)
     layout = lay_out(source, scanned.tokens, prelude=prelude)
     grammar = Grammar(source, scanned.documentation, layout.told, prelude=prelude)
     engine = Engine(tables(), grammar, layout)
