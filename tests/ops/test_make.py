@@ -11,24 +11,31 @@ import pytest
 from tensorlogic.runtime.errors import BoundaryError
 from tests.ops.harness import compiled, errors, refusal
 
+LIMIT = "the largest that a dim may have is 2147483647"
 REFUSED = [
     ("zeros([2, -1])", "TL3018", "a size of `zeros` is -1: it must be at least 0"),
     ("eye(-1)", "TL3018", "a size of `eye` is -1: it must be at least 0"),
     ("linspace(0.0, 1.0, -2)", "TL3018", "a size of `linspace` is -2: it must be at least 0"),
     ("arange(0, 10, 0)", "TL3012", "the `step` of `arange` is 0"),
-    ("full([2], 1e6)", "TL2007", "1e+06 does not fit float16, whose largest number is 65504"),
-    ("full([2], 1e-9)", "TL2007", "1e-09 does not fit float16, whose smallest is 5.96046e-08"),
-    ("full([2], 1e39, dtype: bfloat16)", "TL2007", "1e+39 does not fit bfloat16, whose largest number is 3.38953e+38"),
-    ("full([2], -1, dtype: uint32)", "TL2007", "-1 does not fit uint32, which goes from 0 to 4294967295"),
+    ("arange(-1)", "TL3018", "`arange` counts up: it would not get from 0 to -1"),
+    ("arange(5, 0)", "TL3018", "`arange` counts up: it would not get from 5 to 0"),
+    ("arange(5, 0, 2)", "TL3018", "`arange` counts up: it would not get from 5 to 0"),
+    ("arange(0, 5, -1)", "TL3018", "`arange` counts down: it would not get from 0 to 5"),
+    ("full([2], 3000000000, dtype: int32)", "TL2007", "3000000000 does not fit int32"),
+    ("arange(3000000000, dtype: uint32)", "TL3018", f"a size of the result of `arange` is 3000000000: {LIMIT}"),
+    ("full([2], 1e6)", "TL2007", "1e6 would become inf in float16"),
+    ("full([2], 1e-9)", "TL2007", "1e-9 would become 0 in float16"),
+    ("full([2], 1e39, dtype: bfloat16)", "TL2007", "1e39 would become inf in bfloat16"),
+    ("full([2], -1, dtype: uint32)", "TL2007", "-1 does not fit uint32"),
     ("full([2], 1.5, dtype: int32)", "TL2001", "`full` makes tensors of floats, not of int32"),
     ("full([2], 1, dtype: bool)", "TL2001", "`full` makes tensors of floats or integers, not of bool"),
     ("full([2], true, dtype: float16)", "TL2001", "`full` makes tensors of bools, not of float16"),
-    ("arange(70000, dtype: float16)", "TL2007", "69999 does not fit float16, whose largest number is 65504"),
+    ("arange(70000, dtype: float16)", "TL2007", "69999 would become inf in float16"),
     ("arange(-2, dtype: bool)", "TL2001", "`arange` makes tensors of integers or floats, not of bool"),
-    ("linspace(0.0, 1e5, 3)", "TL2007", "100000 does not fit float16, whose largest number is 65504"),
-    ("where(zeros([2]) < 1, 1e5, 0.0)", "TL2007", "100000 does not fit float16, whose largest number is 65504"),
+    ("linspace(0.0, 1e5, 3)", "TL2007", "1e5 would become inf in float16"),
+    ("where(zeros([2]) < 1, 1e5, 0.0)", "TL2007", "1e5 would become inf in float16"),
     ("random_normal([2], 1, dtype: int32)", "TL2001", "`random_normal` makes tensors of floats, not of int32"),
-    ("random_uniform([2], 1, low: -1e5)", "TL2007", "-100000 does not fit float16, whose largest number is 65504"),
+    ("random_uniform([2], 1, low: -1e5)", "TL2007", "-1e5 would become -inf in float16"),
 ]
 
 
@@ -53,6 +60,9 @@ SYMBOLIC = [
     ("x: float16[N, M]", "arange(M, M + N)", "int32[N]"),
     ("x: float16[N, M]", "arange(0, 2 * N, 2)", "int32[N]"),
     ("x: float16[N, M]", "arange(3 * N, 0, -3)", "int32[N]"),
+    ("x: float16[N, M]", "arange(1, 2 * N, 2)", "int32[N]"),
+    ("x: float16[N, M]", "arange(0, 100 * N, 100)", "int32[N]"),
+    ("n: int", "arange(1, 4 * n * n, 2)", "int32[2*n*n]"),
     ("x: float16[N, M]", "linspace(0.0, 1.0, N)", "float16[N]"),
     ("x: float16[N, M]", "random_normal([M, N], key: 1)", "float16[M, N]"),
     ("n: int", "zeros([n])", "float16[n]"),
@@ -101,6 +111,91 @@ def test_what_only_run_time_knows_is_checked_then(text: str, argument: Any, code
     with pytest.raises(BoundaryError) as caught:
         compiled(text).f(*arguments)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("full([2], n)", "`n` = 70000 would become inf in float16"),
+        ("full([2], n * 2)", "`n * 2` = 140000 would become inf in float16"),
+        ("linspace(0.0, v, 2)", "`v` = -70000.0 would become inf in float16"),
+        ("random_uniform([2], 1, low: v)", "`v` = -70000.0 would become inf in float16"),
+    ],
+)
+def test_the_program_tells_what_does_not_fit(source: str, message: str) -> None:
+    with pytest.raises(BoundaryError) as caught:
+        compiled(f"fn f(n: int, v: float) -> float16[2] {{ return {source} }}").f(70000, -70000.0)
+    assert str(caught.value) == f"case.tl:1: {message} [TL5004]"
+
+
+# --- counting
+
+
+@pytest.mark.parametrize("start", [0, 3, -4])
+@pytest.mark.parametrize("length", [0, 1, 5, 6])
+@pytest.mark.parametrize("step", [1, 2, 3, -1, -2])
+@pytest.mark.parametrize("dtype", ["int32", "float16"])
+def test_known_and_unknown_bounds_count_alike(start: int, length: int, step: int, dtype: str) -> None:
+    stop = start + (length if step > 0 else -length)
+    known = compiled(f"fn f() -> {dtype}[?] {{ return arange({start}, {stop}, {step}, dtype: {dtype}) }}")
+    unknown = compiled(f"fn f(a: int, b: int) -> {dtype}[?] {{ return arange(a, b, {step}, dtype: {dtype}) }}")
+    expected = np.arange(start, stop, step, dtype)
+    for made in (known.f(), unknown.f(start, stop)):
+        assert made.dtype == getattr(mx, dtype)
+        np.testing.assert_array_equal(np.array(made), expected)
+
+
+@pytest.mark.parametrize(
+    ("declared", "source", "first", "last"),
+    [
+        ("int32[?]", "arange(n, n + 2)", -(2**31), 2**31 - 2),
+        ("uint32[?]", "arange(n, n + 2, dtype: uint32)", 0, 2**32 - 2),
+        ("int32[?]", "arange(n, n - 4, -2)", 2 - 2**31, 2**31 - 1),
+        ("float16[?]", "arange(n, n + 1, dtype: float16)", -65519, 65519),
+        ("float32[?]", "arange(n, n + 1, dtype: float32)", 1 - 2**53, 2**53 - 1),
+    ],
+)
+def test_no_number_of_an_unknown_range_wraps_around(declared: str, source: str, first: int, last: int) -> None:
+    module = compiled(f"fn f(n: int) -> {declared} {{ return {source} }}")
+    step = np.arange(0, -4, -2) if "-2" in source else np.arange(int(source[source.index("+") + 2]))
+    for n in (first, last):
+        np.testing.assert_allclose(np.array(module.f(n).astype(mx.float32)), (n + step).astype(np.float32), rtol=1e-3)
+    for n in (first - 1, last + 1, 2**80):
+        with pytest.raises(BoundaryError, match=r"case\.tl:1: ") as caught:
+            module.f(n)
+        assert caught.value.code == "TL5004"
+
+
+def test_constants_beyond_int32_are_counted_in_floats() -> None:
+    module = compiled("fn f() -> float32[2] { return arange(3000000000, 3000000512, 256, dtype: float32) }")
+    assert module.f().tolist() == [3000000000.0, 3000000256.0]
+
+
+def test_a_range_of_nothing_may_start_anywhere() -> None:
+    module = compiled("fn f(n: int) -> int32[?] { return arange(n, n) }")
+    assert module.f(2**40).shape == (0,)
+
+
+@pytest.mark.parametrize(("source", "ends"), [("arange(a, b)", (5, 0)), ("arange(b, a, -1)", (5, 0))])
+def test_a_range_that_goes_the_other_way_is_refused_when_it_runs(source: str, ends: tuple[int, int]) -> None:
+    module = compiled(f"fn f(a: int, b: int) -> int32[?] {{ return {source} }}")
+    with pytest.raises(BoundaryError, match=r"it would not get from 5 to 0|it would not get from 0 to 5") as caught:
+        module.f(*ends)
+    assert caught.value.code == "TL5003"
+
+
+@pytest.mark.parametrize(
+    "k", [2**80, 2**31, 2**31 - 1, 2**30 + 1, 3, 0, -3, -(2**30) - 1, 1 - 2**31, -(2**31), -(2**80)]
+)
+@pytest.mark.parametrize("function", ["tril", "triu"])
+def test_diagonals_may_be_any_ints(function: str, k: int) -> None:
+    x = np.arange(1, 7, dtype=np.float32).reshape(2, 3)
+    expected = getattr(np, function)(x, max(-10, min(k, 10)))
+    unknown = compiled(f"fn f(x: float32[N, M], k: int) -> float32[N, M] {{ return {function}(x, k) }}")
+    np.testing.assert_array_equal(np.array(unknown.f(mx.array(x), k)), expected)
+    if abs(k) < 2**63:
+        known = compiled(f"fn f(x: float32[N, M]) -> float32[N, M] {{ return {function}(x, {k}) }}")
+        np.testing.assert_array_equal(np.array(known.f(mx.array(x))), expected)
 
 
 # --- random numbers

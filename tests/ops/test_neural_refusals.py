@@ -86,12 +86,6 @@ REFUSED = [
         "`groups` of `conv1d` is 0: it must be at least 1",
     ),
     (
-        "x: float16[N, L, 4], w: float16[O, 4, 1], s: int",
-        "conv1d(x, w, stride: s)",
-        "TL3012",
-        "`conv1d` moves its window by s over L - 1: cannot tell how much remains",
-    ),
-    (
         "x: float16[N, 8, 8, 4], w: float16[O, 4, 1, 1]",
         "conv2d(x, w, stride: (1, 0))",
         "TL3018",

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import NoReturn
 
 from tensorlogic.compiler.dims import ZERO, Kind, Polynomial
 from tensorlogic.compiler.ops.lowering import Call, Text
-from tensorlogic.compiler.ops.representable import fitting, loss, require_representable
-from tensorlogic.compiler.ops.rule import Application, Argument
-from tensorlogic.compiler.ops.sizes import int_of, require_size
+from tensorlogic.compiler.ops.quotients import rounded_up
+from tensorlogic.compiler.ops.representable import fitting, range_of, require_held, require_representable
+from tensorlogic.compiler.ops.rule import Application
+from tensorlogic.compiler.ops.sizes import bounds, int_of, require_size
 from tensorlogic.compiler.ops.table import Op
+from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
     FLOAT32,
+    INT32,
     BoolType,
     Element,
     ElementVariable,
@@ -88,54 +92,40 @@ def _eye(app: Application) -> Type:
 def _arange(app: Application) -> Type:
     element = _new_element(app, "integer", "float")
     step = app.constant_int("step")
-    start, stop = (int_of(app["start"]), int_of(app["stop"])) if app.given("stop") else (ZERO, int_of(app["start"]))
-    if start.constant is not None and stop.constant is not None and step:
-        count = len(range(start.constant, stop.constant, step))
-        if count:
-            for value in (start.constant, start.constant + (count - 1) * step):
-                _require_item(app, value, element)
-        return TensorType(element, Shape(None, (Polynomial.of(count),)))
-    return TensorType(element, Shape(None, (_count(app, start, stop, step),)))
-
-
-def _end(app: Application) -> Argument:
-    """The argument that says where the numbers end: the only one is the end, not the start."""
-    return app["stop" if app.given("stop") else "start"]
-
-
-def _require_item(app: Application, value: int, element: Element) -> None:
-    change = None if isinstance(element, ElementVariable) else loss(value, element)
-    if change is not None:
-        app.demands.fail("TL2007", f"{value} {change}", _end(app).span)
-
-
-def _count(app: Application, start: Polynomial, stop: Polynomial, step: int) -> Polynomial:
-    """How many numbers there are from `start` to `stop`, where that is not a constant: an exact division."""
     if step == 0:
         app.demands.fail("TL3012", "the `step` of `arange` is 0", app["step"].span)
-    span = _end(app).span
-    length = stop - start if step > 0 else start - stop
+    # The only bound that is given is the end.
+    end = app["stop" if app.given("stop") else "start"]
+    start, stop = int_of(app["start"]) if app.given("stop") else ZERO, int_of(end)
+    count = _count(app, start, stop, step, end.span)
+    first, length = start.constant, count.constant
+    if first is not None and length:
+        for value in (first, first + (length - 1) * step):
+            require_held(app, end, value, element)
+    return TensorType(element, Shape(None, (count,)))
+
+
+def _count(app: Application, start: Polynomial, stop: Polynomial, step: int, span: Span) -> Polynomial:
+    """How many numbers there are from `start` to `stop`."""
+    above, below = (stop, start) if step > 0 else (start, stop)
+    direction = "up" if step > 0 else "down"
 
     def refuse() -> NoReturn:
-        app.demands.fail(
-            "TL3018",
-            f"`arange` would have {length} items, which may be negative",
-            span,
-        )
+        false = app.demands.provably_different(above, below)
+        problem = f"would not get from {start} to {stop}" if false else f"may not get from {start} to {stop}"
+        app.demands.fail("TL3018", f"`arange` counts {direction}: it {problem}", span)
 
-    def refuse_division() -> NoReturn:
+    def refuse_rest() -> NoReturn:
         app.demands.fail(
             "TL3012",
-            f"cannot prove that `{length}` is divisible by the step {abs(step)}",
+            f"`arange` counts from {start} to {stop} in steps of {step}: cannot tell how much remains",
             span,
         )
 
-    message = "`arange` would have {0} items: they are at least {1}"
-    app.demands.require_nonnegative(length, ZERO, span, message, refuse)
-    if abs(step) == 1:
-        return length
-    message = "`arange` goes over {0} numbers in steps of {1}, which leaves a remainder"
-    return app.demands.require_divisible(length, Polynomial.of(abs(step)), span, message, refuse_division)
+    ends = "{1} to {0}" if step > 0 else "{0} to {1}"
+    message = f"`arange` counts {direction}: it would not get from {ends}"
+    app.demands.require_nonnegative(above, below, span, message, refuse)
+    return rounded_up(app, above - below, Polynomial.of(abs(step)), span, refuse_rest)
 
 
 def _linspace(app: Application) -> Type:
@@ -158,6 +148,8 @@ def _random(app: Application) -> Type:
 # --- lowerings
 
 
+_FARTHEST = 2**30
+"""Up to where MLX's diagonals are right."""
 _LARGE = 2**28
 """From how many items on a tensor may be too large for a machine."""
 
@@ -204,15 +196,52 @@ def _lower_eye(call: Call) -> Text:
 
 def _lower_arange(call: Call) -> Text:
     """Counted in integers: MLX adds up in the result's type, where float16 would stop at 2048."""
-    parts = [call["start"].code]
-    if not isinstance(call.types["stop"], NoneType):
-        parts.append(call["stop"].code)
-    if call.constant_int("step") != 1:
-        parts = [*(["0"] if len(parts) == 1 else []), *parts, call["step"].code]
     assert isinstance(call.result, TensorType)
-    if call.result.element.kind == "integer":
+    element = call.result.element
+    given = not isinstance(call.types["stop"], NoneType)
+    parts = [call["start"].code, call["stop"].code] if given else ["0", call["start"].code]
+    step = call.constant_int("step")
+    assert step is not None
+    if not _surely_held(call, step):
+        dtype, place = call.names.visible_dtype(element), json.dumps(call.where)
+        made = f"{call.names.runtime('arange')}({', '.join([*parts, call['step'].code, dtype, place])})"
+        return Text(made if element.kind == "integer" else f"{made}.astype({call.result_dtype})")
+    parts = parts if given or step != 1 else parts[1:]
+    parts = parts if step == 1 else [*parts, call["step"].code]
+    if element.kind == "integer":
         return Text(f"mx.arange({', '.join(parts)}, dtype={call.result_dtype})")
     return Text(f"mx.arange({', '.join(parts)}, dtype=mx.int32).astype({call.result_dtype})")
+
+
+def _surely_held(call: Call, step: int) -> bool:
+    """Whether all numbers of an `arange` are known to fit the integers that count them, and the element type."""
+    assert isinstance(call.result, TensorType)
+    element = call.result.element
+    if isinstance(element, ElementVariable):
+        return False
+    types = [call.types["start"], call.types["stop"]]
+    start, stop = types if not isinstance(types[1], NoneType) else (IntType(ZERO), types[0])
+    assert isinstance(start, IntType)
+    assert isinstance(stop, IntType)
+    if start.value is None or stop.value is None:
+        return False
+    last = stop.value - (1 if step > 0 else -1)
+    reached = [*bounds(start.value), *bounds(last)]
+    if isinstance(count := call.result.shape.dims[0].constant, int) and start.constant is not None:
+        reached = [start.constant, start.constant + max(count - 1, 0) * step]
+    held = [range_of(element), range_of(INT32)] if element.kind == "float" else [range_of(element)]
+    return all(low <= min(reached) and max(reached) <= high for low, high in held)
+
+
+def _triangle(function: str) -> Callable[[Call], Text]:
+    def lowered(call: Call) -> Text:
+        """MLX counts diagonals in 32 bits and subtracts them, so that far ones come out wrong."""
+        k = call.types["k"]
+        assert isinstance(k, IntType)
+        near = k.value is not None and max(map(abs, bounds(k.value))) <= _FARTHEST
+        return Text(f"{f'mx.{function}' if near else call.names.runtime(function)}({call['x']}, {call['k']})")
+
+    return lowered
 
 
 def _lower_linspace(call: Call) -> Text:
@@ -244,8 +273,8 @@ OPS: tuple[Op, ...] = (
     Op("arange", _lower_arange, rule=_arange),
     Op("linspace", _lower_linspace, rule=_linspace),
     Op("eye", _lower_eye, rule=_eye),
-    Op("tril", "mx.tril({x}, {k})"),
-    Op("triu", "mx.triu({x}, {k})"),
+    Op("tril", _triangle("tril")),
+    Op("triu", _triangle("triu")),
     Op("like", "mx.full_like({x}, {value})"),
     Op("random_normal", _lower_normal, rule=_random),
     Op("random_uniform", _lower_uniform, rule=_random),

@@ -2,8 +2,9 @@
 
 Takes operands that fit their declared types already, and sizes as host ints. Promises the exact shape of the result:
 a window of size k with stride s over a padded length L stands at `floor((L - k) / s) + 1` places, which for a symbolic
-L is given where the division can be proved to leave one remainder, whatever the size. Refuses (TL3012) where it cannot,
-with the clause that would help; demands that every window fits (TL3018).
+L is given where the division can be proved to leave one remainder, whatever the size, and unknown where a host `int` or
+an unknown size takes part. Refuses other divisions (TL3012), with the clause that would help; demands that every window
+fits (TL3018).
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ from typing import NoReturn
 
 from tensorlogic.compiler.dims import HOLE, ONE, Polynomial
 from tensorlogic.compiler.ops.broadcast import labels, name_of
+from tensorlogic.compiler.ops.quotients import rounded_down
 from tensorlogic.compiler.ops.rule import Application
 from tensorlogic.compiler.ops.shape_rules import refuse_optional
 from tensorlogic.compiler.ops.sizes import require_at_least, require_number
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.types import BoolType, FloatType, IntType, OptionalType, Shape, TensorType, Type
-
-_MOST_TRIED = 64
-"""The largest stride for which every remainder is tried."""
 
 # --- windows
 
@@ -39,10 +38,6 @@ class _Windows:
         return self.dilation * (self.kernel - 1) + 1
 
 
-class _NotProved(Exception):
-    """A demand that was only tried."""
-
-
 def _places(app: Application, size: Polynomial, windows: _Windows) -> Polynomial:
     """At how many places a window stands over a dim."""
     padded = size + windows.padding * 2
@@ -58,51 +53,17 @@ def _places(app: Application, size: Polynomial, windows: _Windows) -> Polynomial
     message = f"`{app.op}` of {name_of(app['x'])}: {{0}} items, with padding, are less than a window of {{1}}"
     app.demands.require_nonnegative(padded, windows.reach, app.span, message, refuse)
     moved = padded - windows.reach
-    if windows.stride != ONE and (moved.unknown or windows.stride.unknown):
-        return Polynomial.of(HOLE)
-    return _floor(app, moved, windows.stride) + 1
 
-
-def _floor(app: Application, length: Polynomial, stride: Polynomial) -> Polynomial:
-    """`floor(length / stride)`, where `length` is at least 0 and neither is left to run time."""
-    if stride == ONE:
-        return length
-    if length.constant is not None and stride.constant is not None:
-        return Polynomial.of(length.constant // stride.constant)
-    for rest in range(min(stride.constant or 1, _MOST_TRIED)):
-        exact = _proved_quotient(app, length - rest, stride)
-        if exact is not None:
-            return exact
-    return _demanded_floor(app, length, stride)
-
-
-def _demanded_floor(app: Application, length: Polynomial, stride: Polynomial) -> Polynomial:
-    """The same where nothing is known of what remains: refused, with the clause that the plainest case needs."""
-    constant = length.terms.get((), 0)
-    shift = constant if isinstance(constant, int) and stride.constant is not None else 0
-
-    def refuse() -> NoReturn:
+    def refuse_rest() -> NoReturn:
         app.demands.fail(
             "TL3012",
-            f"`{app.op}` moves its window by {stride} over {length}: cannot tell how much remains",
+            f"`{app.op}` moves its window by {windows.stride} over {moved}: cannot tell how much remains",
             app.span,
             others=labels([app["x"]]),
         )
 
-    exact = app.demands.require_divisible(length - shift, stride, app.span, "", refuse)
-    return exact + (shift // stride.constant if stride.constant is not None else 0)
-
-
-def _proved_quotient(app: Application, p: Polynomial, q: Polynomial) -> Polynomial | None:
-    """`p / q` where it is provably exact; nothing is demanded, since neither has an unknown."""
-
-    def refuse() -> NoReturn:
-        raise _NotProved
-
-    try:
-        return app.demands.require_divisible(p, q, app.span, "", refuse)
-    except _NotProved:
-        return None
+    steps = rounded_down(app, moved, windows.stride, app.span, refuse_rest)
+    return steps if steps.variable is HOLE else steps + 1
 
 
 def _pair(app: Application, name: str, least: int) -> tuple[Polynomial, Polynomial]:

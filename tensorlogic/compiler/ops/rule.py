@@ -30,8 +30,19 @@ from tensorlogic.compiler.types import (
 )
 
 
+class Knowledge(Protocol):
+    """What is known of dims and ints where an op is applied."""
+
+    def positive(self, p: Polynomial) -> bool: ...
+
+    def divided(self, p: Polynomial, q: Polynomial) -> Polynomial | None: ...
+
+
 class Demands(Protocol):
     """What the checker does for a rule."""
+
+    @property
+    def facts(self) -> Knowledge: ...
 
     def require_equal(
         self, p: Polynomial, q: Polynomial, span: Span, message: str, refuse: Callable[[], NoReturn]

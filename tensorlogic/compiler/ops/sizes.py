@@ -9,27 +9,42 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NoReturn
 
-from tensorlogic.compiler.dims import Polynomial
+from tensorlogic.compiler.dims import Kind, Number, Polynomial, Variable
 from tensorlogic.compiler.ops.broadcast import SYMBOLS, name_of
 from tensorlogic.compiler.ops.rule import Application, Argument, Rule
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import IntType, TensorType, TupleType, Type
 
 LARGEST_DIM = 2**31 - 1
+UNBOUNDED = 2**128
+"""More than any element type holds: stands for a number of which nothing is known."""
 _LIMIT = f"the largest that a dim may have is {LARGEST_DIM}"
 
 
-def lowest(size: Polynomial) -> int | None:
-    """The least that a number can be, as its variables tell by themselves; None where they do not."""
-    if any(coefficient < 0 for monomial, coefficient in size.terms.items() if monomial):
-        return None
-    return size.substitute({v: Polynomial.of(v.lower) for v in size.variables() if v.lower is not None}).constant
+def bounds(number: Polynomial) -> tuple[Number, Number]:
+    """The least and the largest that a number can be, as its variables tell by themselves."""
+    low: Number = 0
+    high: Number = 0
+    for monomial, coefficient in number.terms.items():
+        least = most = 1
+        for variable, power in monomial:
+            if variable.lower is None:
+                return -UNBOUNDED, UNBOUNDED
+            least *= variable.lower**power
+            most *= (LARGEST_DIM if _is_of_tensor(variable) else UNBOUNDED) ** power
+        ends = (coefficient * least, coefficient * most)
+        low, high = low + min(ends), high + max(ends)
+    return low, high
+
+
+def _is_of_tensor(variable: Variable) -> bool:
+    """Whether a variable is a dim of some tensor, which is there."""
+    return variable.definition is None and variable.kind in (Kind.RIGID, Kind.UNKNOWN)
 
 
 def surely_positive(size: Polynomial) -> bool:
     """Whether a number is at least 1, as its variables tell by themselves."""
-    known = lowest(size)
-    return known is not None and known > 0
+    return bounds(size)[0] >= 1
 
 
 # --- demands on arguments
@@ -90,8 +105,7 @@ def within_limits(rule: Rule) -> Rule:
 
 
 def _refuse_large(app: Application, number: Polynomial, span: Span, what: str, limit: str) -> None:
-    known = lowest(number)
-    if known is not None and known > LARGEST_DIM:
+    if bounds(number)[0] > LARGEST_DIM:
         app.demands.fail("TL3018", f"{what} is {number}: {limit}", span)
 
 
