@@ -148,7 +148,7 @@ def _report_bug(problem: Exception) -> int:
     bug = error(
         "TL9001",
         f"the compiler failed: {type(problem).__name__}{': ' if text else ''}{text}",
-        notes=[f"this is a bug in tlc {_version()}, whatever the program is"],
+        notes=[f"this is a bug in tlc {_version()}, whatever the program is", *getattr(problem, "__notes__", ())],
         helps=[f"please report it with the program{ask}"],
     )
     show_diagnostics([bug])

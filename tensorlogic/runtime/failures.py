@@ -37,7 +37,12 @@ def entry(function: Callable[Parameters, Result]) -> Callable[Parameters, Result
         try:
             return function(*arguments, **named)
         except Exception as problem:
-            told = explained(problem, function.__code__.co_filename)
+            file = function.__code__.co_filename
+            told = explained(problem, file)
+            place = "" if told is not None else _place(problem.__traceback__, file)
+            if place:
+                # A bug of ours: its report says where the program was.
+                problem.add_note(f"it happened while {place} ran")
             if told is None or told is problem:
                 raise
             raise told from None

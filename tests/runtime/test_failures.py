@@ -11,8 +11,10 @@ from types import ModuleType
 
 import mlx.core as mx
 import pytest
+from click.testing import CliRunner
 
 import tensorlogic
+from tensorlogic.cli import main
 from tensorlogic.compiler import driver
 from tensorlogic.runtime.failures import entry
 from tensorlogic.runtime.sizes import sized
@@ -156,6 +158,18 @@ def test_a_bug_stays_a_bug() -> None:
 
     with pytest.raises(KeyError):
         broken()
+
+
+def test_a_bug_says_where_the_program_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*values: object, end: str = "") -> None:
+        raise KeyError("internal")
+
+    (tmp_path / "model.tl").write_text("let x = 1\nprint(x)\n")
+    monkeypatch.setattr("tensorlogic.runtime.print_values", broken, raising=False)
+    done = CliRunner().invoke(main, ["run", str(tmp_path / "model.tl")])
+    assert done.exit_code == 70
+    assert "TL9001" in done.stderr
+    assert "it happened while model.tl:2 ran" in done.stderr
 
 
 def test_an_entry_is_the_function_that_was_written() -> None:
