@@ -116,7 +116,13 @@ def divide_monomials(a: Monomial, b: Monomial) -> Monomial | None:
 
 
 def _tidy(number: Number) -> Number:
-    return number.numerator if isinstance(number, Fraction) and number.denominator == 1 else number
+    if type(number) is int:
+        # Nearly all are; to ask for a `Fraction`, whose class is an abstract one, takes far longer.
+        return number
+    return number.numerator if number.denominator == 1 else number
+
+
+_ONE: Mapping[Monomial, Number] = {(): 1}
 
 
 class Polynomial:
@@ -127,7 +133,7 @@ class Polynomial:
     terms: Mapping[Monomial, Number]
 
     def __init__(self, terms: Mapping[Monomial, Number]) -> None:
-        self.terms = {m: _tidy(c) for m, c in terms.items() if c}
+        self.terms = {m: c if type(c) is int else _tidy(c) for m, c in terms.items() if c}
         self._hash: int | None = None
 
     # --- construction and inspection
@@ -175,8 +181,11 @@ class Polynomial:
     # --- arithmetic
 
     def __add__(self, other: Polynomial | int) -> Polynomial:
+        other = Polynomial.of(other)
+        if not other.terms:
+            return self
         terms = dict(self.terms)
-        for monomial, coefficient in Polynomial.of(other).terms.items():
+        for monomial, coefficient in other.terms.items():
             terms[monomial] = terms.get(monomial, 0) + coefficient
         return Polynomial(terms)
 
@@ -184,10 +193,17 @@ class Polynomial:
         return Polynomial({m: -c for m, c in self.terms.items()})
 
     def __sub__(self, other: Polynomial | int) -> Polynomial:
-        return self + -Polynomial.of(other)
+        terms = dict(self.terms)
+        for monomial, coefficient in Polynomial.of(other).terms.items():
+            terms[monomial] = terms.get(monomial, 0) - coefficient
+        return Polynomial(terms)
 
     def __mul__(self, other: Polynomial | int) -> Polynomial:
         other = Polynomial.of(other)
+        if other.terms == _ONE:
+            return self
+        if self.terms == _ONE:
+            return other
         terms: dict[Monomial, Number] = {}
         for (m, c), (n, d) in itertools.product(self.terms.items(), other.terms.items()):
             monomial = multiply_monomials(m, n)
@@ -196,7 +212,7 @@ class Polynomial:
 
     def power(self, exponent: int) -> Polynomial:
         """The polynomial raised to an exponent of at least 0."""
-        return prod((self for _ in range(exponent)), start=ONE)
+        return self if exponent == 1 else prod((self for _ in range(exponent)), start=ONE)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Polynomial) and self.terms == other.terms
@@ -212,9 +228,10 @@ class Polynomial:
             return self
         total = ZERO
         for monomial, coefficient in self.terms.items():
-            term = Polynomial({(): coefficient})
+            term = Polynomial({tuple(item for item in monomial if item[0] not in values): coefficient})
             for variable, exponent in monomial:
-                term = term * values.get(variable, Polynomial.of(variable)).power(exponent)
+                if variable in values:
+                    term = term * values[variable].power(exponent)
             total = total + term
         return total
 

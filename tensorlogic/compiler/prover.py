@@ -67,6 +67,8 @@ def _variables(p: Polynomial) -> set[Variable]:
 
 def _holds_alone(p: Polynomial) -> bool:
     """Whether `p >= 0` needs nothing but the least values that variables have of themselves."""
+    if all(c > 0 and all(v.lower is not None for v, _ in m) for m, c in p.terms.items()):
+        return True  # the least values that variables have of themselves are not negative
     least = {v: v.lower for v in p.variables() if v.lower is not None}
     return not any(_in_the_way(m, c, least) for m, c in _raised(p, least).terms.items())
 
