@@ -18,7 +18,7 @@ from dataclasses import field
 from tensorlogic.compiler.emit import control
 from tensorlogic.compiler.emit.layout import without_strings, wrapped
 from tensorlogic.compiler.emit.liveness import reads
-from tensorlogic.compiler.emit.order import ORDERED, REPEATED, STATEMENTS, acts, barriers, items_of, last_uses
+from tensorlogic.compiler.emit.order import ORDERED, REPEATED, STATEMENTS, SUMS, acts, barriers, items_of, last_uses
 from tensorlogic.compiler.emit.variables import Variables, fits
 from tensorlogic.compiler.ir.core import Operation, Region, Value, uses
 from tensorlogic.compiler.ops.lowering import Text
@@ -27,6 +27,9 @@ from tensorlogic.compiler.types import ListType, OptionalType, StructType, Tenso
 
 _LONGEST = 108
 """An expression longer than this gets a statement of its own."""
+
+_SHORTEST = 24
+"""A sum of ints that is no longer than this is written at each use."""
 
 _NOTHING: frozenset[str] = frozenset()
 
@@ -178,9 +181,11 @@ class Body:
 
     def _is_cheap(self, operation: Operation, text: Text) -> bool:
         """Whether the text may be written at each use: a constant, a size, an operand under another type."""
-        if operation.name not in REPEATED or any(v in self.waiting for v in operation.operands):
+        if operation.name not in REPEATED | SUMS or any(v in self.waiting for v in operation.operands):
             return False
         name = self.names.get(operation.result)
+        if operation.name in SUMS and len(text.code) > _SHORTEST:
+            return False
         if operation.name == "retype":
             return name is None or fits(text.code, name)
         return name is None and (operation.name not in ("constant", "tuple", "list") or len(text.code) <= 40)
@@ -231,12 +236,17 @@ class Body:
     def assign(self, operation: Operation, text: Text, mentions: frozenset[str]) -> None:
         """Give the operation's result a variable of its name, or of the operation's where it has none."""
         result = operation.result
-        name = self.names.get(result, _short(operation))
+        name = self.names.get(result, "result" if self._is_returned(result) else _short(operation))
         variable = self.target_of(operation) or self.variables.choose(name, operation, self.hint(result.type))
         self.add(self.variables.setting(variable, text.code), self.place(operation))
         # Python looks up what a function sees when the function is called.
         seen = mentions if _may_hold_function(result.type) else _NOTHING
         self.bind(result, Text(variable), seen | {variable})
+
+    def _is_returned(self, value: Value) -> bool:
+        """Whether the function's result is all that the value is for."""
+        end = self.blocks[-1].region.operations[-1]
+        return end.name == "return" and end.operands == (value,) and self.counts[value] == 1
 
     def _take_apart(self, operation: Operation, text: Text, position: int) -> bool:
         """`a, b = f(x)`: a tuple all of whose uses are the items that are taken of it next."""
@@ -286,7 +296,30 @@ def _may_hold_function(t: Type) -> bool:
     return "fn" in str(t)
 
 
+_NOUNS = {
+    "add": "total",
+    "subtract": "difference",
+    "multiply": "product",
+    "divide": "ratio",
+    "floor_divide": "quotient",
+    "remainder": "rest",
+    "negate": "negative",
+    "astype": "converted",
+    "where": "chosen",
+    "index": "part",
+    "gather_index": "rows",
+    "format": "text",
+    "concat": "joined",
+    "reshape": "shaped",
+    "give": "given",
+    "encode": "encoded",
+    "get_tensor": "tensor",
+}
+"""What is called by another name than that of the operation that gives it."""
+
+
 def _short(operation: Operation) -> str:
     """What a value that the source does not name is called: by the function or operator that gives it."""
-    name = operation.attributes["callee"] if operation.name == "call" else operation.name
-    return str(name).rpartition(".")[2].lstrip("_") or "value"
+    name = operation.attributes.get({"call": "callee", "method": "method"}.get(operation.name, ""), operation.name)
+    plain = str(name).rpartition(".")[2].lstrip("_")
+    return _NOUNS.get(plain, plain) or "value"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tensorlogic.compiler.emit.literals import string
+from tensorlogic.compiler.emit.literals import string, tuple_of
 from tensorlogic.compiler.emit.naming import Naming
 from tensorlogic.compiler.ops.lowering import Text
 from tensorlogic.compiler.types import (
@@ -55,7 +55,7 @@ def accept(o: Naming, t: Type, value: Text, name: str, where: str, *, packed: bo
                 accept(o, item, Text(f"{source}[{i}]"), f"{name}[{i}]", where, packed=packed).code
                 for i, (item, source) in enumerate(zip(items, sources, strict=True))
             ]
-            return Text(f"({', '.join(parts)},)")
+            return Text(tuple_of(parts))
         case StructType(definition, _, _):
             kind = o.hint_name(definition)
             return Text(f"{o.runtime('instance')}({value.code}, {kind}, {quoted}, {place})")
@@ -71,7 +71,7 @@ def give(o: Naming, t: Type, value: Text) -> Text:
             return Text(f"{value:atom}.astype({o.visible_dtype(element)})")
         case TupleType(items) if any(_changes(i) for i in items):
             parts = [give(o, item, Text(f"{value:atom}[{i}]")).code for i, item in enumerate(items)]
-            return Text(f"({', '.join(parts)},)")
+            return Text(tuple_of(parts))
         case ListType(item, _) if _changes(item):
             return Text(f"tuple({give(o, item, Text('item')).code} for item in {value.code})")
         case OptionalType(item) if _changes(item):

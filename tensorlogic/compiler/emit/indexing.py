@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tensorlogic.compiler.emit.literals import string
 from tensorlogic.compiler.emit.naming import Expression, Naming, Texts, where
 from tensorlogic.compiler.ir.core import Operation
@@ -39,7 +41,11 @@ def _slice(item: str, rest: list[Text]) -> str:
     ends, step = item.removeprefix("slice").split("/")
     start = rest.pop(0).code if "a" in ends else ""
     stop = rest.pop(0).code if "b" in ends else ""
-    return f"{'' if start == '0' else start}:{stop}" + ("" if step == "1" else f":{step}")
+    parts = ["" if start == "0" else start, stop, *([] if step == "1" else [step])]
+    if all(re.fullmatch(r"-?\w*", part) for part in parts):
+        return ":".join(parts)
+    # As a formatter has it where an end is more than a name or a number.
+    return re.sub(" +", " ", " : ".join(parts)).strip()
 
 
 def _gather_index(o: Naming, operation: Operation, texts: Texts) -> Text:

@@ -61,6 +61,11 @@ def string(value: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in quoted)
 
 
+def tuple_of(items: list[str]) -> str:
+    """A tuple of these expressions."""
+    return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+
+
 def hint(t: Type | None, structs: dict[Any, str], *, packed: bool = False) -> str:
     """A type as a Python type hint. With `packed`, a weight that may be packed is told to be."""
     match t:

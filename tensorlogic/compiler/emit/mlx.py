@@ -27,6 +27,7 @@ from tensorlogic.compiler.emit.variables import Variables
 from tensorlogic.compiler.ir.core import Entry, Function, Operation, Program, walk
 from tensorlogic.compiler.passes.packing import kept_packed
 from tensorlogic.compiler.records import dataclass
+from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
     ElementVariable,
     IntType,
@@ -289,15 +290,20 @@ def docstring(lines: list[str], indent: int) -> list[str]:
 
 def entry_documentation(entry: Entry) -> list[str]:
     """What an entry's docstring says: the doc comment, and the declared types."""
-    function = entry.checks
+    function, node = entry.checks, entry.signature.node
     lines = (function.documentation or f"`{entry.name}` of {where(function.span)}.").splitlines()
     if function.parameters:
         lines += ["", "Args:"]
-        lines += [f"    {name}: {value.type}" for name, value in function.parameters]
-    lines += ["", f"Returns: {function.result}"]
+        lines += [f"    {p.name.name}: {_on_one_line(p.type.span)}" for p in node.parameters]
+    lines += ["", f"Returns: {_on_one_line(node.result.span)}"]
     for _, span in entry.signature.where:
-        lines.append(f"Demands: {span.text}")
+        lines.append(f"Demands: {_on_one_line(span)}")
     return lines
+
+
+def _on_one_line(span: Span) -> str:
+    """What the source says, on one line."""
+    return " ".join(span.text.split())
 
 
 def emit(program: Program, parameters: dict[str, tuple[str, ...]], version: str, *, checked: bool, alone: bool) -> str:

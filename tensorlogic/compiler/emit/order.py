@@ -15,6 +15,9 @@ REPEATED = frozenset(
 )
 """Operations so cheap that they are written at each use rather than kept."""
 
+SUMS = frozenset({"host.add", "host.subtract", "host.multiply", "host.floor_divide"})
+"""Arithmetic of host ints: a short one is written at each use, too."""
+
 STATEMENTS = frozenset({"print", "save_model", "set_fields"})
 """Operations that stand for what they do: each is a statement where it stands."""
 

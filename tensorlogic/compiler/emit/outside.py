@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from tensorlogic.compiler.emit.boundary import accept, give
+from tensorlogic.compiler.emit.identifiers import attribute
 from tensorlogic.compiler.emit.literals import string
 from tensorlogic.compiler.emit.naming import Expression, Naming, Texts, where
 from tensorlogic.compiler.ir.core import Operation
 from tensorlogic.compiler.ops.lowering import Text
-from tensorlogic.compiler.types import OpaqueType, StructType
+from tensorlogic.compiler.types import FLOAT16, OpaqueType, StructType, TensorType
 
 
 def _accept(o: Naming, operation: Operation, texts: Texts) -> Text:
@@ -36,14 +37,21 @@ def _extern(o: Naming, operation: Operation, texts: Texts) -> Text:
 
 def _method(o: Naming, operation: Operation, texts: Texts) -> Text:
     receiver, *arguments = (texts[v] for v in operation.operands)
+    method = operation.attributes["method"]
+    if method == "get_tensor":
+        return _weight(o, operation, receiver, arguments[0])
     codes = [a.code for a in arguments]
     while codes and codes[-1] == "None":
         codes.pop()
-    method = operation.attributes["method"]
-    text = f"{receiver:atom}.{method}({', '.join(codes)})"
-    if method == "get_tensor" and not o.module.strict:
-        text = f"{o.runtime('carry')}({text})"
-    return Text(text)
+    return Text(f"{receiver:atom}.{method}({', '.join(codes)})")
+
+
+def _weight(o: Naming, operation: Operation, model: Text, name: Text) -> Text:
+    """A tensor of a model, whose element type is checked as it is read."""
+    assert isinstance(operation.result.type, TensorType)
+    dtype = o.visible_dtype(operation.result.type.element)
+    arguments = [model.code, name.code, dtype, string(where(operation.span))]
+    return Text(f"{o.runtime('weight')}({', '.join([*arguments, *(['carry=False'] if o.module.strict else [])])})")
 
 
 def _attribute(o: Naming, operation: Operation, texts: Texts) -> Text:
@@ -54,7 +62,7 @@ def _load_model(o: Naming, operation: Operation, texts: Texts) -> Text:
     path, dequantize = (texts[v].code for v in operation.operands)
     extra = "" if dequantize == "False" else f", dequantize={dequantize}"
     model = operation.result.type
-    if isinstance(model, OpaqueType) and model.element is not None:
+    if isinstance(model, OpaqueType) and model.element not in (None, FLOAT16):
         extra = f", dtype={string(str(model.element))}{extra}"
     return Text(f"{o.runtime('load_model')}({path}{extra})")
 
@@ -75,7 +83,16 @@ def _bind(o: Naming, operation: Operation, texts: Texts) -> Text:
     model, prefix, *sizes = (texts[v].code for v in operation.operands)
     named = [f"{n}={s}" for n, s in zip(operation.attributes["sizes"], sizes, strict=True)]
     arguments = [model, *([] if prefix == '""' else [f"prefix={prefix}"]), *named]
-    return Text(f"{o.hint_name(operation.attributes['definition'])}.bind({', '.join(arguments)})")
+    bound = f"{o.hint_name(operation.attributes['definition'])}.bind({', '.join(arguments)})"
+    type = operation.result.type
+    assert isinstance(type, StructType)
+    if not type.elements:
+        return Text(bound)
+    elements = [
+        f"{attribute(own.name)}={o.visible_dtype(element)}"
+        for own, element in zip(type.definition.elements, type.elements, strict=True)
+    ]
+    return Text(f"{o.runtime('of_elements')}({', '.join([bound, string(where(operation.span)), *elements])})")
 
 
 def _read_line(o: Naming, operation: Operation, texts: Texts) -> Text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tensorlogic.compiler.emit.identifiers import attribute
-from tensorlogic.compiler.emit.literals import string
+from tensorlogic.compiler.emit.literals import string, tuple_of
 from tensorlogic.compiler.emit.naming import Expression, Naming, Texts
 from tensorlogic.compiler.ir.core import Operation, Value
 from tensorlogic.compiler.ops.lowering import Text
@@ -24,6 +24,9 @@ from tensorlogic.compiler.types import (
     field_type,
 )
 
+_LONGEST = 80
+"""A longer string with quotes in its expressions is written by `str.format`, whose arguments go to further lines."""
+
 
 def _format(o: Naming, operation: Operation, texts: Texts) -> Text:
     parts: list[str | Text] = []
@@ -34,8 +37,15 @@ def _format(o: Naming, operation: Operation, texts: Texts) -> Text:
         else:
             parts.append(texts[value] if isinstance(t, IntType | StringType) else _shown(o, value, texts))
     codes = [part.code for part in parts if isinstance(part, Text)]
-    if any(character in code for code in codes for character in "\"'\\#{"):
-        # Before Python 3.12 an expression inside an f-string holds no quotes and no backslash.
+    quotes = {character for code in codes for character in code if character in "\"'\\#{"}
+    if quotes == {'"'}:
+        # Before Python 3.12 an expression inside an f-string does not hold the quotes around it.
+        plain = [part if isinstance(part, Text) else part.replace('\\"', '"').replace("'", "\\'") for part in parts]
+        text = "f'" + "".join(f"{{{part.code}}}" if isinstance(part, Text) else part for part in plain) + "'"
+        if len(text) <= _LONGEST:
+            return Text(text)
+    if quotes:
+        # Nor does it hold a backslash there.
         holes = "".join("{}" if isinstance(part, Text) else part for part in parts)
         return Text(f'"{holes}".format({", ".join(codes)})')
     return Text('f"' + "".join(f"{{{part.code}}}" if isinstance(part, Text) else part for part in parts) + '"')
@@ -81,7 +91,7 @@ def _form_of(t: Type) -> str | None:
             return f"[{inner}]"
         case TupleType(items):
             forms = [_form_of(i) or "None" for i in items]
-            return f"({', '.join(forms)},)"
+            return tuple_of(forms)
         case OptionalType(item):
             return _form_of(item)
         case StructType(definition, _, _):

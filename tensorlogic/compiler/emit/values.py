@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tensorlogic.compiler.emit.identifiers import attribute
-from tensorlogic.compiler.emit.literals import literal, string
+from tensorlogic.compiler.emit.literals import literal, string, tuple_of
 from tensorlogic.compiler.emit.naming import Expression, Naming, Texts, constant_key, where, written
 from tensorlogic.compiler.ir.core import Operation
 from tensorlogic.compiler.ops.lowering import COMPARISON, Text
@@ -41,8 +41,7 @@ def _call_value(o: Naming, operation: Operation, texts: Texts) -> Text:
 
 
 def _tuple(o: Naming, operation: Operation, texts: Texts) -> Text:
-    items = [texts[v].code for v in operation.operands]
-    return Text(f"({', '.join(items)}{',' if len(items) == 1 else ''})")
+    return Text(tuple_of([texts[v].code for v in operation.operands]))
 
 
 def _list(o: Naming, operation: Operation, texts: Texts) -> Text:

@@ -58,24 +58,23 @@ def _shapes(x: mx.array) -> tuple[mx.array, int, int]:  # overwriting.tl:37
             "overwriting.tl:43", "TL5003", "the slice `1:second` of `y` ends before it begins: {} < {}", second, 1
         )
     y_2 = y[1:second]
-    subtract = first - 1
-    if subtract < 0:
+    if first - 1 < 0:
         tl.refuse(
             "overwriting.tl:44",
             "TL5003",
             "the slice `first - 1:second` of `kept` begins before 0: {} < {}",
-            subtract,
+            first - 1,
             0,
         )
-    if second < subtract:
+    if second < first - 1:
         tl.refuse(
             "overwriting.tl:44",
             "TL5003",
             "the slice `first - 1:second` of `kept` ends before it begins: {} < {}",
             second,
-            subtract,
+            first - 1,
         )
-    return (y[subtract:second], first + second, y_2.shape[0])
+    return (y[first - 1 : second], first + second, y_2.shape[0])
 
 
 def _branches(x: mx.array, n: int) -> mx.array:  # overwriting.tl:46
@@ -169,7 +168,7 @@ def shapes(x: mx.array) -> tuple[mx.array, int, int]:
     if D < 1:
         tl.refuse("overwriting.tl:37", "TL5001", "`D` is {} by dim 1 of `x`: a dimension variable is at least {}", D, 1)
     result = _shapes(x)  # overwriting.tl:37
-    return (result[0].astype(mx.float16), result[1], result[2],)
+    return (result[0].astype(mx.float16), result[1], result[2])
 
 
 @tl.entry
@@ -193,10 +192,10 @@ def branches(x: mx.array, n: int) -> mx.array:
 
 def main(args: tuple[str, ...]) -> None:
     a = mx.array([1.0, 2.0], dtype=F16)
-    multiply = a * 10
-    multiply_2 = a * 100
+    product = a * 10
+    product_2 = a * 100
     tl.print_values(  # overwriting.tl:60
-        tl.shown(_swaps(a, multiply, multiply_2, 1), "float16"), tl.shown(_swaps(a, multiply, multiply_2, 2), "float16")
+        tl.shown(_swaps(a, product, product_2, 1), "float16"), tl.shown(_swaps(a, product, product_2, 2), "float16")
     )
     tl.print_values(  # overwriting.tl:61
         tl.shown(_captured(a, 1), "float16"),

@@ -11,10 +11,10 @@ F16 = tl.carried(mx.float16)
 
 
 def _norm(x: mx.array, weight: mx.array, eps: float) -> mx.array:  # packs.tl:2
-    multiply = x * mx.rsqrt(
+    result = x * mx.rsqrt(
         tl.reduce_mean(x * x, axis=-1, keepdims=True) + tl.fits(eps, mx.float16, "eps", "packs.tl:3")
     ) * weight
-    return multiply
+    return result
 
 
 def _score(q: mx.array, k: mx.array | tl.Packed) -> mx.array:  # packs.tl:6

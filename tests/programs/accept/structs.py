@@ -180,8 +180,10 @@ def _apply(l: Linear, x: mx.array) -> mx.array:  # structs.tl:19
 
 
 def _block(b: Block, x: mx.array) -> mx.array:  # structs.tl:24
-    add = x + _apply(b.down, mx.maximum(_apply(b.up, x), 0)) * tl.fits(b.scale, mx.float16, "b.scale", "structs.tl:25")
-    return add
+    result = x + _apply(b.down, mx.maximum(_apply(b.up, x), 0)) * tl.fits(
+        b.scale, mx.float16, "b.scale", "structs.tl:25"
+    )
+    return result
 
 
 def _run(net: Net, x: mx.array) -> mx.array:  # structs.tl:27
@@ -243,7 +245,7 @@ def run(net: Net, x: mx.array) -> mx.array:
         net: Net[D, F]
         x: float16[N, D]
 
-    Returns: float16[N, O]
+    Returns: float16[N, ?O]
     """
     net = tl.instance(net, Net, "net", "structs.tl:27")
     x = tl.array(x, "x", mx.float16, 2, "float16[N, D]", "structs.tl:27")

@@ -23,8 +23,7 @@ def _nested(x: mx.array) -> tuple[tuple[mx.array, mx.array], tuple[mx.array, ...
 
 
 def _parts(x: mx.array) -> tuple[mx.array, mx.array, mx.array]:  # tuples.tl:9
-    floor_divide = x.shape[1] // 3
-    return tl.split(x, (floor_divide, floor_divide, floor_divide), 1)
+    return tl.split(x, (x.shape[1] // 3, x.shape[1] // 3, x.shape[1] // 3), 1)
 
 
 @tl.entry
@@ -41,7 +40,7 @@ def stats(x: mx.array) -> tuple[mx.array, mx.array, int]:
     if N < 1:
         tl.refuse("tuples.tl:1", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
     result = _stats(x)  # tuples.tl:1
-    return (result[0].astype(mx.float16), result[1].astype(mx.float16), result[2],)
+    return (result[0].astype(mx.float16), result[1].astype(mx.float16), result[2])
 
 
 @tl.entry
@@ -77,11 +76,11 @@ def nested(x: mx.array) -> tuple[tuple[mx.array, mx.array], tuple[mx.array, ...]
     if D < 1:
         tl.refuse("tuples.tl:6", "TL5001", "`D` is {} by dim 1 of `x`: a dimension variable is at least {}", D, 1)
     result = _nested(x)  # tuples.tl:6
-    give: tuple[tuple[mx.array, mx.array], tuple[mx.array, ...]] = (
-        (result[0][0].astype(mx.float16), result[0][1].astype(mx.float16),),
+    result = (
+        (result[0][0].astype(mx.float16), result[0][1].astype(mx.float16)),
         tuple(item.astype(mx.float16) for item in result[1]),
     )
-    return give
+    return result
 
 
 @tl.entry
@@ -103,13 +102,13 @@ def parts(x: mx.array) -> tuple[mx.array, mx.array, mx.array]:
     if D < 1:
         tl.refuse("tuples.tl:9", "TL5001", "`D` is {} by dim 1 of `x`: a dimension variable is at least {}", D, 1)
     result = _parts(x)  # tuples.tl:9
-    return (result[0].astype(mx.float16), result[1].astype(mx.float16), result[2].astype(mx.float16),)
+    return (result[0].astype(mx.float16), result[1].astype(mx.float16), result[2].astype(mx.float16))
 
 
 def main(args: tuple[str, ...]) -> None:
     m, top, n = _stats(mx.array([1.0, 2.0, 6.0], dtype=F16))  # tuples.tl:12
     tl.print_values(  # tuples.tl:13
-        tl.shown(m, "float16"), tl.shown(top, "float16"), n, tl.shown(_swap((1, "one")), (None, None,))
+        tl.shown(m, "float16"), tl.shown(top, "float16"), n, tl.shown(_swap((1, "one")), (None, None))
     )
     sums, ends = _nested(mx.array([[1.0, 2.0], [3.0, 4.0]], dtype=F16))  # tuples.tl:14
     r = sums[0]
@@ -118,7 +117,7 @@ def main(args: tuple[str, ...]) -> None:
         tl.shown(r, "float16"),
         tl.shown(c, "float16"),
         tl.shown(ends, ["float16"]),
-        tl.shown(sums, ("float16", "float16",)),
+        tl.shown(sums, ("float16", "float16")),
     )
     q, k, v = _parts(mx.reshape(mx.arange(0, 6, dtype=mx.int32).astype(mx.float16).astype(F16), (1, 6)))  # tuples.tl:17
     tl.print_values(  # tuples.tl:18
@@ -127,7 +126,7 @@ def main(args: tuple[str, ...]) -> None:
     b = 2
     a = 11
     tl.print_values(  # tuples.tl:23
-        a, b, tl.shown((1, (2, 3)), (None, (None, None,),)), tl.shown(((1, "x"), (2, "y")), [(None, None,)])
+        a, b, tl.shown((1, (2, 3)), (None, (None, None))), tl.shown(((1, "x"), (2, "y")), [(None, None)])
     )
     for i, w in ((1, 2), (3, 4)):
         tl.print_values(i + w, end=" ")  # tuples.tl:24

@@ -40,7 +40,7 @@ def _grow(x: mx.array, n: int) -> mx.array:  # unknown.tl:6
 def _trimmed(x: mx.array) -> mx.array:  # unknown.tl:11
     y = x
     while y.shape[0] > 3:
-        y = y[1:y.shape[0]]
+        y = y[1 : y.shape[0]]
     return y
 
 
@@ -58,9 +58,8 @@ def _halves(x: mx.array) -> mx.array:  # unknown.tl:16
 
 def _refined(x: mx.array, y: mx.array | tl.Packed) -> mx.array:  # unknown.tl:17
     z = tl.matmul(x, y, transpose=False)
-    subtract = x.shape[0] - 1
-    if subtract < 0:
-        tl.refuse("unknown.tl:19", "TL5003", "the index `0` of `z` is {}, the last item is {}", 0, subtract)
+    if x.shape[0] - 1 < 0:
+        tl.refuse("unknown.tl:19", "TL5003", "the index `0` of `z` is {}, the last item is {}", 0, x.shape[0] - 1)
     if y.shape[1] - 1 < 0:
         tl.refuse("unknown.tl:19", "TL5003", "the index `0` of `z` is {}, the last item is {}", 0, y.shape[1] - 1)
     if y.shape[1] != x.shape[0]:
@@ -72,8 +71,8 @@ def _refined(x: mx.array, y: mx.array | tl.Packed) -> mx.array:  # unknown.tl:17
             x.shape[0],
         )
     d = z[0] + z[:, 0]
-    if subtract < 1:
-        tl.refuse("unknown.tl:20", "TL5003", "the index `1` of `z` is {}, the last item is {}", 1, subtract)
+    if x.shape[0] - 1 < 1:
+        tl.refuse("unknown.tl:20", "TL5003", "the index `1` of `z` is {}, the last item is {}", 1, x.shape[0] - 1)
     return d + z[1]
 
 
@@ -84,7 +83,7 @@ def nonzero(x: mx.array) -> mx.array:
     Args:
         x: float16[N]
 
-    Returns: float16[S]
+    Returns: float16[?S]
     """
     x = tl.array(x, "x", mx.float16, 1, "float16[N]", "unknown.tl:2")
     N = x.shape[0]
@@ -99,7 +98,7 @@ def same(x: mx.array, y: mx.array) -> mx.array:
     """`same` of unknown.tl:3.
 
     Args:
-        x: float16[S]
+        x: float16[?S]
         y: float16[S]
 
     Returns: float16[S]
@@ -228,11 +227,11 @@ def main(args: tuple[str, ...]) -> None:
         tl.shown(_add(b, _nonzero(a + 0)), "float16"),
     )
     tl.print_values(tl.shown(_matmul(mx.ones((2, 3), F16), mx.ones((3, 2), F16)), "float16"))  # unknown.tl:25
-    astype = mx.arange(0, 6, dtype=mx.int32).astype(mx.float16).astype(F16)
+    converted = mx.arange(0, 6, dtype=mx.int32).astype(mx.float16).astype(F16)
     tl.print_values(  # unknown.tl:26
         tl.shown(_grow(mx.array([1.0, 2.0], dtype=F16), 2), "float16"),
-        tl.shown(_trimmed(astype), "float16"),
-        tl.shown(_halves(astype), "float16"),
+        tl.shown(_trimmed(converted), "float16"),
+        tl.shown(_halves(converted), "float16"),
     )
     tl.print_values(tl.shown(_refined(mx.ones((3, 4), F16), mx.ones((4, 3), F16)), "float16"))  # unknown.tl:27
     n = tl.float_to_int(float(tl.reduce_sum(a)), "unknown.tl:28")

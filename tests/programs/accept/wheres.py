@@ -41,17 +41,17 @@ def _asserted(x: mx.array, k: int) -> mx.array:  # wheres.tl:13
 def _diagonal(x: mx.array) -> mx.array:  # wheres.tl:17
     d = mx.zeros((x.shape[0],), F16)
     for i in range(x.shape[0]):
-        where = mx.where(
+        chosen = mx.where(
             mx.arange(0, x.shape[0], dtype=mx.int32) == tl.fits(i, mx.int32, "i", "wheres.tl:20"), x[i, i], 0.0
         )
-        d = d + where
+        d = d + chosen
     return d
 
 
 def _windows(x: mx.array, k: int) -> mx.array:  # wheres.tl:24
     best = tl.reduce_sum(x[:k])
     for i in range(x.shape[0] - k + 1):
-        best = mx.maximum(best, tl.reduce_sum(x[i:i + k]))
+        best = mx.maximum(best, tl.reduce_sum(x[i : i + k]))
     return best
 
 
@@ -69,8 +69,7 @@ def _chunk(x: mx.array, n: int) -> mx.array:  # wheres.tl:38
 
 
 def _twice_half(x: mx.array) -> mx.array:  # wheres.tl:39
-    floor_divide = x.shape[0] // 2
-    return mx.concatenate([x[:floor_divide], x[floor_divide:]], 0)
+    return mx.concatenate([x[: x.shape[0] // 2], x[x.shape[0] // 2 :]], 0)
 
 
 @tl.entry
