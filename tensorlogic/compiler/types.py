@@ -260,7 +260,7 @@ class StructType(Type):
 
 @dataclass(frozen=True, slots=True)
 class OpaqueType(Type):
-    """`Model`, `Tokenizer`, `KVCache`. `element` is the type of a model's floats where it is not float16."""
+    """`Model`, `Tokenizer`, `KVCache`. `element` is the type of a model's floats, where it is known."""
 
     name: str
     element: ElementType | None = None

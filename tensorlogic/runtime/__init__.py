@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     shown = show
 
 _WHERE = {
-    "binding": ("Field", "bind", "tensors_of"),
+    "binding": ("Field", "bind", "of_elements", "tensors_of"),
     "boundary": (
         "array",
         "boolean",
@@ -53,7 +53,7 @@ _WHERE = {
         "set_fields",
         "string",
     ),
-    "carrying": ("carry", "tensor"),
+    "carrying": ("tensor", "weight"),
     "device": ("carried",),
     "errors": ("BoundaryError", "ModelFileError", "TensorLogicError"),
     "failures": ("entry",),

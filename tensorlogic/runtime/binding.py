@@ -17,6 +17,7 @@ import mlx.core as mx
 from tensorlogic.runtime.errors import BoundaryError, ModelFileError
 from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.models import Model
+from tensorlogic.runtime.outside import short
 from tensorlogic.runtime.packed import Packed
 
 if TYPE_CHECKING:
@@ -163,6 +164,19 @@ def bind(cls: type[Net], model: Model, prefix: str, dims: dict[str, int]) -> Net
     told = " and ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts if count)
     notes = [*_at_most(f"missing: {name}" for name in filling.missing), *_at_most(filling.conflicts)]
     raise ModelFileError("TL4020", f"`{model.header.path}` does not fit `{_name_of(cls)}`: {told}", notes=notes)
+
+
+def of_elements(net: Net, where: str, /, **elements: mx.Dtype) -> Net:
+    """A struct from a model, whose type parameters are checked to be what the program takes them to be.
+
+    Raises BoundaryError TL5002.
+    """
+    for name, wanted in elements.items():
+        found = getattr(net, name)
+        if found != wanted:
+            told = f"`{_name_of(type(net))}` from the model holds {short(found)}, not {short(wanted)}"
+            raise BoundaryError("TL5002", told, where=where)
+    return net
 
 
 def _name_of(cls: Any) -> str:

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
 
 from tensorlogic.runtime.device import carried, select
+from tensorlogic.runtime.errors import BoundaryError
+from tensorlogic.runtime.formats.header import shown
+from tensorlogic.runtime.outside import FLOATS, short
 from tensorlogic.runtime.packed import Packed
 
+if TYPE_CHECKING:
+    from tensorlogic.runtime.models import Model
 
-def carry(value: mx.array | Packed) -> mx.array | Packed:
-    """A weight in its carried precision: an array is cast once, here; a packed weight stays packed."""
-    if isinstance(value, mx.array):
-        kept = carried(value.dtype)
-        return value if kept == value.dtype else value.astype(kept)
-    return value
+
+def weight(model: Model, name: str, dtype: mx.Dtype, where: str, *, carry: bool = True) -> mx.array | Packed:
+    """A model's tensor in the precision in which its element type is carried, or as it is without `carry`.
+
+    A packed weight stays packed. Raises BoundaryError TL5002 where the model holds another type than the program says.
+    """
+    value = model.get_tensor(name)
+    if value.dtype != dtype:
+        found, wanted = short(value.dtype), short(dtype)
+        message = f"tensor `{shown(name)}` holds {found}, not {wanted}"
+        raise BoundaryError("TL5002", message, where=where, helps=[_help(value.dtype, dtype, name)])
+    kept = carried(dtype) if carry else dtype
+    return value if isinstance(value, Packed) or kept == dtype else value.astype(kept)
+
+
+def _help(found: mx.Dtype, wanted: mx.Dtype, name: str) -> str:
+    if found in FLOATS and wanted in FLOATS:
+        return f"`load_model(..., dtype: {short(wanted)})` reads floats so"
+    return f'`let w: {short(found)}[...] = model.get_tensor("{shown(name)}")` takes it, with its shape written out'
 
 
 def tensor(values: Any, dtype: mx.Dtype, device: str | None = None) -> mx.array:

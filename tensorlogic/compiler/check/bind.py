@@ -10,6 +10,7 @@ import difflib
 
 from tensorlogic.compiler.check.assign import coerce
 from tensorlogic.compiler.check.context import Context, Failure, check_operands, fail
+from tensorlogic.compiler.check.methods import in_model
 from tensorlogic.compiler.check.plan import Parameter, make_plan
 from tensorlogic.compiler.dims import HOLE, Polynomial
 from tensorlogic.compiler.ir.core import Value
@@ -17,7 +18,6 @@ from tensorlogic.compiler.names import BrokenSymbol, StructSymbol
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.types import (
-    FLOAT16,
     INT,
     STRING,
     IntType,
@@ -59,9 +59,10 @@ def check_bind(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
         fail("TL2004", "`bind` needs a model", node.span)
     _refuse_open_dims(definition, sizes, node)
     assert isinstance(model.type, OpaqueType)
-    element = model.type.element or FLOAT16
+    wanted = expected.elements if isinstance(expected, StructType) and expected.definition is definition else ()
+    elements = tuple(in_model(model.type, e, node.span) for e in wanted or (None,) * len(definition.elements))
     holes = tuple(_dim(sizes.get(v.name)) for v in definition.dims)
-    type = StructType(definition, tuple(element for _ in definition.elements), holes)
+    type = StructType(definition, elements, holes)
     operands = (model, prefix, *sizes.values())
     return cx.add("bind", operands, type, node.span, definition=definition, sizes=tuple(sizes))
 

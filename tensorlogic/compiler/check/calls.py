@@ -99,7 +99,7 @@ def _call_attribute(cx: Context, callee: nodes.Attribute, node: nodes.Call, expe
     value = expressions.check(cx, callee.value)
     check_operands(value)
     if isinstance(value.type, OpaqueType) and name in METHODS.get(value.type.name, ()):
-        return call_method(cx, value, name, node, callee)
+        return call_method(cx, value, name, node, callee, expected)
     if isinstance(value.type, StructType) and name in value.type.definition.fields:
         return _call_local(cx, attributes.field(cx, value, callee), node)
     receiver = nodes.Argument(callee.value.span, None, callee.value)

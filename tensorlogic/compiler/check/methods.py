@@ -7,13 +7,20 @@ from dataclasses import dataclass
 
 from tensorlogic.compiler.check.context import Context, check_operands, fail
 from tensorlogic.compiler.ir.core import Value
+from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.types import (
+    BFLOAT16,
+    BOOL,
     BOOLEAN,
     FLOAT,
     FLOAT16,
+    FLOAT32,
     INT,
+    INT32,
     STRING,
+    Element,
+    ElementType,
     ListType,
     OpaqueType,
     OptionalType,
@@ -61,8 +68,14 @@ ATTRIBUTES: dict[str, dict[str, Type]] = {
 }
 
 
-def call_method(cx: Context, value: Value, name: str, node: nodes.Call, callee: nodes.Attribute) -> Value:
-    """A call of a method of an opaque value."""
+IN_FILES = (FLOAT16, BFLOAT16, FLOAT32, INT32, BOOL)
+"""The element types that tensors of a model may have."""
+
+
+def call_method(
+    cx: Context, value: Value, name: str, node: nodes.Call, callee: nodes.Attribute, expected: Type | None
+) -> Value:
+    """A call of a method of an opaque value. A weight has the element type that the place declares."""
     from tensorlogic.compiler.check import expressions
     from tensorlogic.compiler.check.assign import coerce
 
@@ -90,9 +103,29 @@ def call_method(cx: Context, value: Value, name: str, node: nodes.Call, callee: 
             found[parameter] = cx.constant(None, node.span)
     result = method.result
     if result is None:
-        result = TensorType(value.type.element or FLOAT16, Shape(PackVariable(unknown=True), ()))
+        wanted = expected.item if isinstance(expected, OptionalType) else expected
+        element = in_model(value.type, wanted.element if isinstance(wanted, TensorType) else None, node.span)
+        result = TensorType(element, Shape(PackVariable(unknown=True), ()))
     operands = (value, *(found[p] for p, _ in method.parameters))
     return cx.add("method", operands, result, node.span, method=name)
 
 
-__all__ = ["ATTRIBUTES", "METHODS", "call_method"]
+def in_model(model: OpaqueType, wanted: Element | None, span: Span) -> ElementType:
+    """The element type of a model's tensor: the one that the place wants, or that of the model's floats.
+
+    Whether the tensor has it is checked when it is read.
+    """
+    floats = model.element or FLOAT16
+    if not isinstance(wanted, ElementType) or wanted not in IN_FILES:
+        return floats
+    if model.element is not None and wanted.kind == "float" and wanted != floats:
+        fail(
+            "TL2002",
+            f"the floats of this model are read as {floats}, not {wanted}",
+            span,
+            helps=[f"`load_model(..., dtype: {wanted})` reads them so"],
+        )
+    return wanted
+
+
+__all__ = ["ATTRIBUTES", "METHODS", "call_method", "in_model"]

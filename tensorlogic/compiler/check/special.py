@@ -254,14 +254,14 @@ def _load_model(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
     _script_only(cx, node)
     found = _arguments(node, ("path", "dtype", "dequantize"), 1)
     path = _typed(cx, node, found, "path", STRING)
-    element: ElementType | None = None
+    element = FLOAT16
     if "dtype" in found:
         written = found["dtype"].value
         value = None if written.span.text == "native" else expressions.check(cx, written)
         named = value.type.element if value is not None and isinstance(value.type, ElementTypeType) else None
         if not isinstance(named, ElementType) or named.kind != "float":
             _refuse_dtype(written.span)
-        element = None if named == FLOAT16 else named
+        element = named
     dequantize = (
         _typed(cx, node, found, "dequantize", BoolType()) if "dequantize" in found else cx.constant(False, node.span)
     )
@@ -294,7 +294,8 @@ def _save_model(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
     found = _arguments(node, ("model", "path", "dequantize"), 2)
     model = expressions.check(cx, found["model"].value)
     check_operands(model)
-    if not isinstance(model.type, StructType) and model.type != OpaqueType("Model"):
+    is_model = isinstance(model.type, OpaqueType) and model.type.name == "Model"
+    if not is_model and not isinstance(model.type, StructType):
         fail("TL2001", "`save_model` takes a model or a struct", found["model"].span, str(model.type))
     path = _typed(cx, node, found, "path", STRING)
     dequantize = (

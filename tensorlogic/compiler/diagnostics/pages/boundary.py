@@ -18,7 +18,8 @@ python -c "import mlx.core as mx, model; model.square(mx.zeros((2, 3), mx.float1
         "an argument has the wrong type",
         "A function was called from Python with a value that is not of the declared type. Entries take `mx.array` of "
         "exactly the declared element type, because converting would change the precision unseen; convert with "
-        "`x.astype(mx.float16)`. NumPy arrays, PyTorch tensors and lists of numbers are converted.",
+        "`x.astype(mx.float16)`. NumPy arrays, PyTorch tensors and lists of numbers are converted. A tensor of a model "
+        'file, too, must hold what the program declares: `let ids: int32[?] = model.get_tensor("ids")`.',
         """\
 # model.tl: fn same(x: float16[N]) -> float16[N] { return x }
 python -c "import mlx.core as mx, model; model.same(mx.zeros((2,), mx.int32))\"""",
