@@ -6,6 +6,9 @@ from tests.properties.operations import same_shape
 from tests.properties.scope import NotApplicable, Operation, Scope, Tensor, is_named
 from tests.properties.sizes import shape
 
+BLOCK = 3
+"""How many statements a block has at most, nearly."""
+
 
 def _condition(s: Scope) -> str:
     """A host condition on the sizes, which some sizes fulfil and others do not."""
@@ -79,4 +82,18 @@ def while_loop(s: Scope) -> Tensor:
     return carried
 
 
-CONTROL: tuple[Operation, ...] = (if_expression, if_statement, counted_loop, row_loop, while_loop)
+def block(s: Scope) -> Tensor:
+    """A branch or a loop with statements of its own, of which the last rebinds a variable from outside."""
+    x = s.floats()
+    name = s.fresh()
+    low, high = (s.pick(list(s.numbered)) for _ in range(2))
+    head = s.pick((f"if {low} <= {high}", f"if {_condition(s)}", f"for {s.fresh()} in 0..{s.number(0, 2)}"))
+    inner = s.block(BLOCK)
+    same = [v.text for v in inner.values[len(s.values) :] if v.element == x.element and v.shape == x.shape]
+    last = s.pick(same) if same else _same(inner, Tensor(name, x.element, x.shape))
+    s.lines += [f"let {name} = {x.text}", f"{head} {{"]
+    s.lines += [*(f"    {line}" for line in inner.lines), f"    {name} = {last}", "}"]
+    return Tensor(name, x.element, x.shape)
+
+
+CONTROL: tuple[Operation, ...] = (if_expression, if_statement, counted_loop, row_loop, while_loop, block)

@@ -93,12 +93,12 @@ class _Entry:
         count = s.number(0, 3)
         self.parameters.append(f"{name}: [{element}[{dims}]]")
         self.arguments[name] = Several((Array(element, made.concrete(s.numbers, {})),) * count)
-        atom = f"len({name})"
-        s.numbers[atom] = count
-        s.loose.add(atom)
-        s.ints[atom] = named(atom)
-        sum, item = s.fresh(), s.fresh()
+        length, sum, item = s.fresh(), s.fresh(), s.fresh()
+        s.numbers[length] = count
+        s.loose.add(length)
+        s.ints[length] = named(length)
         s.lines += [
+            f"let {length} = len({name})",
             f"let {sum} = ones([{dims}], dtype: {element})",
             f"for {item} in {name} {{ {sum} = {sum} * 0.5 + {item} }}",
         ]

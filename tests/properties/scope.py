@@ -7,7 +7,7 @@ raises `NotApplicable`, and the program does without it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from hypothesis import strategies as st
@@ -60,6 +60,7 @@ class Scope:
     bounds: list[tuple[Size, Size]] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    kinds: Sequence[Sequence[Operation]] = ()
     made: int = 0
 
     # --- choices
@@ -142,10 +143,11 @@ class Scope:
 
     # --- statements
 
-    def write(self, kinds: Sequence[Sequence[Operation]]) -> None:
-        """Statements with operations of these kinds."""
-        for _ in range(self.number(1, STATEMENTS)):
-            if len(self.lines) >= STATEMENTS:
+    def write(self, kinds: Sequence[Sequence[Operation]], most: int = STATEMENTS) -> None:
+        """At most so many statements, nearly, with operations of these kinds."""
+        self.kinds = kinds
+        for _ in range(self.number(1, most)):
+            if len(self.lines) >= most:
                 break
             for _ in range(ATTEMPTS):
                 try:
@@ -153,6 +155,13 @@ class Scope:
                     break
                 except NotApplicable:
                     continue
+
+    def block(self, most: int) -> Scope:
+        """A block inside of this body: what it makes and finds out is not seen outside of it."""
+        inner = replace(self, ints=dict(self.ints), bounds=list(self.bounds), values=list(self.values), lines=[])
+        inner.write(self.kinds, most)
+        self.made = inner.made
+        return inner
 
     def fresh(self) -> str:
         self.made += 1
@@ -187,7 +196,7 @@ def is_named(shape: Shape) -> bool:
 
 def is_local(atom: str) -> bool:
     """Whether an atom is an int of the body, or a size that only the body knows: no type can name it."""
-    return "." in atom or atom.startswith(("v", "len("))
+    return "." in atom or atom.startswith("v")
 
 
 def _grows(size: Size) -> bool:
