@@ -17,8 +17,9 @@ from tensorlogic.compiler.check.context import (
     fail,
     test_for_none,
 )
+from tensorlogic.compiler.check.merging import leave
 from tensorlogic.compiler.check.operators import adapt, as_float_range
-from tensorlogic.compiler.dims import HOLE, Polynomial
+from tensorlogic.compiler.dims import HOLE, Polynomial, serial_mark
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
@@ -39,6 +40,7 @@ from tensorlogic.compiler.types import (
     TensorType,
     TupleType,
     Type,
+    transform,
 )
 
 
@@ -108,10 +110,7 @@ class _Assignment:
                 inner = self.coerce(value, item)
                 return self.cx.add("retype", (inner,), declared, self.span)
             case FunctionType(parameters, result), (LambdaType() | FunctionSymbolType()):
-                function = as_function(self.cx, value, parameters, self.span)
-                assert isinstance(function.type, FunctionType)
-                self._compare(result, function.type.result)
-                return function
+                return as_function(self.cx, value, parameters, self.span, result, self.what)
             case TupleType(wanted), TupleType(items) if len(wanted) == len(items):
                 return self._items("tuple", value, wanted, items)
             case ListType(item, _), ListType(_, items):
@@ -147,6 +146,8 @@ class _Assignment:
             case OptionalType(a), OptionalType(b):
                 self._compare(a, b)
             case FunctionType(a, r), FunctionType(b, s) if len(a) == len(b):
+                if any(is_open(x) and x != y for x, y in zip(a, b, strict=True)):
+                    self._refuse("TL2001")
                 for x, y in zip((*a, r), (*b, s), strict=True):
                     self._compare(x, y)
             case FloatType(), IntType():
@@ -227,22 +228,57 @@ def to_float(cx: Context, value: Value, span: Span) -> Value:
     return cx.add("host.float", (value,), as_float_range(cx, value.type), span)
 
 
-def as_function(cx: Context, value: Value, parameters: tuple[Type, ...], span: Span) -> Value:
-    """A lambda or a function's name as a value of function type, once it is known what it takes."""
+def as_function(cx: Context, value: Value, parameters: tuple[Type, ...], span: Span, wanted: Type, what: str) -> Value:
+    """A lambda or a function's name as a value of function type, once it is known what it takes.
+
+    Its result is made to fit `wanted` inside, where the sizes that it computes are at hand.
+    """
     from tensorlogic.compiler.check import calls
 
     if isinstance(value.type, LambdaType) and len(value.type.node.parameters) != len(parameters):
         asked, takes = (_arguments(n) for n in (len(parameters), len(value.type.node.parameters)))
         fail("TL2004", f"a function of {asked} is asked for; this one takes {takes}", span)
+    mark = serial_mark()
     region_arguments = tuple(cx.instantiate(p) for p in parameters)
     cx.builder.open()
     with cx.scope():
         result = calls.call_value(cx, value, region_arguments, span, (span,) * len(region_arguments))
+        result = coerce(cx, result, wanted, span, f"the result of {what}")
         cx.builder.add_statement("yield", (result,), span)
     region = cx.builder.close(region_arguments)
-    made = Value(FunctionType(parameters, result.type))
+    made = Value(FunctionType(parameters, _told(wanted, leave(result.type, mark))))
     cx.builder.add_statement("lambda", (), span, results=(made,), regions=(region,))
     return made
+
+
+def is_open(t: Type) -> bool:
+    """Whether a type takes values of several sizes: a function of one size is none of such a type."""
+    found = False
+
+    def leaf(t: Type) -> Type:
+        nonlocal found
+        sizes = t.shape.dims if isinstance(t, TensorType) else t.dims if isinstance(t, StructType) else ()
+        found = found or any(HOLE in p.variables() for p in sizes)
+        return t
+
+    transform(t, leaf)
+    return found
+
+
+def _told(wanted: Type, actual: Type) -> Type:
+    """A type that fits another one, with the sizes that the other one says."""
+
+    def sizes(p: tuple[Polynomial, ...], q: tuple[Polynomial, ...]) -> tuple[Polynomial, ...]:
+        return tuple(b if a.variable is HOLE else a for a, b in zip(p, q, strict=True))
+
+    match wanted, actual:
+        case TensorType(_, shape), TensorType(element, Shape(pack, dims)):
+            return TensorType(element, Shape(pack, sizes(shape.dims, dims)))
+        case StructType(_, _, dims), StructType(definition, elements, others):
+            return StructType(definition, elements, sizes(dims, others))
+        case TupleType(items), TupleType(others):
+            return TupleType(tuple(map(_told, items, others)))
+    return actual
 
 
 def _arguments(count: int) -> str:

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from tensorlogic.compiler import dims
 from tensorlogic.compiler.check import assign, clauses
-from tensorlogic.compiler.check.chosen import sure_places
+from tensorlogic.compiler.check.chosen import open_result, sure_places
 from tensorlogic.compiler.check.context import (
     Assumption,
     Bound,
@@ -172,6 +172,8 @@ class Binder:
                 self.match(item, other, given)
                 return
             case FunctionType(parameters, result), FunctionType(others, other) if len(parameters) == len(others):
+                if any(assign.is_open(x) and x != y for x, y in zip(parameters, others, strict=True)):
+                    self._refuse_kind(declared, actual, given)
                 for x, y in zip((*parameters, result), (*others, other), strict=True):
                     self.match(x, y, given)
                 return
@@ -242,9 +244,12 @@ class Binder:
     def _equate(self, declared: tuple[Polynomial, ...], actual: tuple[Polynomial, ...], given: Given) -> None:
         for p, q in zip(declared, actual, strict=True):
             if q.variable is HOLE and p.variable is not HOLE:
+                name = f"`{p}` of `{self.signature.name}`"
                 fail(
                     "TL3004",
-                    f"`{p}` of `{self.signature.name}` is one size, and the items of `{given.name}` differ in it",
+                    f"nothing says what {name} is: {given.part}`{given.name}` has a size that only run time knows"
+                    if given.part.startswith("the result")
+                    else f"{name} is one size, and the items of `{given.name}` differ in it",
                     given.span,
                     str(given.value.type),
                     others=self._declaration(given),
@@ -393,7 +398,9 @@ class Binder:
             wanted = wanted.item
         if not isinstance(wanted, FunctionType):
             self._refuse_kind(declared, given.value.type, given)
-        value = assign.as_function(self.cx, given.value, wanted.parameters, given.span)
+        unbound = {v: Polynomial.of(HOLE) for v in self.signature.variables if v not in self.dims}
+        result = open_result(wanted.result, unbound)
+        value = assign.as_function(self.cx, given.value, wanted.parameters, given.span, result, self._what(given))
         assert isinstance(value.type, FunctionType)
         self.match(wanted.result, value.type.result, Given(given.name, value, given.span, "the result of "))
         return value

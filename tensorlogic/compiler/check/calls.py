@@ -307,7 +307,8 @@ def _count(n: int) -> str:
 def make_struct(cx: Context, symbol: StructSymbol, written: list[Written], node: nodes.Call) -> Value:
     """`Linear(weight: w, bias: none)`."""
     definition = cx.world.struct(symbol)
-    signature = cx.world.constructor(definition)
+    named = {a.name.name for a, _ in written if a.name is not None}
+    signature = cx.world.constructor(definition, frozenset(named & {v.name for v in definition.dims}))
     unnamed = next((a for a, _ in written if a.name is None), None)
     if unnamed is not None and len(definition.fields) > 1:
         fail("TL2014", f"the fields of `{definition.name}` are given by name", unnamed.span)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from tensorlogic.compiler.check import attributes, calls, indexing, operators
+from tensorlogic.compiler.check.assign import coerce
 from tensorlogic.compiler.check.context import (
     Binding,
     Context,
@@ -51,6 +52,9 @@ from tensorlogic.compiler.types import (
     TupleType,
     Type,
 )
+
+MOST_PARTS = 4096
+"""How many types a tuple may be made of: a tuple of two tuples of two has 7."""
 
 LATER = frozenset(
     {"KVCache", "generate", "sample", "grad", "value_and_grad", "vmap", "stop_gradient", "checkpoint", "quantize"}
@@ -328,7 +332,21 @@ def _tuple(cx: Context, node: nodes.TupleExpression, expected: Type | None) -> V
     check_operands(*items)
     for item, place in zip(items, node.items, strict=True):
         _refuse_function(item, place.span)
-    return cx.add("tuple", items, TupleType(tuple(i.type for i in items)), node.span)
+    made = TupleType(tuple(i.type for i in items))
+    if _parts(made) > MOST_PARTS:
+        fail("TL0104", f"this tuple has more than {MOST_PARTS} parts, those of its items included", node.span)
+    return cx.add("tuple", items, made, node.span)
+
+
+def _parts(t: Type) -> int:
+    """How many types a tuple's type is made of, counted as far as matters."""
+    waiting, count = [t], 0
+    while waiting and count <= MOST_PARTS:
+        part = waiting.pop()
+        count += 1
+        if isinstance(part, TupleType):
+            waiting += part.items
+    return count
 
 
 def _list(cx: Context, node: nodes.ListExpression, expected: Type | None) -> Value:
@@ -338,6 +356,11 @@ def _list(cx: Context, node: nodes.ListExpression, expected: Type | None) -> Val
     for made, place in zip(items, node.items, strict=True):
         _refuse_function(made, place.span)
     types = tuple(i.type for i in items)
+    optional = _optional_item(cx, types)
+    if optional is not None:
+        places = zip(items, node.items, strict=True)
+        items = tuple(coerce(cx, i, optional, place.span, "the item") for i, place in places)
+        types = (optional,) * len(items)
     item = _join(types)
     for place, t in zip(node.items, types, strict=True):
         if type(t) is not type(types[0]) and not _both_numbers(t, types[0]):
@@ -357,6 +380,14 @@ def _refuse_function(value: Value, span: Span) -> None:
 
 def _both_numbers(a: Type, b: Type) -> bool:
     return all(isinstance(t, IntType | FloatType) for t in (a, b))
+
+
+def _optional_item(cx: Context, types: tuple[Type, ...]) -> Type | None:
+    """The items' type where some of them are `none` and others are not."""
+    if not any(isinstance(t, NoneType) for t in types) or all(isinstance(t, NoneType) for t in types):
+        return None
+    one = merged([Side(widen(t), cx.facts) for t in types])
+    return one if isinstance(one, OptionalType) else None
 
 
 def _join(types: tuple[Type, ...]) -> Type:

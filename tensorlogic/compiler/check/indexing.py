@@ -12,6 +12,7 @@ from typing import NoReturn
 from tensorlogic.compiler import dims
 from tensorlogic.compiler.check import clauses, expressions
 from tensorlogic.compiler.check.context import Context, check_operands, fail, refuse_optional
+from tensorlogic.compiler.check.merging import item_type
 from tensorlogic.compiler.dims import HOLE, Polynomial
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.source import Span
@@ -82,7 +83,7 @@ def _list_item(cx: Context, value: Value, t: ListType, node: nodes.Index) -> Val
     if t.items is not None and number is not None:
         number = _position(number, len(t.items), "list", t, node)
         return cx.add("item", (value,), t.items[number], node.span, index=number)
-    return _item_at(cx, value, index, t.item, node)
+    return _item_at(cx, value, index, item_type(t, cx.facts, node.value.span), node)
 
 
 def _item_at(cx: Context, value: Value, index: Value, t: Type, node: nodes.Index) -> Value:

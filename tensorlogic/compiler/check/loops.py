@@ -19,7 +19,7 @@ from tensorlogic.compiler.check.context import (
     refuse_optional,
     widen,
 )
-from tensorlogic.compiler.check.merging import leave
+from tensorlogic.compiler.check.merging import item_type, leave
 from tensorlogic.compiler.check.signatures import refuse_doubles
 from tensorlogic.compiler.dims import Kind, Polynomial, Variable, serial_mark
 from tensorlogic.compiler.ir.core import Region, Value
@@ -92,7 +92,7 @@ def check_for(cx: Context, node: nodes.For) -> None:
     refuse_doubles(node.names, "names")
     for name in node.names:
         statements.refuse_redeclaration(cx, name)
-    item = _item_type(iterable, node.iterable.span)
+    item = _item_type(cx, iterable, node.iterable.span)
     names, types, before = _carried(cx, node.body, node.span)
     mark = serial_mark()
     outer = {n: cx.lookup(n) for n in names}
@@ -119,23 +119,12 @@ def _restore(cx: Context, outer: dict[str, Binding | None]) -> None:
         cx.rebind(name, binding.value)
 
 
-def _item_type(iterable: Value, span: Span) -> Type:
+def _item_type(cx: Context, iterable: Value, span: Span) -> Type:
     match iterable.type:
         case RangeType():
             return IntType()
-        case ListType(item, None):
-            return item
-        case ListType(item, items) if items is not None:
-            kinds = {widen(t) for t in items}
-            if len(kinds) > 1:
-                first, second = sorted(map(str, kinds))[:2]
-                fail(
-                    "TL2017",
-                    "the items of this list differ",
-                    span,
-                    notes=[f"`{first}` and `{second}`"],
-                )
-            return kinds.pop() if kinds else item
+        case ListType() as t:
+            return item_type(t, cx.facts, span)
         case StringType():
             return iterable.type
         case OpaqueType():

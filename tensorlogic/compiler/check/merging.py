@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tensorlogic.compiler.check.context import widen
+from tensorlogic.compiler.check.context import fail, widen
 from tensorlogic.compiler.dims import HOLE, Polynomial
 from tensorlogic.compiler.facts import Facts
+from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
     ERROR,
     ErrorType,
     FloatType,
     IntType,
+    ListType,
     NoneType,
     OptionalType,
     Shape,
@@ -58,6 +60,8 @@ def merged(sides: Sequence[Side]) -> Type | None:
             found = _struct(sides)
         case TupleType():
             found = _tuple(sides)
+        case ListType():
+            found = _list(sides)
     return found if found is not None else _optional(sides)
 
 
@@ -80,9 +84,12 @@ def _struct(sides: Sequence[Side]) -> Type | None:
 
 
 def _dims(columns: Sequence[tuple[Polynomial, ...]], sides: Sequence[Side]) -> tuple[Polynomial, ...] | None:
-    """Dim by dim the one, of those that the sides have, that each side knows to be its own."""
+    """Dim by dim the one, of those that the sides have, that each side knows to be its own; `?` where a list varies."""
     found: list[Polynomial] = []
     for dims in zip(*columns, strict=True):
+        if any(d.variable is HOLE for d in dims):
+            found.append(Polynomial.of(HOLE))
+            continue
         fitting = (d for d in dims if all(s.facts.equal(d, own) for s, own in zip(sides, dims, strict=True)))
         dim = next(fitting, None)
         if dim is None:
@@ -98,6 +105,39 @@ def _tuple(sides: Sequence[Side]) -> Type | None:
     columns = zip(*(t.items for t in types), strict=True)
     items = [merged([Side(t, s.facts) for t, s in zip(column, sides, strict=True)]) for column in columns]
     return None if None in items else TupleType(tuple(t for t in items if t is not None))
+
+
+def _list(sides: Sequence[Side]) -> Type | None:
+    """A list of the type that all items have; the length is known no more."""
+    items: list[Side] = []
+    for side in sides:
+        if not isinstance(side.type, ListType):
+            return None
+        types = (side.type.item,) if side.type.items is None else side.type.items
+        items += [Side(widen(t), side.facts) for t in types]
+    one = merged(items) if items else None
+    return None if one is None else ListType(one)
+
+
+def item_type(t: ListType, facts: Facts, span: Span) -> Type:
+    """What each item of a list is, wherever it stands. Refuses a list whose items are known to differ."""
+    if not t.items:
+        return t.item
+    one = merged([Side(widen(item), facts) for item in t.items])
+    if one is None:
+        kinds = list(dict.fromkeys(str(widen(item)) for item in t.items))
+        notes = [" and ".join(f"`{kind}`" for kind in kinds[:2])] if len(kinds) > 1 else []
+        tensors = [item for item in t.items if isinstance(item, TensorType)]
+        helps = []
+        if (
+            len(tensors) == len(t.items)
+            and len({(i.element, i.shape.rank) for i in tensors}) == 1
+            and tensors[0].shape.rank
+        ):
+            open_shape = ", ".join("?" * tensors[0].shape.rank)
+            helps = [f"`let items: [{tensors[0].element}[{open_shape}]] = ...` lets the sizes differ"]
+        fail("TL2017", "the items of this list differ", span, notes=notes, helps=helps)
+    return one
 
 
 def _optional(sides: Sequence[Side]) -> Type | None:

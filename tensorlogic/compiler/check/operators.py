@@ -26,6 +26,7 @@ from tensorlogic.compiler.check.context import (
     refuse_optional,
     test_for_none,
 )
+from tensorlogic.compiler.check.merging import Side, merged
 from tensorlogic.compiler.dims import ONE, Polynomial
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.ops.all_ops import OPS
@@ -75,6 +76,8 @@ OP_OF = {
 }
 LONGEST = 1024
 """How many terms of polynomials are multiplied. A longer product is an unknown int."""
+LONGEST_STRING = 2**16
+"""How many characters of a string are known while checking."""
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 LARGEST_DIM = 2**31 - 1
 """MLX's shapes are int32: no size is larger."""
@@ -468,11 +471,9 @@ def _float_result(operator: str, a: FloatType, b: FloatType, spans: tuple[Span, 
 def _others(cx: Context, operator: str, left: Value, right: Value, spans: tuple[Span, Span], span: Span) -> Value:
     match operator, left.type, right.type:
         case "+", StringType(a), StringType(b):
-            both = None if a is None or b is None else a + b
+            both = None if a is None or b is None or len(a) + len(b) > LONGEST_STRING else a + b
             return cx.add("host.concat", (left, right), constant_type(both) if both is not None else STRING, span)
-        case "+", ListType() as a, ListType() as b if _one_list(a, b) is not None:
-            joined = _one_list(a, b)
-            assert joined is not None
+        case "+", ListType() as a, ListType() as b if (joined := _one_list(cx, a, b)) is not None:
             return cx.add("host.concat", (left, right), joined, span)
         case (("==" | "!="), a, b) if _comparable(a, b):
             return cx.add(f"host.{OP_OF[operator]}", (left, right), BOOLEAN, span)
@@ -499,11 +500,11 @@ def _others(cx: Context, operator: str, left: Value, right: Value, spans: tuple[
 _EQUATED = BoolType | StringType | ElementTypeType | DeviceType
 
 
-def _one_list(a: ListType, b: ListType) -> ListType | None:
+def _one_list(cx: Context, a: ListType, b: ListType) -> Type | None:
     if a.items is not None and b.items is not None:
         items = a.items + b.items
         return ListType(items[0] if items else a.item, items)
-    return a if a.item == b.item else None
+    return merged([Side(a, cx.facts), Side(b, cx.facts)])
 
 
 def _comparable(a: Type, b: Type) -> bool:
