@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tensorlogic.compiler.ops.broadcast import broadcast, shape_of, with_element
 from tensorlogic.compiler.ops.lowering import PRODUCT, Call, Infix, Lowering, Prefix, Text
-from tensorlogic.compiler.ops.operators import divides_safely, refuse_element, require_numbers
+from tensorlogic.compiler.ops.operators import divides_safely, refuse_element, require_exponent, require_numbers
 from tensorlogic.compiler.ops.representable import fitting, require_representable
 from tensorlogic.compiler.ops.rule import Application
 from tensorlogic.compiler.ops.table import Op
@@ -40,6 +40,7 @@ def _extreme(app: Application) -> Type:
 def _pow(app: Application) -> Type:
     element = _element(app)
     require_numbers(app, element)
+    require_exponent(app, element, "x", "exponent")
     return TensorType(element, broadcast(app, ("x", "exponent")))
 
 

@@ -8,11 +8,12 @@ tensor are TL3007, or checked when the program runs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NoReturn
 
 from tensorlogic.compiler.dims import ONE, ZERO, Polynomial, total
 from tensorlogic.compiler.ops.broadcast import labels, name_of, shape_of
-from tensorlogic.compiler.ops.rule import Application, Argument
+from tensorlogic.compiler.ops.rule import Application, Argument, divisibly, provably
 from tensorlogic.compiler.ops.shape_rules import same_dims, with_dim
 from tensorlogic.compiler.ops.sizes import require_size
 from tensorlogic.compiler.types import IntType, Shape, TensorType, TupleType, Type
@@ -135,7 +136,7 @@ def _equal_part(app: Application, size: Polynomial) -> Polynomial:
     def refuse() -> NoReturn:
         app.demands.fail(
             "TL3015",
-            f"cannot prove that {size} can be split into {count} equal parts",
+            f"{size} is not {divisibly(size, Polynomial.of(count))}divisible into {count} equal parts",
             argument.span,
             others=labels([app["x"]]),
         )
@@ -271,15 +272,15 @@ def _require_inside(app: Application, start: Polynomial, length: Polynomial, siz
     span = app["starts"].span
     stop = start + length
 
-    def refuse() -> NoReturn:
-        app.demands.fail(
+    def refusing(p: Polynomial, q: Polynomial) -> Callable[[], NoReturn]:
+        return lambda: app.demands.fail(
             "TL3007",
-            f"cannot prove that {start}:{stop} lies inside {size} at axis {axis}",
+            f"{start}:{stop} does not {provably(app, p, q)}lie inside {size} at axis {axis}",
             span,
             others=labels([app["x"], app["update"]]),
         )
 
     message = f"`slice_update` of {name_of(app['x'])} at axis {axis} starts at {{0}}: it must be at least {{1}}"
-    app.demands.require_nonnegative(start, ZERO, span, message, refuse)
+    app.demands.require_nonnegative(start, ZERO, span, message, refusing(start, ZERO))
     message = f"`slice_update` of {name_of(app['x'])} at axis {axis}, of size {{0}}, would end at {{1}}"
-    app.demands.require_nonnegative(size, stop, span, message, refuse)
+    app.demands.require_nonnegative(size, stop, span, message, refusing(size, stop))

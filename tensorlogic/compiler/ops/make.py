@@ -17,7 +17,7 @@ from tensorlogic.compiler.ops.lowering import Call, Text
 from tensorlogic.compiler.ops.quotients import rounded_up
 from tensorlogic.compiler.ops.representable import fitting, range_of, require_held, require_representable
 from tensorlogic.compiler.ops.rule import Application
-from tensorlogic.compiler.ops.sizes import bounds, int_of, require_size
+from tensorlogic.compiler.ops.sizes import UNBOUNDED, bounds, int_of, require_size
 from tensorlogic.compiler.ops.table import Op
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
@@ -238,7 +238,8 @@ def _triangle(function: str) -> Callable[[Call], Text]:
         """MLX counts diagonals in 32 bits and subtracts them, so that far ones come out wrong."""
         k = call.types["k"]
         assert isinstance(k, IntType)
-        near = k.value is not None and max(map(abs, bounds(k.value))) <= _FARTHEST
+        low, high = bounds(k.value) if k.value is not None else (-UNBOUNDED, UNBOUNDED)
+        near = low >= -_FARTHEST and high <= _FARTHEST
         return Text(f"{f'mx.{function}' if near else call.names.runtime(function)}({call['x']}, {call['k']})")
 
     return lowered

@@ -14,7 +14,7 @@ from typing import NoReturn
 from tensorlogic.compiler.dims import HOLE, ONE, Polynomial
 from tensorlogic.compiler.ops.broadcast import labels, name_of
 from tensorlogic.compiler.ops.quotients import rounded_down
-from tensorlogic.compiler.ops.rule import Application
+from tensorlogic.compiler.ops.rule import Application, divisibly, provably
 from tensorlogic.compiler.ops.shape_rules import refuse_optional
 from tensorlogic.compiler.ops.sizes import require_at_least, require_number
 from tensorlogic.compiler.records import dataclass
@@ -45,7 +45,7 @@ def _places(app: Application, size: Polynomial, windows: _Windows) -> Polynomial
     def refuse() -> NoReturn:
         app.demands.fail(
             "TL3018",
-            f"`{app.op}`: a window of {windows.reach} does not provably fit into {padded}",
+            f"`{app.op}`: a window of {windows.reach} does not {provably(app, padded, windows.reach)}fit into {padded}",
             app.span,
             others=labels([app["x"]]),
         )
@@ -130,7 +130,7 @@ def _require_groups(app: Application, x: TensorType, weight: TensorType) -> None
     def refuse_outputs() -> NoReturn:
         app.demands.fail(
             "TL3012",
-            f"cannot prove that {outputs} outputs of `{app.op}` are dealt out to {groups} groups evenly",
+            f"{outputs} outputs of `{app.op}` are not {divisibly(outputs, groups)}divisible by {groups} groups",
             app.span,
             others=labels([app["weight"]]),
         )
@@ -192,9 +192,11 @@ def _require_past(app: Application, queries: Polynomial, keys: Polynomial) -> No
     """The last query sees the last key, so with fewer keys than queries the first queries would see none."""
 
     def refuse() -> NoReturn:
+        false = app.demands.provably_different(keys, queries)
         app.demands.fail(
             "TL3018",
-            f"causal attention needs at least as many keys as queries: cannot prove {queries} <= {keys}",
+            "causal attention needs at least as many keys as queries: "
+            + (f"{queries} is more than {keys}" if false else f"cannot prove {queries} <= {keys}"),
             app.span,
             others=labels([app["q"], app["k"]]),
         )
@@ -254,22 +256,23 @@ def rope(app: Application) -> Type:
     rotated = require_at_least(app, "dims", 2) if app.given("dims") else width
     argument = app["dims"] if app.given("dims") else app["x"]
 
+    two = Polynomial.of(2)
+
     def refuse_odd() -> NoReturn:
         app.demands.fail(
             "TL3012",
-            f"`rope` rotates pairs: {rotated} is not provably even",
+            f"`rope` rotates pairs: {rotated} is not {divisibly(rotated, two)}even",
             argument.span,
         )
 
     def refuse_excess() -> NoReturn:
         app.demands.fail(
             "TL3018",
-            f"`rope` rotates {rotated} of {width} dims: cannot prove that there are so many",
+            f"`rope` rotates {rotated} of {width} dims: there are not {provably(app, width, rotated)}so many",
             argument.span,
             others=labels([app["x"]] if argument is not app["x"] else []),
         )
 
-    two = Polynomial.of(2)
     app.demands.require_divisible(
         rotated, two, argument.span, "`rope` rotates pairs: {0} is not divisible by {1}", refuse_odd
     )

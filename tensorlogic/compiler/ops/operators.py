@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NoReturn
 
-from tensorlogic.compiler.dims import Polynomial
+from tensorlogic.compiler.dims import ZERO, Polynomial
 from tensorlogic.compiler.ops.broadcast import (
     SYMBOLS,
     applied,
@@ -40,8 +40,9 @@ from tensorlogic.compiler.ops.lowering import (
     Text,
 )
 from tensorlogic.compiler.ops.rule import Application, Rule
+from tensorlogic.compiler.ops.sizes import int_of
 from tensorlogic.compiler.ops.table import Op
-from tensorlogic.compiler.types import BOOL, UINT32, Element, Shape, TensorType, Type
+from tensorlogic.compiler.types import BOOL, UINT32, Element, IntType, Shape, TensorType, Type
 
 BOTH = ("a", "b")
 
@@ -95,6 +96,31 @@ def _sum_or_product(app: Application) -> Type:
 def _arithmetic(app: Application) -> Type:
     require_numbers(app, _element(app))
     return TensorType(_element(app), broadcast(app, BOTH))
+
+
+def require_exponent(app: Application, element: Element, base: str, exponent: str) -> None:
+    """Refuse a negative exponent of integers, whose powers would be fractions."""
+    argument = app[exponent]
+    if element.kind != "integer" or not isinstance(argument.type, IntType):
+        return
+
+    def refuse() -> NoReturn:
+        text = postfix_text(app[base].span)
+        app.demands.fail(
+            "TL2008",
+            f"the exponent of a tensor of {element} is {int_of(argument)}: it must be at least 0",
+            argument.span,
+            others=labels([app[base]]),
+            helps=[f"`{text}.to(float32)` has powers of every kind"] if isinstance(app[base].type, TensorType) else [],
+        )
+
+    message = f"the exponent of {name_of(app[base])}, of {element}, is {{0}}: it must be at least {{1}}"
+    app.demands.require_nonnegative(int_of(argument), ZERO, argument.span, message, refuse)
+
+
+def _power(app: Application) -> Type:
+    require_exponent(app, _element(app), *BOTH)
+    return _arithmetic(app)
 
 
 def _quotient(app: Application) -> Type:
@@ -277,7 +303,7 @@ OPS: tuple[Op, ...] = (
     _op("multiply", Infix("*", PRODUCT), _sum_or_product, "mul"),
     _op("divide", Infix("/", PRODUCT), _quotient, "real_div"),
     _op("remainder", _lower_remainder, _arithmetic, "mod"),
-    _op("power", Infix("**", POWER, right=True), _arithmetic, "pow"),
+    _op("power", Infix("**", POWER, right=True), _power, "pow"),
     Op("matmul", _lower_matmul, rule=_matmul, parameters=BOTH, packed=frozenset({"b"}), coreml="matmul"),
     _op("equal", Infix("==", COMPARISON), _comparison, "equal"),
     _op("not_equal", Infix("!=", COMPARISON), _comparison, "not_equal"),

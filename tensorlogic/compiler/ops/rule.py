@@ -221,15 +221,30 @@ class Application:
         if items is None:
             return (self.axis(name, shape),)
         numbers: list[int] = []
+        given: list[int] = []
         for item in items:
             number = item.constant if isinstance(item, IntType) else None
             if number is None:
                 self.must_be_constant(argument)
             axis = self.axis_of(number, shape, argument)
             if axis in numbers:
-                self.demands.fail("TL3008", f"axis {number} is given twice", argument.span)
+                first = given[numbers.index(axis)]
+                twice = f"axis {number} is given twice"
+                told = twice if first == number else f"axis {number} is axis {first}, which is given already"
+                self.demands.fail("TL3008", told, argument.span)
             numbers.append(axis)
+            given.append(number)
         return tuple(numbers)
+
+
+def provably(app: Application, p: Polynomial, q: Polynomial) -> str:
+    """The word for a refusal of `p == q` or `p >= q`: nothing where it is false, rather than not proved."""
+    return "" if app.demands.provably_different(p, q) else "provably "
+
+
+def divisibly(p: Polynomial, q: Polynomial) -> str:
+    """The word for a refusal of `p % q == 0`, in the same way."""
+    return "" if p.constant is not None and q.constant is not None else "provably "
 
 
 Rule = Callable[[Application], Type]

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from tensorlogic.compiler.dims import Polynomial, product
 from tensorlogic.compiler.ops.broadcast import labels, name_of
-from tensorlogic.compiler.ops.rule import Application, Argument
+from tensorlogic.compiler.ops.rule import Application, Argument, divisibly
 from tensorlogic.compiler.ops.sizes import require_at_least
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.types import Element, IntType, Shape, TensorType, Type
@@ -171,7 +171,7 @@ def _bind(app: Application, group: Group, size: Polynomial, known: dict[str, Pol
     text = " ".join(group) or "1"
 
     def refuse() -> NoReturn:
-        problem = f"is not provably divisible by {rest}" if open_names else f"is not {rest}"
+        problem = f"is not {divisibly(size, rest)}divisible by {rest}" if open_names else f"is not {rest}"
         app.demands.fail(
             "TL3014",
             f"`{text}` in the pattern: the dim {size} {problem}",
@@ -264,7 +264,9 @@ def _check_einsum(pattern: Pattern) -> None:
     known = {n for side in pattern.operands for n in names_of(side)}
     new = next((n for n in names if n not in known), None)
     if new is not None:
-        raise PatternError(f"`{new}` is missing before `->`")
+        letters = any(len(name) > 1 and new in name for name in known)
+        apart = ": names are separated by spaces, `i j, j -> i`" if letters else ""
+        raise PatternError(f"`{new}` is missing before `->`{apart}")
     anywhere = any(REST in side for side in pattern.operands)
     if anywhere != (REST in pattern.result):
         raise PatternError("`...` stands on both sides or on none")

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from tensorlogic.compiler.dims import ONE, Polynomial, product
 from tensorlogic.compiler.ops.broadcast import labels, name_of, postfix_text, shape_of
-from tensorlogic.compiler.ops.rule import Application, Argument
+from tensorlogic.compiler.ops.rule import Application, Argument, divisibly
 from tensorlogic.compiler.ops.sizes import require_at_least, require_size
 from tensorlogic.compiler.types import IntType, OptionalType, Shape, TensorType, TupleType, Type
 
@@ -106,7 +106,7 @@ def _remaining(app: Application, count: Polynomial, given: Polynomial) -> Polyno
     def refuse() -> NoReturn:
         app.demands.fail(
             "TL3009",
-            f"-1 cannot be told: {count} items are not provably divisible by {given}",
+            f"-1 cannot be told: {count} items are not {divisibly(count, given)}divisible by {given}",
             span,
             others=labels([app["x"]]),
         )

@@ -8,7 +8,7 @@ from tensorlogic.compiler.dims import ZERO
 from tensorlogic.compiler.ops.broadcast import name_of
 from tensorlogic.compiler.ops.lowering import Call, Text
 from tensorlogic.compiler.ops.reduce import require_items
-from tensorlogic.compiler.ops.rule import Application
+from tensorlogic.compiler.ops.rule import Application, provably
 from tensorlogic.compiler.ops.table import Op
 from tensorlogic.compiler.types import INT32, IntType, Shape, TensorType, TupleType, Type
 
@@ -39,13 +39,14 @@ def _topk(app: Application) -> Type:
     def refuse() -> NoReturn:
         app.demands.fail(
             "TL3006",
-            f"`topk` cannot take `{count}` of `{size}` items",
+            f"`topk` takes {count} of {size} items: there are not {provably(app, size, count)}so many",
             app["k"].span,
             others=[(app["x"].span, str(x))],
         )
 
     def refuse_negative() -> NoReturn:
-        app.demands.fail("TL3006", f"`k` of `topk` is {count}, which may be negative", app["k"].span)
+        told = "is" if app.demands.provably_different(count, ZERO) else "may be"
+        app.demands.fail("TL3006", f"`k` of `topk` is {count}, which {told} negative", app["k"].span)
 
     message = f"`topk` takes {{1}} of the {{0}} items of {name_of(app['x'])}"
     app.demands.require_nonnegative(count, ZERO, app["k"].span, "`k` of `topk` is {0}", refuse_negative)
