@@ -91,6 +91,13 @@ def put_along_checked(x: mx.array, ids: mx.array, values: mx.array, axis: int, w
     return mx.put_along_axis(x, require_ids(ids, x.shape[axis], where), values, axis)
 
 
+def some(x: mx.array, function: str, where: str) -> mx.array:
+    """A tensor with an item at least, which a function asks for."""
+    if x.size == 0:
+        refuse(where, "TL5003", "`{}` of no items has no value: a dim is 0, of the shape {}", function, list(x.shape))
+    return x
+
+
 def roll(x: mx.array, shift: int, axis: int) -> mx.array:
     """Moved along an axis by any int."""
     size = x.shape[axis]

@@ -139,7 +139,7 @@ def test_known_and_unknown_bounds_count_alike(start: int, length: int, step: int
     stop = start + (length if step > 0 else -length)
     known = compiled(f"fn f() -> {dtype}[?] {{ return arange({start}, {stop}, {step}, dtype: {dtype}) }}")
     unknown = compiled(f"fn f(a: int, b: int) -> {dtype}[?] {{ return arange(a, b, {step}, dtype: {dtype}) }}")
-    expected = np.arange(start, stop, step, dtype)
+    expected = np.arange(start, stop, step).astype(dtype)
     for made in (known.f(), unknown.f(start, stop)):
         assert made.dtype == getattr(mx, dtype)
         np.testing.assert_array_equal(np.array(made), expected)

@@ -90,6 +90,21 @@ def test_a_reduction_over_a_pack_takes_all_dims() -> None:
         np.testing.assert_array_equal(np.array(largest), x.max(-1))
 
 
+@pytest.mark.parametrize("function", ["max", "min", "argmax", "argmin"])
+def test_a_pack_that_holds_nothing_is_refused_when_it_runs(function: str) -> None:
+    result = "int32" if function.startswith("arg") else "float32"
+    module = compiled(
+        f"fn f(x: float32[...B, N]) -> {result}[] {{ return {function}(x) }}\n"
+        f"fn rows(x: float32[...B, N]) -> {result}[...B] {{ return {function}(x, axis: -1) }}"
+    )
+    x = mx.array([[1.0, 4.0], [3.0, 2.0]])
+    assert module.f(x).item() == getattr(mx, function)(x).item()
+    with pytest.raises(BoundaryError, match=f"`{function}` of no items has no value: a dim is 0") as caught:
+        module.f(mx.zeros((0, 3)))
+    assert caught.value.code == "TL5003"
+    assert module.rows(mx.zeros((0, 3))).shape == (0,)
+
+
 @pytest.mark.parametrize("source", ["max(x, axis: 0)", "argmax(x, axis: 0)", "topk(x, k, axis: 0)"])
 def test_items_of_an_unknown_dim_are_counted_when_it_runs(source: str) -> None:
     """What is reduced must not be empty; other dims may be."""

@@ -8,7 +8,9 @@ reduce; `mean` of integers is refused (TL2012).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NoReturn
 
 from tensorlogic.compiler.dims import ONE, Polynomial
@@ -150,8 +152,16 @@ def _accumulating(name: str, helper: str) -> Callable[[Call], Text]:
     return lowered
 
 
+def _of_items(call: Call, name: str) -> Call:
+    """The call on a tensor that has an item: a pack may hold a dim of 0, which only run time tells."""
+    if call.tensor("x").shape.pack is None or not isinstance(call.types["axis"], NoneType):
+        return call
+    some = f"{call.names.runtime('some')}({call['x']}, {json.dumps(name)}, {json.dumps(call.where)})"
+    return replace(call, operands={**call.operands, "x": Text(some)})
+
+
 def _plain(name: str) -> Callable[[Call], Text]:
-    return lambda call: Text(f"mx.{name}({_arguments(call)})")
+    return lambda call: Text(f"mx.{name}({_arguments(_of_items(call, name))})")
 
 
 def _positional(name: str) -> Callable[[Call], Text]:
@@ -159,6 +169,7 @@ def _positional(name: str) -> Callable[[Call], Text]:
         shape = call.tensor("x").shape
         if surely_has_items(shape) and shape.dims:
             return Text(f"mx.{name}({_arguments(call)}).astype(mx.int32)")
+        call = _of_items(call, name)
         return Text(f"{call.names.runtime(name)}({_arguments(call)})")
 
     return lowered
