@@ -45,6 +45,11 @@ def test_constants_that_cannot_be_are_refused(source: str, code: str, message: s
     assert (diagnostic.code, diagnostic.message) == (code, message)
 
 
+def test_bools_are_offered_a_tensor_of_bools() -> None:
+    diagnostic = refusal("let m = tensor([true, false])")
+    assert (diagnostic.code, diagnostic.helps) == ("TL2001", ("`tensor<bool>(...)` holds it",))
+
+
 def test_the_largest_and_the_smallest_number_fit() -> None:
     module = compiled(
         "fn f() -> float16[2, 2] { return full([2, 2], 65504.0) + full([2, 1], 5.960464477539063e-8) * 0 }"

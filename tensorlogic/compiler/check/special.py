@@ -15,6 +15,7 @@ from tensorlogic.compiler.check.context import (
     fail,
     refuse_optional,
 )
+from tensorlogic.compiler.check.merging import item_type
 from tensorlogic.compiler.check.operators import check_constant
 from tensorlogic.compiler.dims import HOLE, Polynomial
 from tensorlogic.compiler.ir.core import Value
@@ -31,6 +32,7 @@ from tensorlogic.compiler.types import (
     Element,
     ElementType,
     ElementTypeType,
+    ErrorType,
     FloatType,
     FunctionType,
     IntType,
@@ -200,7 +202,8 @@ _HELD = "`tensor<{}>(...)` holds it"
 
 def _check_literal(value: int | float | bool, element: Element, span: Span) -> None:
     if isinstance(value, bool) != (element.kind == "bool"):
-        fail("TL2001", f"a tensor of {element} does not hold `{span.text}`", span)
+        helps = [_HELD.format("bool")] if isinstance(value, bool) else []
+        fail("TL2001", f"a tensor of {element} does not hold `{span.text}`", span, helps=helps)
     if isinstance(value, float) and element.kind == "integer":
         fail("TL2002", f"a float meets {element}", span, helps=["`tensor<float16>(...)`"])
     if not isinstance(value, bool):
@@ -244,6 +247,8 @@ def _enumerate(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
     check_operands(value)
     if not isinstance(value.type, ListType):
         fail("TL2001", "`enumerate` takes a list", found["list"].span, str(value.type))
+    if isinstance(value.type.item, ErrorType):
+        item_type(value.type, cx.facts, found["list"].span)
     items = value.type.items
     known = None if items is None else tuple(TupleType((IntType(Polynomial.of(i)), t)) for i, t in enumerate(items))
     item = TupleType((INT, value.type.item))
