@@ -111,9 +111,14 @@ def test_dims_by_name(program: Any, tmp_path: Path) -> None:
     save_model({"w": mx.ones((6,))}, tmp_path / "heads.safetensors")
     opened = load_model(tmp_path / "heads.safetensors")
     assert program.Heads.bind(opened, H=2, K=3).K == 3
-    assert refusal(program, opened, "Heads", H=2)[1] == (
-        "`K` of `Heads`: no tensor tells it, and `bind` was not given it",
+    assert program.Heads.bind(opened, H=2).K == 3
+    assert refusal(program, opened, "Heads", K=3)[1] == (
+        "`H` of `Heads`: no tensor tells it, and `bind` was not given it",
     )
+    assert refusal(program, opened, "Heads", H=4)[1] == (
+        "net.tl:10: dim 0 of `w` is H*K: 6 is not divisible by 4 (`w` is [6])",
+    )
+    assert refusal(program, opened, "Heads", H=2, K=4)[1] == ("`K` of `Heads` is 3 by the tensors, not 4",)
     assert program.Net.bind(model(tmp_path, {}), D=4, V=7).D == 4
     message, notes = refusal(program, model(tmp_path, {}), D=5)
     assert (message, notes) == ("`Net`: 1 conflict", ("`D` of `Net` is 4 by the tensors, not 5",))
@@ -128,4 +133,4 @@ def test_dims_by_name_reach_the_structs_inside(program: Any, tmp_path: Path) -> 
     assert [(layer.H, layer.K) for layer in stack.layers] == [(3, 2), (3, 2)]
     message, notes = refusal(program, opened, "Stack", H=2, K=4)
     assert message == "`Stack`: 2 conflicts"
-    assert notes[0] == "net.tl:10: dim 0 of `w` is 6, not `H*K` = 8 (`layers.0.w` is [6])"
+    assert notes[0] == "net.tl:10: dim 0 of `w` is H*K: 6 is not divisible by 4 (`layers.0.w` is [6])"

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from tensorlogic.compiler.check import attributes, chosen, expressions, special
 from tensorlogic.compiler.check.binding import Binder, Given
+from tensorlogic.compiler.check.constructing import fields_present
 from tensorlogic.compiler.check.context import (
     Binding,
     Context,
@@ -307,8 +308,9 @@ def _count(n: int) -> str:
 def make_struct(cx: Context, symbol: StructSymbol, written: list[Written], node: nodes.Call) -> Value:
     """`Linear(weight: w, bias: none)`."""
     definition = cx.world.struct(symbol)
-    named = {a.name.name for a, _ in written if a.name is not None}
-    signature = cx.world.constructor(definition, frozenset(named & {v.name for v in definition.dims}))
+    values = {a.name.name if a.name is not None else next(iter(definition.fields), ""): v for a, v in written}
+    given = frozenset(v.name for v in definition.dims if v.name in values)
+    signature = cx.world.constructor(definition, given, fields_present(definition, values))
     unnamed = next((a for a, _ in written if a.name is None), None)
     if unnamed is not None and len(definition.fields) > 1:
         fail("TL2014", f"the fields of `{definition.name}` are given by name", unnamed.span)
@@ -344,7 +346,8 @@ def _refuse_fields(signature: Signature, written: list[Written], span: Span) -> 
     missing = [p for n, p in fields.items() if n not in seen and p.default is None]
     if missing and all(argument.name is not None for argument, _ in written):
         names = ", ".join(f"`{p.name}`" for p in missing)
-        others = [(p.span, f"declared {p.type}") for p in missing]
+        dims = {v.name for v in signature.variables}
+        others = [(p.span, "told by no field" if p.name in dims else f"declared {p.type}") for p in missing]
         fail("TL2014", f"`{signature.name}` needs {names}", span, others=others)
 
 

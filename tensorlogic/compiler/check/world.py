@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tensorlogic.compiler.check import constants
+from tensorlogic.compiler.check.constructing import constructor_signature
 from tensorlogic.compiler.check.context import Context, Failure, check_operands
 from tensorlogic.compiler.check.needs import Declared, in_order
-from tensorlogic.compiler.check.plan import Parameter, make_plan
+from tensorlogic.compiler.check.plan import Parameter
 from tensorlogic.compiler.check.signatures import Signature, read_signature, read_struct
 from tensorlogic.compiler.check.type_reader import TypeReader
 from tensorlogic.compiler.diagnostics.model import MAXIMUM_ERRORS, Diagnostic, Label, error
-from tensorlogic.compiler.dims import Polynomial, Variable
-from tensorlogic.compiler.facts import Facts
+from tensorlogic.compiler.dims import Polynomial
 from tensorlogic.compiler.ir.core import Operation, Region, Value
 from tensorlogic.compiler.names import (
     STANDARD_LIBRARY,
@@ -53,7 +53,7 @@ class World:
     _signatures: dict[FunctionSymbol, tuple[Signature, ...] | None] = field(default_factory=dict)
     _renewed: dict[str, Signature] = field(default_factory=dict)
     _structs: dict[StructSymbol, StructDefinition | None] = field(default_factory=dict)
-    _constructors: dict[tuple[StructDefinition, frozenset[str]], Signature] = field(default_factory=dict)
+    _constructors: dict[Any, Signature] = field(default_factory=dict)
     _constants: dict[ConstantSymbol, Any] = field(default_factory=dict)
     _declared: dict[tuple[nodes.Statement, ...], dict[str, Span]] = field(default_factory=dict)
     _noted: set[tuple[str, str, int]] = field(default_factory=set)
@@ -111,16 +111,19 @@ class World:
             self._renewed[signature.symbol] = read_signature(reader, signature.node, signature.symbol, signature.op)
         return self._renewed[signature.symbol]
 
-    def constructor(self, definition: StructDefinition, given: frozenset[str] = frozenset()) -> Signature:
+    def constructor(
+        self, definition: StructDefinition, given: frozenset[str] = frozenset(), present: frozenset[str] = frozenset()
+    ) -> Signature:
         """Making a struct, as the signature of a function of its fields, and of dims that are ints by name.
 
         Those are the dims that are given, which the fields are compared with, and then as many as it takes to find
-        all others.
+        all others. Optional fields tell dims where they are known to be present.
         """
-        if (definition, given) not in self._constructors:
-            self._constructors[definition, given] = _constructor(definition, given)
+        key = (definition, given, present)
+        if key not in self._constructors:
+            self._constructors[key] = constructor_signature(definition, given, present)
         self.reach_struct(definition)
-        return self._constructors[definition, given]
+        return self._constructors[key]
 
     def reach_struct(self, definition: StructDefinition) -> None:
         """The struct, and those in its fields, are part of what is emitted: the fields' first."""
@@ -282,52 +285,6 @@ class World:
             self.diagnostics.append(failure.diagnostic)
 
 
-def _constructor(definition: StructDefinition, given: frozenset[str]) -> Signature:
-    node = definition.node
-    parameters = [
-        Parameter(name, t, _none_default(t, f.span), f.span)
-        for (name, t), f in zip(definition.fields.items(), node.fields, strict=True)
-    ]
-    spans = {d.name: d.span for d in node.dims}
-
-    def by_name(variable: Variable) -> Parameter:
-        return Parameter(variable.name, IntType(Polynomial.of(variable)), None, spans[variable.name])
-
-    parameters += [by_name(v) for v in definition.dims if v.name in given]
-    plan, untold = make_plan(parameters, definition.dims)
-    while untold:
-        # What is given may tell the others.
-        parameters.append(by_name(untold[0]))
-        plan, untold = make_plan(parameters, definition.dims)
-    declaration = nodes.FunctionDeclaration(
-        span=node.span,
-        name=node.name,
-        type_parameters=node.type_parameters,
-        parameters=(),
-        result=None,
-        where=(),
-        body=None,
-        documentation=None,
-        external=None,
-        builtin=False,
-    )
-    return Signature(
-        name=definition.name,
-        symbol=definition.symbol,
-        module=definition.module,
-        node=declaration,
-        parameters=tuple(parameters),
-        result=StructType(definition, definition.elements, tuple(Polynomial.of(v) for v in definition.dims)),
-        names={v.name: Polynomial.of(v) for v in definition.dims},
-        elements={e.name: e for e in definition.elements},
-        packs={},
-        variables=definition.dims,
-        where=(),
-        facts=Facts(),
-        plan=plan,
-    )
-
-
 def _structs_in(definition: StructDefinition) -> list[StructDefinition]:
     """The structs that a struct's fields hold."""
     found: list[StructDefinition] = []
@@ -361,10 +318,6 @@ def _declared_names(statements: tuple[nodes.Statement, ...]) -> dict[str, Span]:
             if block is not None:
                 found = _declared_names(block.statements) | found
     return found
-
-
-def _none_default(t: object, span: Span) -> nodes.Expression | None:
-    return nodes.NoneLiteral(span) if isinstance(t, OptionalType) else None
 
 
 def _host_only(signature: Signature) -> bool:
