@@ -215,29 +215,13 @@ def _compare_none(cx: Context, node: nodes.Binary, left: Value) -> Value:
 
 
 def _short_circuit(cx: Context, node: nodes.Binary) -> Value:
-    """`a and b`: `b` is checked, and runs, only where `a` is true; `or` where it is false."""
+    """`a and b`: `b` is checked, and runs, only where `a` is true; `or` where it is false.
+
+    Two `bool[]` stay tensors. Beside a host bool, a `bool[]` is evaluated, as a condition is.
+    """
     left = check(cx, node.left)
     check_operands(left)
-    if isinstance(left.type, TensorType):
-        right = check(cx, node.right)
-        for value, place in ((left, node.left.span), (right, node.right.span)):
-            if not isinstance(value.type, TensorType) or value.type.element.kind != "bool" or value.type.shape.dims:
-                fail(
-                    "TL2003",
-                    f"`{node.operator}` takes host bools or `bool[]`",
-                    node.operator_span,
-                    others=[(place, str(value.type))],
-                    helps=["`&` and `|` combine masks"],
-                )
-        return operators.binary(
-            cx,
-            "&" if node.operator == "and" else "|",
-            left,
-            right,
-            (node.left.span, node.right.span),
-            node.operator_span,
-        )
-    _require_bool(left, node.left.span, f"`{node.operator}` takes bools")
+    _require_bool(left, node, node.left.span)
     known = cx.implications.get(left, Implications())
     both = node.operator == "and"
     cx.builder.open()
@@ -245,12 +229,18 @@ def _short_circuit(cx: Context, node: nodes.Binary) -> Value:
         cx.assume(known.when_true if both else known.when_false, node.right.span)
         right = check(cx, node.right)
         check_operands(right)
-        _require_bool(right, node.right.span, f"`{node.operator}` takes bools")
+        _require_bool(right, node, node.right.span)
+        if isinstance(left.type, TensorType) and isinstance(right.type, TensorType):
+            cx.builder.join()
+            spans = (node.left.span, node.right.span)
+            return operators.binary(cx, "&" if both else "|", left, right, spans, node.operator_span)
+        right = _evaluated(cx, right, node.right.span)
         cx.builder.add_statement("yield", (right,), node.span)
     evaluated = cx.builder.close()
     cx.builder.open()
     cx.builder.add_statement("yield", (cx.constant(not both, node.span),), node.span)
     short = cx.builder.close()
+    left = _evaluated(cx, left, node.left.span)
     result = Value(BoolType())
     regions = (evaluated, short) if both else (short, evaluated)
     cx.builder.add_statement("if", (left,), node.span, results=(result,), regions=regions)
@@ -262,21 +252,33 @@ def _short_circuit(cx: Context, node: nodes.Binary) -> Value:
     return result
 
 
-def _require_bool(value: Value, span: Span, message: str) -> None:
-    if not isinstance(value.type, BoolType):
-        fail("TL2006", message, span, str(value.type))
+def _is_bool_scalar(t: Type) -> bool:
+    return isinstance(t, TensorType) and t.element.kind == "bool" and t.shape.rank == 0
+
+
+def _require_bool(value: Value, node: nodes.Binary, span: Span) -> None:
+    if isinstance(value.type, BoolType) or _is_bool_scalar(value.type):
+        return
+    mask = isinstance(value.type, TensorType) and value.type.element.kind == "bool"
+    helps = ["`&` and `|` combine masks"] if mask else []
+    fail("TL2006", f"`{node.operator}` takes bools", span, str(value.type), helps=helps)
+
+
+def _evaluated(cx: Context, value: Value, span: Span) -> Value:
+    """A bool of the host: a `bool[]` is evaluated for it, with a note."""
+    if isinstance(value.type, BoolType):
+        return value
+    cx.world.note_evaluation(cx, span)
+    return cx.add("bool", (value,), BOOLEAN, span)
 
 
 def condition(cx: Context, node: nodes.Expression) -> Value:
     """A host `bool` that chooses while the graph is built; a `bool[]` is evaluated for it, with a note."""
     value = check(cx, node)
     check_operands(value)
+    if isinstance(value.type, BoolType) or _is_bool_scalar(value.type):
+        return _evaluated(cx, value, node.span)
     match value.type:
-        case BoolType():
-            return value
-        case TensorType(element, shape) if element.kind == "bool" and shape.rank == 0:
-            cx.world.note_evaluation(cx, node.span)
-            return cx.add("bool", (value,), BOOLEAN, node.span)
         case OptionalType(_):
             fail("TL2006", "a condition is a bool", node.span, str(value.type), helps=[f"`{node.span.text} != none`"])
     helps: list[str] = []

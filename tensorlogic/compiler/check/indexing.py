@@ -124,6 +124,8 @@ class _TensorIndex:
         self.pattern: list[str] = []
         self.sizes: list[Polynomial] = []
         self.gathered: tuple[Value, Span] | None = None
+        self.alone: Value | None = None
+        """The index, where it is the only one and no mask."""
 
     def check(self) -> Value:
         shape = self.type.shape
@@ -206,7 +208,7 @@ class _TensorIndex:
                 self._index(item, sizes.pop(0))
 
     def _index(self, item: nodes.Expression, size: Polynomial) -> None:
-        index = expressions.check(self.cx, item)
+        index = self.alone if self.alone is not None else expressions.check(self.cx, item)
         check_operands(index)
         match index.type:
             case IntType(position) if position is not None:
@@ -347,16 +349,17 @@ class _TensorIndex:
         if len(self.node.items) != 1 or not isinstance(self.node.items[0], nodes.Expression):
             return None
         item = self.node.items[0]
-        if isinstance(item, nodes.NoneLiteral | nodes.IntegerLiteral | nodes.Unary):
+        if isinstance(item, nodes.NoneLiteral):
             return None
-        mark = self.cx.builder.mark()
         mask = expressions.check(self.cx, item)
         check_operands(mask)
         if not isinstance(mask.type, TensorType) or mask.type.element.kind != "bool":
-            self.cx.builder.forget(mark)
+            self.alone = mask
             return None
         shape, covered = self.type.shape, mask.type.shape
-        if shape.pack is not None or covered.pack is not None or len(covered.dims) > len(shape.dims):
+        whole = shape.pack is covered.pack and len(shape.dims) == len(covered.dims)
+        without_packs = shape.pack is None and covered.pack is None and len(covered.dims) <= len(shape.dims)
+        if not (whole or without_packs):
             fail(
                 "TL3005",
                 "a mask covers the first dims of what it selects from",

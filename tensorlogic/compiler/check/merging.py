@@ -121,6 +121,9 @@ def _list(sides: Sequence[Side]) -> Type | None:
 
 def item_type(t: ListType, facts: Facts, span: Span) -> Type:
     """What each item of a list is, wherever it stands. Refuses a list whose items are known to differ."""
+    if isinstance(t.item, ErrorType):
+        helps = ["`let items: [int] = []` says it"]
+        fail("TL2008", "nothing says what the items of this empty list are", span, helps=helps)
     if not t.items:
         return t.item
     one = merged([Side(widen(item), facts) for item in t.items])

@@ -69,6 +69,11 @@ class Builder:
     def close(self, arguments: tuple[Value, ...] = ()) -> Region:
         return Region(arguments, tuple(self._open.pop()))
 
+    def join(self) -> None:
+        """Close the innermost region and let its operations stand where it was opened."""
+        operations = self._open.pop()
+        self._open[-1] += operations
+
     @property
     def depth(self) -> int:
         """How many regions are open: what a value's visibility depends on."""

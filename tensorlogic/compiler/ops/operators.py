@@ -201,6 +201,8 @@ def _product_shape(a: Shape, b: Shape, batch: Shape) -> Shape:
 
 def _require_rows(app: Application, a: Shape, b: Shape) -> None:
     """Behind a pack there must be a whole matrix, except on the left of a single matrix or vector."""
+    if b.pack is not None and len(b.dims) == 1:
+        _refuse_matmul(app, "TL3013", f"`@` contracts the second last dim of {b}, which is inside the pack", [])
     if a.pack is not None and len(a.dims) == 1 and (b.pack is not None or len(b.dims) > 2):
         text = postfix_text(app["a"].span)
         helps = []
@@ -210,8 +212,6 @@ def _require_rows(app: Application, a: Shape, b: Shape) -> None:
             helps = helps if _provable_product(app, lifted, b) is not None else []
         message = f"`@` of {a} and {b}: it is not known which dim of the pack would be the rows"
         _refuse_matmul(app, "TL3013", message, helps)
-    if b.pack is not None and len(b.dims) == 1:
-        _refuse_matmul(app, "TL3013", f"`@` contracts the second last dim of {b}, which is inside the pack", [])
 
 
 def _refuse_matmul(app: Application, code: str, message: str, helps: list[str]) -> NoReturn:
