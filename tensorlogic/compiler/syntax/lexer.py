@@ -97,7 +97,9 @@ def _scan_range(result: Scan, position: int, end: int) -> list[Token]:
         if group == "NAME":
             if not value.isascii() and not value.isidentifier():
                 _scan_broken_name(result, start, value)
-            elif value in KEYWORDS:
+                continue
+            value = _one_name(value)
+            if value in KEYWORDS:
                 if value == "in" and tokens and tokens[-1].kind == "NOT":
                     append(Token("NOT_IN", "not in", tokens.pop().start, position))
                 else:
@@ -125,6 +127,15 @@ def _scan_range(result: Scan, position: int, end: int) -> list[Token]:
             position = _scan_unreadable(result, group, start, position, end)
 
 
+def _one_name(text: str) -> str:
+    """A name in the one way that stands for all ways of writing it, NFKC, as in Python (its reference, section 2.3)."""
+    if text.isascii():
+        return text
+    import unicodedata
+
+    return unicodedata.normalize("NFKC", text)
+
+
 def _scan_broken_name(result: Scan, start: int, text: str) -> None:
     """A run of characters that may be word characters but make no identifier: names, and errors between them."""
     position = 0
@@ -133,7 +144,7 @@ def _scan_broken_name(result: Scan, start: int, text: str) -> None:
         if text[position].isidentifier():
             while end < len(text) and f"_{text[end]}".isidentifier():
                 end += 1
-            result.tokens.append(Token("NAME", text[position:end], start + position, start + end))
+            result.tokens.append(Token("NAME", _one_name(text[position:end]), start + position, start + end))
         else:
             while end < len(text) and not text[end].isidentifier():
                 end += 1
