@@ -8,7 +8,7 @@ a shape is known. `widen` forgets that knowledge; `is_assignable` in the checker
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -234,13 +234,17 @@ class FunctionType(Type):
 
 @dataclass(frozen=True, eq=False)
 class StructDefinition:
-    """A declared struct: its parameters, and its fields' types over them."""
+    """A declared struct: its parameters, and its fields' types over them.
+
+    `by_name` are the dims that `bind` must be given: it takes them to find the others, here and in the structs inside.
+    """
 
     name: str
     elements: tuple[ElementVariable, ...]
     dims: tuple[Variable, ...]
     fields: Mapping[str, Type]
     keys: Mapping[str, tuple[str, ...]]
+    by_name: tuple[Variable, ...]
     node: nodes.StructDeclaration
     module: Any
     symbol: str
@@ -256,6 +260,20 @@ class StructType(Type):
         elements = f"<{', '.join(map(str, self.elements))}>" if self.elements else ""
         dims = f"[{', '.join(map(_show_dim, self.dims))}]" if self.dims else ""
         return f"{self.definition.name}{elements}{dims}"
+
+
+def structs_in(types: Iterable[Type]) -> list[StructType]:
+    """The structs that values of the types hold themselves, in tuples, lists and optionals too."""
+    found: list[StructType] = []
+
+    def visit(t: Type) -> Type:
+        if isinstance(t, StructType):
+            found.append(t)
+        return t
+
+    for t in types:
+        transform(t, visit)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +330,22 @@ def transform(t: Type, leaf: Callable[[Type], Type]) -> Type:
         case FunctionType(parameters, result):
             return FunctionType(tuple(transform(p, leaf) for p in parameters), transform(result, leaf))
     return leaf(t)
+
+
+def sizes_in(t: Type) -> list[Polynomial]:
+    """All dims that a type names, of tensors and structs at any depth."""
+    found: list[Polynomial] = []
+
+    def leaf(t: Type) -> Type:
+        match t:
+            case TensorType(_, shape):
+                found.extend(shape.dims)
+            case StructType(_, _, dims):
+                found.extend(dims)
+        return t
+
+    transform(t, leaf)
+    return found
 
 
 def substitute(t: Type, s: Substitution) -> Type:

@@ -7,8 +7,9 @@ decided by the structs' own constructors.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,7 +32,7 @@ class Field:
     """A field: its keys (alternatives, `{i}` for a list's index), its struct's class, and what else it may be.
 
     `dtype` is a tensor's declared type, or the name of the struct's attribute that holds it. `dims` are the dims of its
-    struct that are given by name, each with the dim of the outer struct that it is.
+    struct that are given by name, each over the dims of the outer struct: a name, or products of names with factors.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Field:
     struct: Any = None
     listed: bool = False
     optional: bool = False
-    dims: tuple[tuple[str, str], ...] = ()
+    dims: tuple[tuple[str, str | Mapping[tuple[str, ...], int]], ...] = ()
 
 
 def tensors_of(net: Any, prefix: str = "") -> dict[str, mx.array | Packed]:
@@ -95,7 +96,8 @@ class _Filling:
 
     def _field(self, prefix: str, place: Field, dims: dict[str, int]) -> Any:
         keys = [_joined(prefix, key) for key in place.keys]
-        inner = {name: dims[outer] for name, outer in place.dims if outer in dims}
+        over = ((name, _value(size, dims)) for name, size in place.dims)
+        inner = {name: size for name, size in over if size is not None}
         if place.listed:
             return self._list(keys, place, inner)
         if place.struct is not None:
@@ -160,10 +162,21 @@ def bind(cls: type[Net], model: Model, prefix: str, dims: dict[str, int]) -> Net
     net: Net = filling.struct(cls, prefix, dims)
     if not filling.missing and not filling.conflicts:
         return net
+    # A dim that was not given is told once, not for each item of a list.
+    filling.conflicts = list(dict.fromkeys(filling.conflicts))
     counts = [(len(filling.missing), "missing tensor"), (len(filling.conflicts), "conflict")]
     told = " and ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts if count)
     notes = [*_at_most(f"missing: {name}" for name in filling.missing), *_at_most(filling.conflicts)]
     raise ModelFileError("TL4020", f"`{model.header.path}` does not fit `{_name_of(cls)}`: {told}", notes=notes)
+
+
+def _value(size: str | Mapping[tuple[str, ...], int], dims: Mapping[str, int]) -> int | None:
+    """A dim over dims that are known; None where one is not."""
+    if isinstance(size, str):
+        return dims.get(size)
+    if any(name not in dims for product in size for name in product):
+        return None
+    return sum(factor * math.prod(dims[name] for name in product) for product, factor in size.items())
 
 
 def of_elements(net: Net, where: str, /, **elements: mx.Dtype) -> Net:

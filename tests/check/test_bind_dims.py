@@ -76,3 +76,40 @@ def test_a_class_asks_for_what_it_cannot_find() -> None:
             module.Att(q=mx.ones((6, 4), mx.float16), H=wrong)
     with pytest.raises(BoundaryError, match=r"dim 0 of `r` is 6, not `H \+ K` = 5"):
         module.Two(q=mx.ones((6,), mx.float16), r=mx.ones((6,), mx.float16), H=2)
+
+
+NESTED = """
+struct In[D, H, P] { q: float16[H*P, D] }
+struct Mid[D, H, P] { i: In[D, 2*H, P] }
+struct Net[D, H, P] { b: [Mid[D, H, P]] = "blk.{i}" }
+struct Two[D, P] { b: [In[D, 2, P]] = "blk.{i}" }
+struct Open[D, P] { b: [In[D, ?, P]] = "blk.{i}" }
+struct Square[N, H] { w: float16[N, H*H] }
+struct Maybe[N] { w: float16[N]? }
+let m = load_model("m" + ".safetensors")
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "message", "help"),
+    [
+        ("bind<Net>(m)", "the tensors of `Net` do not tell `H`", "give it by name: `bind<Net>(model, H: ...)`"),
+        ("bind<Net>(m, P: 3)", "the tensors of `Net` do not tell `H`", "give it by name: `bind<Net>(model, H: ...)`"),
+        (
+            "bind<Square>(m)",
+            "the tensors of `Square` do not tell `H`",
+            "give it by name: `bind<Square>(model, H: ...)`",
+        ),
+        ("bind<Maybe>(m)", "the tensors of `Maybe` do not tell `N`", "give it by name: `bind<Maybe>(model, N: ...)`"),
+        ("bind<Open>(m)", "the tensors of `In` do not tell `H`, and `Open` has `In[D, ?, P]`", None),
+    ],
+)
+def test_a_dim_that_nothing_tells_is_refused_while_checking(call: str, message: str, help: str | None) -> None:
+    (wrong,) = tensorlogic.check(f"{NESTED}let net = {call}")
+    assert (wrong.code, wrong.message) == ("TL1010", message)
+    assert wrong.helps == ((help,) if help else ())
+
+
+@pytest.mark.parametrize("call", ["bind<Net>(m, H: 2)", "bind<Net>(m, D: 1, H: 2, P: 3)", "bind<Two>(m)"])
+def test_what_is_given_is_enough(call: str) -> None:
+    assert not tensorlogic.check(f"{NESTED}let net = {call}")

@@ -134,3 +134,26 @@ def test_dims_by_name_reach_the_structs_inside(program: Any, tmp_path: Path) -> 
     message, notes = refusal(program, opened, "Stack", H=2, K=4)
     assert message == "`Stack`: 2 conflicts"
     assert notes[0] == "net.tl:10: dim 0 of `w` is H*K: 6 is not divisible by 4 (`layers.0.w` is [6])"
+
+
+LAYERS = """
+struct Attention[D, H, K] { q: float16[H*K, D] = "weight" }
+struct Block[D, H, K] { attention: Attention[D, 2*H, K] = "up" }
+struct Deep[D, H, K] { blocks: [Block[D, H, K]] = "blk.{i}"
+    first: Attention[D, H+2, K-1] = "blk.0.up" }
+"""
+
+
+def test_dims_by_name_reach_every_level(tmp_path: Path) -> None:
+    deep: Any = tensorlogic.compile(LAYERS, "deep").Deep
+    opened = model(tmp_path, {"blk.1.up.weight": (6, 4)})
+    net = deep.bind(opened, H=1, K=3)
+    assert [(block.attention.H, block.attention.K, block.attention.D) for block in net.blocks] == [(2, 3, 4)] * 3
+    assert (net.first.H, net.first.K) == (3, 2)
+
+
+def test_a_dim_that_is_not_given_is_told_once(tmp_path: Path) -> None:
+    module: Any = tensorlogic.compile(LAYERS, "deep")
+    with pytest.raises(ModelFileError) as raised:
+        module.Deep.bind(model(tmp_path, {}))
+    assert raised.value.notes == ("`H` of `Attention`: no tensor tells it, and `bind` was not given it",)

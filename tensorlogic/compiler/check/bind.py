@@ -11,7 +11,6 @@ import difflib
 from tensorlogic.compiler.check.assign import coerce
 from tensorlogic.compiler.check.context import Context, Failure, check_operands, fail
 from tensorlogic.compiler.check.methods import in_model
-from tensorlogic.compiler.check.plan import Parameter, make_plan
 from tensorlogic.compiler.dims import HOLE, Polynomial
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.names import BrokenSymbol, StructSymbol
@@ -28,6 +27,7 @@ from tensorlogic.compiler.types import (
     StructType,
     TensorType,
     Type,
+    structs_in,
 )
 
 
@@ -111,24 +111,38 @@ def _model(cx: Context, value: Value, span: Span) -> Value:
 
 
 def _refuse_open_dims(definition: StructDefinition, sizes: dict[str, Value], node: nodes.Call) -> None:
-    """Dims that the fields' shapes do not settle, once those that are given are known."""
-    given = [v for v in definition.dims if v.name in sizes]
-    parameters = [
-        *(Parameter(v.name, IntType(Polynomial.of(v)), None, node.span) for v in given),
-        *(Parameter(name, t, None, node.span) for name, t in definition.fields.items()),
-    ]
-    _, open_dims = make_plan(parameters, definition.dims)
+    """Dims that no tensor tells, and that are not given either, in the struct and in those inside."""
+    open_dims = [v for v in definition.by_name if v.name not in sizes]
     if open_dims:
         names = " and ".join(f"`{v.name}`" for v in open_dims)
-        written = "".join(f", {v.name}: ..." for v in open_dims[:1])
+        written = "".join(f", {v.name}: ..." for v in open_dims)
         places = {d.name: d.span for d in definition.node.dims}
         fail(
             "TL1010",
-            f"{names} of `{definition.name}` cannot be found from its tensors",
+            f"the tensors of `{definition.name}` do not tell {names}",
             node.span,
             others=[(places[v.name], "declared here") for v in open_dims],
-            helps=[f"give it by name: `bind<{definition.name}>(model{written})`"],
+            helps=[
+                f"give {'it' if len(open_dims) == 1 else 'them'} by name: `bind<{definition.name}>(model{written})`"
+            ],
         )
+    _refuse_unknown_dims(definition, node)
+
+
+def _refuse_unknown_dims(outer: StructDefinition, node: nodes.Call) -> None:
+    """Dims that a struct inside must be given, where the struct around it has `?`."""
+    for t in structs_in(outer.fields.values()):
+        for own, size in zip(t.definition.dims, t.dims, strict=True):
+            if own in t.definition.by_name and not set(size.variables()) <= set(outer.dims):
+                places = {d.name: d.span for d in t.definition.node.dims}
+                fail(
+                    "TL1010",
+                    f"the tensors of `{t.definition.name}` do not tell `{own.name}`, and `{outer.name}` has `{t}`",
+                    node.span,
+                    others=[(places[own.name], "declared here")],
+                    notes=["a dim that is given by name is one number, in every item of a list too"],
+                )
+        _refuse_unknown_dims(t.definition, node)
 
 
 def _dim(value: Value | None) -> Polynomial:

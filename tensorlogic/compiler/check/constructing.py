@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tensorlogic.compiler.check.plan import Parameter, Step, make_plan
+from tensorlogic.compiler.check.plan import Parameter, make_plan, untold_dims
 from tensorlogic.compiler.check.signatures import Signature
 from tensorlogic.compiler.dims import Polynomial, Variable
 from tensorlogic.compiler.facts import Facts
@@ -30,19 +30,14 @@ def constructor_signature(definition: StructDefinition, given: frozenset[str], p
     def by_name(variable: Variable) -> Parameter:
         return Parameter(variable.name, IntType(Polynomial.of(variable)), None, spans[variable.name])
 
-    def find() -> tuple[tuple[Step, ...], list[Variable]]:
-        there = [
-            replace(p, type=p.type.item) if p.name in present and isinstance(p.type, OptionalType) else p
-            for p in parameters
-        ]
-        return make_plan(there, definition.dims)
-
     parameters += [by_name(v) for v in definition.dims if v.name in given]
-    plan, untold = find()
-    while untold:
-        # What is given may tell the others.
-        parameters.append(by_name(untold[0]))
-        plan, untold = find()
+    there = [
+        replace(p, type=p.type.item) if p.name in present and isinstance(p.type, OptionalType) else p
+        for p in parameters
+    ]
+    needed = [by_name(v) for v in untold_dims(there, definition.dims, node.span)]
+    plan, _ = make_plan([*there, *needed], definition.dims)
+    parameters += needed
     declaration = nodes.FunctionDeclaration(
         span=node.span,
         name=node.name,

@@ -98,6 +98,17 @@ def make_plan(parameters: list[Parameter], variables: tuple[Variable, ...]) -> t
     return tuple(steps), [v for v in variables if v not in known and v.definition is None]
 
 
+def untold_dims(parameters: list[Parameter], variables: tuple[Variable, ...], span: Span) -> tuple[Variable, ...]:
+    """The variables that are ints by name beside the parameters: as many as it takes to find all others."""
+    given: list[Variable] = []
+    while True:
+        ints = [Parameter(v.name, IntType(Polynomial.of(v)), None, span) for v in given]
+        _, untold = make_plan([*parameters, *ints], variables)
+        if not untold:
+            return tuple(given)
+        given.append(untold[0])
+
+
 def established(facts: Facts, parameters: list[Parameter], plan: tuple[Step, ...]) -> Facts:
     """The facts, and what arguments say by being there.
 

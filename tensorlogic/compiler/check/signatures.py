@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tensorlogic.compiler.check.context import Assumption, Bound, Divisible, Equation, fail
-from tensorlogic.compiler.check.plan import Parameter, Step, established, make_plan
+from tensorlogic.compiler.check.plan import Parameter, Step, established, make_plan, untold_dims
 from tensorlogic.compiler.check.type_reader import WORDS, TypeReader
 from tensorlogic.compiler.dims import Kind, Polynomial, Variable
 from tensorlogic.compiler.facts import Facts
@@ -26,8 +26,9 @@ from tensorlogic.compiler.types import (
     IntType,
     PackVariable,
     StructDefinition,
-    TensorType,
     Type,
+    sizes_in,
+    structs_in,
 )
 
 
@@ -228,16 +229,8 @@ def _refuse_result_only(declared: Mapping[str, Span], before: Mapping[str, objec
 
 def _of_function_type(variable: Variable, parameters: list[Parameter]) -> bool:
     """Whether a variable occurs in the type of a function that is an argument: binding finds it at the call."""
-
-    def occurs(t: Type) -> bool:
-        match t:
-            case TensorType(_, shape):
-                return any(variable in d.variables() for d in shape.dims)
-            case FunctionType(inner, result):
-                return occurs(result) or any(occurs(i) for i in inner)
-        return False
-
-    return any(isinstance(p.type, FunctionType) and occurs(p.type) for p in parameters)
+    functions = [p.type for p in parameters if isinstance(p.type, FunctionType)]
+    return any(variable in size.variables() for t in functions for size in sizes_in(t))
 
 
 def read_struct(reader: TypeReader, node: nodes.StructDeclaration, symbol: str) -> StructDefinition:
@@ -267,7 +260,21 @@ def read_struct(reader: TypeReader, node: nodes.StructDeclaration, symbol: str) 
         dims=variables,
         fields=fields,
         keys=keys,
+        by_name=_dims_by_name(fields, variables, node),
         node=node,
         module=reader.module,
         symbol=symbol,
     )
+
+
+def _dims_by_name(
+    fields: Mapping[str, Type], variables: tuple[Variable, ...], node: nodes.StructDeclaration
+) -> tuple[Variable, ...]:
+    """The dims of a struct that the tensors of a model do not tell, and those that structs inside are given."""
+    parameters = [Parameter(f.name.name, fields[f.name.name], None, f.span) for f in node.fields]
+    given = set(untold_dims(parameters, variables, node.span))
+    for t in structs_in(fields.values()):
+        for own, size in zip(t.definition.dims, t.dims, strict=True):
+            if own in t.definition.by_name:
+                given.update(size.variables())
+    return tuple(v for v in variables if v in given)

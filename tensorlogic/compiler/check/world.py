@@ -33,10 +33,8 @@ from tensorlogic.compiler.types import (
     IntType,
     OptionalType,
     StructDefinition,
-    StructType,
     TensorType,
-    Type,
-    transform,
+    structs_in,
 )
 
 
@@ -53,7 +51,9 @@ class World:
     _signatures: dict[FunctionSymbol, tuple[Signature, ...] | None] = field(default_factory=dict)
     _renewed: dict[str, Signature] = field(default_factory=dict)
     _structs: dict[StructSymbol, StructDefinition | None] = field(default_factory=dict)
-    _constructors: dict[Any, Signature] = field(default_factory=dict)
+    _constructors: dict[tuple[StructDefinition, frozenset[str], frozenset[str]], Signature] = field(
+        default_factory=dict
+    )
     _constants: dict[ConstantSymbol, Any] = field(default_factory=dict)
     _declared: dict[tuple[nodes.Statement, ...], dict[str, Span]] = field(default_factory=dict)
     _noted: set[tuple[str, str, int]] = field(default_factory=set)
@@ -129,7 +129,11 @@ class World:
         """The struct, and those in its fields, are part of what is emitted: the fields' first."""
         pending = [definition]
         while pending:
-            inner = [d for d in _structs_in(pending[-1]) if d not in self.structs_reached]
+            inner = [
+                t.definition
+                for t in structs_in(pending[-1].fields.values())
+                if t.definition not in self.structs_reached
+            ]
             if inner:
                 pending += inner
             else:
@@ -283,20 +287,6 @@ class World:
         self.failed = True
         if failure.diagnostic is not None:
             self.diagnostics.append(failure.diagnostic)
-
-
-def _structs_in(definition: StructDefinition) -> list[StructDefinition]:
-    """The structs that a struct's fields hold."""
-    found: list[StructDefinition] = []
-
-    def visit(t: Type) -> Type:
-        if isinstance(t, StructType):
-            found.append(t.definition)
-        return t
-
-    for t in definition.fields.values():
-        transform(t, visit)
-    return found
 
 
 def _declared_names(statements: tuple[nodes.Statement, ...]) -> dict[str, Span]:

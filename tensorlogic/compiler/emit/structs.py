@@ -148,18 +148,27 @@ def _row(emitter: Emitter, name: str, t: Type, keys: tuple[str, ...]) -> str:
         variable = isinstance(inner.element, ElementVariable)
         extra = f", dtype={string(inner.element.name) if variable else dtype_name(inner.element)}"
     if isinstance(inner, StructType):
-        extra += _dims_by_name(emitter, inner)
+        extra += _dims_by_name(inner)
     extra += (", listed=True" if listed else "") + (", optional=True" if optional else "")
     return f"tl.Field({string(attribute(name))}, {quoted}{extra})"
 
 
-def _dims_by_name(emitter: Emitter, t: StructType) -> str:
-    """What `bind` hands on to a struct in this one: its dims that no field settles, where they are dims of this one."""
-    given = {name for name, _ in emitter.program.constructors[t.definition].parameters}
+def _dims_by_name(t: StructType) -> str:
+    """What `bind` hands on to a struct in this one, over the dims of this one."""
     pairs = [
-        f"({string(attribute(own.name))}, {string(attribute(outer.name))})"
+        f"({string(attribute(own.name))}, {_over_dims(size)})"
         for own, size in zip(t.definition.dims, t.dims, strict=True)
-        for outer in size.variables()
-        if own.name in given and size == Polynomial.of(outer)
+        if own in t.definition.by_name
     ]
     return f", dims=({', '.join(pairs)},)" if pairs else ""
+
+
+def _over_dims(size: Polynomial) -> str:
+    """A dim's name, or products of names with their coefficients."""
+    if size.variable is not None:
+        return string(attribute(size.variable.name))
+    products = [
+        "({}): {}".format("".join(f"{string(attribute(v.name))}, " * power for v, power in monomial).rstrip(), factor)
+        for monomial, factor in size.terms.items()
+    ]
+    return f"{{{', '.join(products)}}}"
