@@ -40,7 +40,7 @@ from tensorlogic.compiler.types import (
     TensorType,
     TupleType,
     Type,
-    transform,
+    sizes_in,
 )
 
 
@@ -253,16 +253,7 @@ def as_function(cx: Context, value: Value, parameters: tuple[Type, ...], span: S
 
 def is_open(t: Type) -> bool:
     """Whether a type takes values of several sizes: a function of one size is none of such a type."""
-    found = False
-
-    def leaf(t: Type) -> Type:
-        nonlocal found
-        sizes = t.shape.dims if isinstance(t, TensorType) else t.dims if isinstance(t, StructType) else ()
-        found = found or any(HOLE in p.variables() for p in sizes)
-        return t
-
-    transform(t, leaf)
-    return found
+    return any(HOLE in p.variables() for p in sizes_in(t))
 
 
 def _told(wanted: Type, actual: Type) -> Type:

@@ -53,6 +53,7 @@ from tensorlogic.compiler.types import (
     TensorType,
     TupleType,
     Type,
+    sizes_in,
     substitute,
 )
 
@@ -109,9 +110,12 @@ class Binder:
             if not isinstance(given.value.type, LambdaType | FunctionSymbolType):
                 self.match(parameter.type, given.value.type, given)
         self.solve()
-        for i in late:
+        waiting = list(late)
+        while waiting:
+            i = next((k for k in waiting if self._takes_known(self.signature.parameters[k].type)), waiting[0])
+            waiting.remove(i)
             values[i] = self._late(self.signature.parameters[i].type, givens[i])
-        self.solve()
+            self.solve()
         quotients = [e for e in self.equations if any(v.definition is not None for v in e.declared.variables())]
         self.compare([e for e in self.equations if e not in quotients])
         for i, parameter in enumerate(self.signature.parameters):
@@ -389,6 +393,13 @@ class Binder:
 
     # --- converting
 
+    def _takes_known(self, declared: Type) -> bool:
+        """Whether all dims of what a function argument takes are found already: another one's result may tell them."""
+        if not isinstance(declared, FunctionType):
+            return True
+        missing = {v for v in self.signature.variables if v not in self.dims}
+        return missing.isdisjoint(v for p in declared.parameters for size in sizes_in(p) for v in size.variables())
+
     def _late(self, declared: Type, given: Given) -> Value:
         """Lambdas once what they take is known, and host numbers once the element type is."""
         if _is_number(given.value.type):
@@ -506,24 +517,9 @@ class Binder:
 
 def _definitions(signature: Signature) -> list[Variable]:
     """The variables that stand for quotients in the signature's types."""
-    found: dict[Variable, None] = {}
-
-    def visit(t: Type) -> Type:
-        sizes: tuple[Polynomial, ...] = ()
-        match t:
-            case TensorType(_, shape):
-                sizes = shape.dims
-            case StructType(_, _, own):
-                sizes = own
-        found.update({v: None for d in sizes for v in d.variables() if v.definition is not None})
-        return t
-
-    from tensorlogic.compiler.types import transform
-
-    for p in signature.parameters:
-        transform(p.type, visit)
-    transform(signature.result, visit)
-    return list(found)
+    types = [*(p.type for p in signature.parameters), signature.result]
+    variables = (v for t in types for size in sizes_in(t) for v in size.variables())
+    return list(dict.fromkeys(v for v in variables if v.definition is not None))
 
 
 def _rigid_alone(p: Polynomial) -> bool:

@@ -8,6 +8,7 @@ given twice.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -24,6 +25,8 @@ from tensorlogic.compiler.types import (
     ElementVariable,
     FunctionType,
     IntType,
+    ListType,
+    OptionalType,
     PackVariable,
     StructDefinition,
     Type,
@@ -253,7 +256,7 @@ def read_struct(reader: TypeReader, node: nodes.StructDeclaration, symbol: str) 
             message = f"`{f.name.name}` is a dim of `{node.name.name}` already"
             fail("TL2014", message, f.name.span, others=[(dim, "the dim")])
         fields[f.name.name] = reader.read(f.type)
-        keys[f.name.name] = f.keys or (f.name.name,)
+        keys[f.name.name] = _keys(f, fields[f.name.name])
     return StructDefinition(
         name=node.name.name,
         elements=tuple(reader.elements.values()),
@@ -265,6 +268,26 @@ def read_struct(reader: TypeReader, node: nodes.StructDeclaration, symbol: str) 
         module=reader.module,
         symbol=symbol,
     )
+
+
+def _keys(field: nodes.Field, type: Type) -> tuple[str, ...]:
+    """A field's keys in a model: its name where none is written. Those of a list, and no others, count its items."""
+    inner = type.item if isinstance(type, OptionalType) else type
+    listed = isinstance(inner, ListType)
+    if not field.keys:
+        return (f"{field.name.name}.{{i}}" if listed else field.name.name,)
+    for key in field.keys:
+        unknown = [part for part in re.findall(r"\{[^{}]*\}", key) if part != "{i}"]
+        if unknown:
+            told = f"`{unknown[0]}` in the key of `{field.name.name}` stands for nothing"
+            fail("TL2014", told, field.span, notes=["`{i}` in a key stands for the index of a list's item"])
+        if listed and "{i}" not in key:
+            told = f"the key of the list `{field.name.name}` does not say where an item's index goes"
+            fail("TL2014", told, field.span, str(type), helps=[f'`"{key}.{{i}}"` has it at the end'])
+        if not listed and "{i}" in key:
+            told = f"`{{i}}` in the key of `{field.name.name}` counts the items of a list, and this is none"
+            fail("TL2014", told, field.span, str(type))
+    return field.keys
 
 
 def _dims_by_name(
