@@ -109,22 +109,32 @@ def refuse_attribute(cx: Context, value: Value, node: nodes.Attribute) -> NoRetu
     """There is no such field, attribute or function."""
     name = node.name.name
     known: list[str] = []
+    functions: list[str] = []
     helps: list[str] = []
     match value.type:
         case StructType(definition, _, _):
             known = [*definition.fields, *(v.name for v in definition.dims)]
         case TensorType():
             known = [*_TENSOR_ATTRIBUTES, "to"]
+            functions = [name, "to"] if isinstance(cx.world.resolve(cx.module, name), FunctionSymbol) else ["to"]
         case OpaqueType(kind):
             known = [*METHODS.get(kind, ()), *ATTRIBUTES.get(kind, {})]
+            functions = [*METHODS.get(kind, ())]
         case OptionalType(_):
             helps = [test_for_none(node.value.span)]
+    place = [(node.value.span, str(value.type))]
+    if name in functions:
+        call = [f"`{node.span.text}(...)` calls it"]
+        fail("TL1011", f"`{name}` of `{value.type}` is a function", node.name.span, others=place, helps=call)
+    if name in known:
+        plain = [f"`{node.span.text}`"]
+        fail("TL2005", f"`{name}` of `{value.type}` is not a function", node.name.span, others=place, helps=plain)
     near = difflib.get_close_matches(name, known, 1)
     fail(
         "TL2009" if helps else "TL1011",
         f"`{value.type}` has no `{name}`",
         node.name.span,
-        others=[(node.value.span, str(value.type))],
+        others=place,
         helps=helps or [f"did you mean `{n}`?" for n in near],
     )
 

@@ -91,7 +91,7 @@ def check_for(cx: Context, node: nodes.For) -> None:
     check_operands(iterable)
     refuse_doubles(node.names, "names")
     for name in node.names:
-        statements.refuse_redeclaration(cx, name)
+        statements.refuse_redeclaration(cx, name, in_loop=True)
     item = _item_type(cx, iterable, node.iterable.span)
     names, types, before = _carried(cx, node.body, node.span)
     mark = serial_mark()
@@ -150,7 +150,10 @@ def _parts(cx: Context, node: nodes.For, variable: Value) -> list[Value]:
     if len(node.names) == 1:
         return [variable]
     if not isinstance(variable.type, TupleType) or len(variable.type.items) != len(node.names):
-        fail("TL2001", f"the items are taken apart into {len(node.names)} names", node.iterable.span)
+        place = node.iterable.span
+        numbered = len(node.names) == 2 and not isinstance(variable.type, TupleType)
+        helps = [f"`enumerate({place.text})` gives each item with its index"] if numbered else []
+        statements.refuse_parts("each item", variable.type, len(node.names), place, helps)
     return [cx.add("item", (variable,), t, node.span, index=i) for i, t in enumerate(variable.type.items)]
 
 

@@ -6,9 +6,10 @@ left out: the names it would have declared stand for errors, so that the next st
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from tensorlogic.compiler.check import expressions, loops, operators
 from tensorlogic.compiler.check.assign import coerce
@@ -20,6 +21,7 @@ from tensorlogic.compiler.check.context import (
     FunctionSymbolType,
     Implications,
     LambdaType,
+    as_operand,
     check_operands,
     fail,
     widen,
@@ -35,8 +37,11 @@ from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.types import (
     STRING,
     BoolType,
+    ErrorType,
     FloatType,
+    FunctionType,
     IntType,
+    ListType,
     NoneType,
     StructType,
     TensorType,
@@ -77,8 +82,26 @@ def _declare_errors(cx: Context, node: nodes.Statement) -> None:
             for name in names:
                 if cx.lookup(name.name) is None:
                     cx.declare(name.name, Binding(cx.error_value(name.span), name.span))
+        case nodes.ErrorStatement():
+            for text, span in _would_declare(node.span):
+                if cx.lookup(text) is None:
+                    cx.declare(text, Binding(cx.error_value(span), span))
         case nodes.Return():
             cx.builder.add_statement("return", (cx.error_value(node.span),), node.span)
+        case nodes.Break() | nodes.Continue() if not cx.is_script:
+            cx.builder.add_statement("return", (cx.error_value(node.span),), node.span)
+
+
+def _would_declare(span: Span) -> list[tuple[str, Span]]:
+    """The names that a statement which cannot be read was to declare: those between `let` and `:` or `=`."""
+    target = re.match(r"(let\b)?([^:={}]*)[:=](?!=)", span.text)
+    if target is None:
+        target = re.match(r"(let\b)([^:={}]*)", span.text)
+    if target is None:
+        return []
+    found = re.finditer(r"[^\W\d]\w*", target[2])
+    start = span.start + target.start(2)
+    return [(m[0], Span(span.source, start + m.start(), start + m.end())) for m in found]
 
 
 # --- names
@@ -98,13 +121,13 @@ def _let(cx: Context, node: nodes.Let) -> None:
         if value.type != declared and not isinstance(value.type, IntType | FloatType):
             value = cx.retype(value, declared, node.span)
     for name, part in zip(node.names, _taken_apart(cx, node.names, value, node.value.span), strict=True):
-        refuse_function(part, node.value.span)
+        refuse_function(cx, part, name.name, node.value.span)
         cx.builder.name(part, name.name)
         cx.declare(name.name, Binding(part, name.span, declared=declared))
 
 
-def refuse_redeclaration(cx: Context, name: nodes.Identifier) -> None:
-    """A name that is visible in a function or script is not declared again."""
+def refuse_redeclaration(cx: Context, name: nodes.Identifier, *, in_loop: bool = False) -> None:
+    """A name that is visible in a function or script is not declared again, by a `let` or as what a loop goes over."""
     earlier = cx.lookup(name.name)
     if earlier is not None:
         fail(
@@ -112,19 +135,35 @@ def refuse_redeclaration(cx: Context, name: nodes.Identifier) -> None:
             f"`{name.name}` is declared already",
             name.span,
             others=[(earlier.span, "declared here")],
-            helps=[f"`{name.name} = ...` gives it another value"] if earlier.role == "let" else [],
+            helps=[] if in_loop else _another_value(name.name, earlier),
+            notes=["a loop's name is a new one"] if in_loop else [],
         )
     if name.name in cx.names_in_signature:
         others = [(cx.places[name.name], "the dim")]
         fail("TL1003", f"`{name.name}` is a dim of this function already", name.span, others=others)
 
 
+def _another_value(name: str, earlier: Binding) -> list[str]:
+    if earlier.role != "let" or isinstance(earlier.value.type, ErrorType):
+        return []
+    type = earlier.declared or widen(earlier.value.type)
+    return [f"`{name} = ...` gives it another value, of the type `{type}`"]
+
+
 def _taken_apart(cx: Context, names: tuple[nodes.Identifier, ...], value: Value, span: Span) -> list[Value]:
     if len(names) == 1:
         return [value]
     if not isinstance(value.type, TupleType) or len(value.type.items) != len(names):
-        fail("TL2001", f"this is taken apart into {len(names)} names", span, str(value.type))
+        helps = [f"`{as_operand(span)}[0]` is its first item"] if isinstance(value.type, ListType) else []
+        refuse_parts("this", value.type, len(names), span, helps)
     return [cx.add("item", (value,), t, span, index=i) for i, t in enumerate(value.type.items)]
+
+
+def refuse_parts(what: str, t: Type, count: int, span: Span, helps: list[str]) -> NoReturn:
+    """A value that is no tuple of as many items as there are names."""
+    told = f"a tuple of {len(t.items)}" if isinstance(t, TupleType) else f"`{t}`"
+    message = f"{what} is {told}: only a tuple of {count} is taken apart into {count} names"
+    fail("TL2001", message, span, str(t), helps=helps)
 
 
 def _assign(cx: Context, node: nodes.Assign) -> None:
@@ -149,7 +188,7 @@ def _set(cx: Context, name: nodes.Identifier, value: Value, span: Span) -> None:
         if not cx.is_script:
             helps = [f"`let {name.name} = ...` declares it"]
             fail("TL1001", f"there is no variable `{name.name}`", name.span, helps=helps)
-        refuse_function(value, span)
+        refuse_function(cx, value, name.name, span)
         cx.builder.name(value, name.name)
         cx.declare(name.name, Binding(value, name.span))
         return
@@ -177,9 +216,26 @@ def _refuse_what_keeps_its_value(cx: Context, name: nodes.Identifier) -> None:
     fail("TL1014", f"`{name.name}` is not a variable", name.span, others=others)
 
 
-def refuse_function(value: Value, span: Span) -> None:
+def refuse_function(cx: Context, value: Value, name: str, span: Span) -> None:
     """Functions without types of their own are passed, and kept nowhere."""
-    if isinstance(value.type, LambdaType | FunctionSymbolType):
+    if isinstance(value.type, LambdaType) and isinstance(value.type.node.body, nodes.ErrorExpression):
+        raise Failure
+    if isinstance(value.type, FunctionSymbolType):
+        signatures = cx.world.signatures(value.type.symbol)
+        declared = signatures[0]
+        type = str(FunctionType(tuple(p.type for p in declared.parameters), declared.result))
+        names = (*declared.names, *declared.elements, *declared.packs)
+        several = len(signatures) > 1 or any(re.search(rf"\b{n}\b", type) for n in names) or "..." in type
+        fail(
+            "TL2015",
+            f"a `let` of a function says its type, and `{value.type.symbol.name}` has several"
+            if several
+            else "a `let` of a function says its type",
+            span,
+            str(value.type),
+            helps=[] if several else [f"`let {name}: {type} = {span.text}`"],
+        )
+    if isinstance(value.type, LambdaType):
         fail(
             "TL2015",
             "nothing says what this function takes",

@@ -13,6 +13,7 @@ from tensorlogic.compiler.source import Source, Span
 from tensorlogic.compiler.syntax.literals import shorten
 from tensorlogic.compiler.syntax.tokens import (
     DECLARATION_STARTERS,
+    INNER_TUPLE,
     KEYWORDS,
     LINE_CONTINUERS,
     NEWLINE_FREE,
@@ -170,6 +171,10 @@ def _advice(situation: Situation) -> str:
         return "a number has digits on both sides of the point: `0.5`"
     if pair == ("DOT", "INTEGER"):
         return f"an item is taken with `[{token.value}]`"
+    if pair == ("NAME", "DOT") and situation.token(1).kind == "NAME" and situation.expected & words("QUESTION STAR"):
+        return _taken_by_name(situation)
+    if kind == "LPAREN" and "NAME" in situation.expected and _before_bracket(situation) in ("LET", "FOR"):
+        return INNER_TUPLE
     if kind == "QUESTION" and "PLUS" in situation.expected:
         return "a choice is written `if c { a } else { b }`"
     if kind == "EQUALS" and "COMPARISON" in situation.expected:
@@ -189,3 +194,27 @@ def _advice(situation: Situation) -> str:
     if previous.kind == "STRING" and situation.expected == {"AS"}:
         return 'an imported file is given a name: `import "layers.tl" as layers`'
     return ""
+
+
+def _taken_by_name(situation: Situation) -> str:
+    """`layers.Block` as a type or a dim, where names stand alone: the import that gives the name."""
+    module, name = situation.token(-1), situation.token(1).value
+    imported = f"from ... import {name}"
+    tokens = situation.tokens
+    for i, token in enumerate(tokens):
+        if token.kind != "IMPORT":
+            continue
+        what, *rest = tokens[i + 1 : i + 4]
+        if what.value == module.value:
+            imported = f"from {what.value} import {name}"
+        elif what.kind == "STRING" and [t.value for t in rest] == ["as", module.value]:
+            imported = f'from "{what.value}" import {name}'
+    return f"a type names what is imported by name: `{imported}`"
+
+
+def _before_bracket(situation: Situation) -> str:
+    """The kind of the token before the innermost open bracket."""
+    if situation.bracket is None:
+        return ""
+    place = situation.tokens.index(situation.bracket)
+    return situation.tokens[place - 1].kind if place else ""

@@ -21,6 +21,7 @@ from tensorlogic.compiler.syntax.tokens import KEYWORDS, PUNCTUATION, Token, Tok
 _FIRST = r"[^\x00-@\[-^`{-\x7f]"
 _WORD = r"[^\x00-/:-@\[-^`{-\x7f]"
 _DIGITS = "[0-9]+(?:_[0-9]+)*"
+_LAST_POINT = r"\.(?=[ \t\r]*(?:\n|//|\Z))"
 
 _PATTERN = re.compile(
     rf"""[ \t\r\n\f]*(?:
@@ -28,12 +29,12 @@ _PATTERN = re.compile(
     | (?P<NAME>{_FIRST}{_WORD}*)
     | (?P<OPERATOR>[(),:\[\]{{}}?;~]|\*\*=?|\.\.\.?|\.|->|[=!<>+\-*@%&|]=|/(?![/*])=?|[=+\-*@%&|<>])
     | (?P<FLOAT>{_DIGITS}(?:\.{_DIGITS}(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)(?!{_WORD}))
-    | (?P<INTEGER>{_DIGITS}(?!{_WORD}|\.[0-9]))
+    | (?P<INTEGER>{_DIGITS}(?!{_WORD}|\.[0-9]|{_LAST_POINT}))
     | (?P<STRING>"[^"\\\n]*(?:\\.[^"\\\n]*)*")
     | (?P<DOC>///(?!/)[^\n]*)
     | (?P<LINE_COMMENT>//[^\n]*)
     | (?P<BLOCK_COMMENT>/\*)
-    | (?P<BAD_NUMBER>[0-9]{_WORD}*(?:\.[0-9]{_WORD}*)?)
+    | (?P<BAD_NUMBER>[0-9]{_WORD}*(?:\.[0-9]{_WORD}*|{_LAST_POINT})?)
     | (?P<BAD_STRING>"[^\n]*)
     | (?P<NOTHING>\Z)
     | (?P<OTHER>.)
@@ -234,11 +235,29 @@ def _scan_format_string(result: Scan, start: int, end: int) -> None:
             )
             tokens.append(Token("INVALID", None, position, end - 1))
             break
+        inner = text.find("{", position + 1, closing)
+        if inner >= 0:
+            advice = "name the value with `let`, and write the name here"
+            result.tell("TL0005", "an expression in a format string has no braces", inner, inner + 1, advice)
+            closed = _matching_brace(text, position, end - 1)
+            tokens.append(Token("INVALID", None, position, closed))
+            position = closed
+            continue
         tokens.append(Token("FORMAT_OPEN", "{", position, position + 1))
         _scan_range(result, position + 1, closing)
         tokens.append(Token("FORMAT_CLOSE", "}", closing, closing + 1))
         position = closing + 1
     tokens.append(Token("FORMAT_END", '"', end - 1, end))
+
+
+def _matching_brace(text: str, start: int, end: int) -> int:
+    """The offset after the `}` that closes the `{` at `start`; the end where none does."""
+    depth = 0
+    for i in range(start, end):
+        depth += (text[i] == "{") - (text[i] == "}")
+        if depth == 0:
+            return i + 1
+    return end
 
 
 def _attach_documentation(result: Scan, comments: list[Token]) -> None:

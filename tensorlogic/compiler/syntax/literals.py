@@ -49,6 +49,8 @@ def number_advice(text: str) -> str:
     """What to write instead of something that begins like a number and is none."""
     if re.fullmatch("0[xXbBoO].*", text):
         return "numbers are written in decimal digits"
+    if text.endswith("."):
+        return "a number has digits on both sides of the point: `0.5`"
     if text.endswith("_") or "__" in text:
         return "`_` stands between two digits"
     if re.fullmatch("[0-9.]+[eE]", text):

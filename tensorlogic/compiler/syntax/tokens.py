@@ -33,6 +33,10 @@ class Token(NamedTuple):
     end: int
 
 
+INNER_TUPLE = "the items of an inner tuple are given names in a statement of their own"
+"""The advice for `(a, (b, c)) = ...`."""
+
+
 def words(text: str) -> frozenset[str]:
     """The words of a text, for tables of names that read better without quotes."""
     return frozenset(text.split())

@@ -55,16 +55,26 @@ class ExpressionRules(Rules):
         """
         left, operator = p[1], p[2]
         if self._is_bare_comparison(left) and not self._is_bare_comparison(left.left):
-            first, middle, last = (self.quote(part) for part in (left.left, left.right, p[3]))
             self.report(
                 "TL0105",
                 "comparisons do not chain",
                 self.token_span(operator),
                 others=[(left.operator_span, "the first comparison")],
-                helps=[f"`{first} {left.operator} {middle} and {middle} {operator.value} {last}`"],
+                helps=[f"`{self._unchained(left, operator, p[3])}`"],
             )
             return nodes.ErrorExpression(self.span(left, p[3]))
         return self.p_binary(p)
+
+    def _unchained(self, left: nodes.Binary, operator: Token, last: nodes.Expression) -> str:
+        """What was probably meant by `a < b < c`, and by `a < b & c < d`."""
+        first, middle, end = (self.quote(part) for part in (left.left, left.right, last))
+        inner = left.right
+        if isinstance(inner, nodes.Binary) and inner.operator in ("&", "|") and not self._in_parentheses(inner):
+            here, there = self.quote(inner.left), self.quote(inner.right)
+            return f"({first} {left.operator} {here}) {inner.operator} ({there} {operator.value} {end})"
+        if isinstance(last, nodes.BooleanLiteral):
+            return f"({first} {left.operator} {middle}) {operator.value} {end}"
+        return f"{first} {left.operator} {middle} and {middle} {operator.value} {end}"
 
     def _is_bare_comparison(self, expression: nodes.Expression) -> bool:
         return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.syntax.grammar.base import Rules, Symbols
-from tensorlogic.compiler.syntax.tokens import Token
+from tensorlogic.compiler.syntax.tokens import INNER_TUPLE, Token
 
 
 class StatementRules(Rules):
@@ -52,7 +52,8 @@ class StatementRules(Rules):
         targets: list[nodes.Identifier] = []
         for name in names:
             if not isinstance(name, nodes.Name):
-                return self._refuse_target(name, p[2], value)
+                self._refuse_target(name, p[2])
+                return nodes.ErrorStatement(self.span(target, value))
             targets.append(self._assigned(name))
         return nodes.Assign(self.span(target, value), tuple(targets), value)
 
@@ -62,7 +63,8 @@ class StatementRules(Rules):
         if isinstance(target, nodes.ErrorExpression):
             return nodes.ErrorStatement(self.span(target, value))
         if not isinstance(target, nodes.Name):
-            return self._refuse_target(target, operator, value)
+            self._refuse_target(target, operator)
+            return nodes.ErrorStatement(self.span(target, value))
         name = self._assigned(target)
         symbol = operator.value.removesuffix("=")
         return nodes.AugmentedAssign(self.span(target, value), name, symbol, value, self.token_span(operator))
@@ -72,12 +74,14 @@ class StatementRules(Rules):
         start = self.source.text.index(name.name, name.span.start)
         return nodes.Identifier(Span(self.source, start, start + len(name.name)), name.name)
 
-    def _refuse_target(self, target: nodes.Expression, operator: Token, value: nodes.Expression) -> nodes.Statement:
+    def _refuse_target(self, target: nodes.Expression, operator: Token) -> None:
         helps = []
         if isinstance(target, nodes.Index):
-            helps = ["values do not change in place; `slice_update` gives a new one"]
+            helps = ["values do not change in place; `slice_update` gives a new tensor, and a list is written anew"]
         elif isinstance(target, nodes.Attribute):
             helps = ["structs are values; make a new one with the field changed"]
+        elif isinstance(target, nodes.TupleExpression):
+            helps = [INNER_TUPLE]
         elif operator.value == "=":
             helps = ["`==` compares"]
         place = self.token_span(operator)
@@ -89,7 +93,6 @@ class StatementRules(Rules):
             others=[(place, "assigns")],
             helps=helps,
         )
-        return nodes.ErrorStatement(self.span(target, value))
 
     # --- simple statements ---
 
