@@ -87,7 +87,7 @@ def _struct(cx: Context, node: nodes.Call) -> StructDefinition:
         if not _in_a_model(definition.fields[field.name.name]):
             fail(
                 "TL2001",
-                f"`{definition.name}` cannot be filled from a model: `{field.name.name}` is no tensor",
+                f"`{definition.name}` cannot be filled from a model: `{field.name.name}` is not in one",
                 named.span,
                 others=[(field.span, str(definition.fields[field.name.name]))],
                 notes=["a model holds tensors, and structs and lists of them by their keys"],
@@ -96,14 +96,13 @@ def _struct(cx: Context, node: nodes.Call) -> StructDefinition:
 
 
 def _in_a_model(t: Type) -> bool:
-    match t:
-        case TensorType():
-            return True
-        case ListType(item, _) | OptionalType(item):
-            return _in_a_model(item)
-        case StructType(definition, _, _):
-            return all(_in_a_model(f) for f in definition.fields.values())
-    return False
+    """Whether a field of the type has keys: a tensor, a struct of such fields, or a list of either."""
+    inner = t.item if isinstance(t, OptionalType) else t
+    if isinstance(inner, ListType):
+        inner = inner.item
+    if isinstance(inner, StructType):
+        return all(_in_a_model(f) for f in inner.definition.fields.values())
+    return isinstance(inner, TensorType)
 
 
 def _model(cx: Context, value: Value, span: Span) -> Value:

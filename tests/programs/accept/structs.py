@@ -163,7 +163,7 @@ class Net:
             tl.Field("norm", ("norm",), dtype=mx.float16, optional=True),
             tl.Field("head", ("head",), struct=Linear),
             tl.Field("depth", ("depth",)),
-            tl.Field("flags", ("flags",), listed=True),
+            tl.Field("flags", ("flags.{i}",), listed=True),
         )
 
     @classmethod

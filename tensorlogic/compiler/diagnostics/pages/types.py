@@ -110,7 +110,8 @@ fn clamped(n: int) -> int {
     "TL2014": Page(
         "a struct's fields are missing, unknown or given twice",
         "A struct is made by naming each of its fields once, in any order: `Linear(weight: w, bias: none)`. An "
-        "optional field that is left out is `none`.",
+        "optional field that is left out is `none`. The keys of a list's field hold `{i}`, which stands for an item's "
+        "index in a model file; those of other fields do not.",
         """\
 struct Pair {
     first: int
