@@ -16,7 +16,7 @@ from tensorlogic.compiler.check.context import (
     fail,
     test_for_none,
 )
-from tensorlogic.compiler.check.methods import ATTRIBUTES, METHODS
+from tensorlogic.compiler.check.methods import ATTRIBUTES, INSTEAD, METHODS
 from tensorlogic.compiler.dims import product
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.names import BrokenSymbol, ConstantSymbol, FileModule, FunctionSymbol, ModuleSymbol
@@ -120,6 +120,7 @@ def refuse_attribute(cx: Context, value: Value, node: nodes.Attribute) -> NoRetu
         case OpaqueType(kind):
             known = [*METHODS.get(kind, ()), *ATTRIBUTES.get(kind, {})]
             functions = [*METHODS.get(kind, ())]
+            helps = [INSTEAD[kind, name]] if (kind, name) in INSTEAD else []
         case OptionalType(_):
             helps = [test_for_none(node.value.span)]
     place = [(node.value.span, str(value.type))]
@@ -131,7 +132,7 @@ def refuse_attribute(cx: Context, value: Value, node: nodes.Attribute) -> NoRetu
         fail("TL2005", f"`{name}` of `{value.type}` is not a function", node.name.span, others=place, helps=plain)
     near = difflib.get_close_matches(name, known, 1)
     fail(
-        "TL2009" if helps else "TL1011",
+        "TL2009" if isinstance(value.type, OptionalType) else "TL1011",
         f"`{value.type}` has no `{name}`",
         node.name.span,
         others=place,

@@ -112,6 +112,9 @@ def _call_attribute(cx: Context, callee: nodes.Attribute, node: nodes.Call, expe
     converts = name == "to" and isinstance(value.type, TensorType)
     symbol = cx.world.resolve(cx.module, "astype" if converts else name)
     match symbol:
+        case FunctionSymbol(module=module) if module is cx.world.graph.prelude and isinstance(value.type, OpaqueType):
+            # No function of the prelude takes one: a method is meant.
+            attributes.refuse_attribute(cx, value, callee)
         case FunctionSymbol():
             return call_symbol(cx, symbol, [(receiver, value), *_givens(cx, node)], node, name)
         case BrokenSymbol():

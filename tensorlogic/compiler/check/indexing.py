@@ -19,6 +19,7 @@ from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.types import (
     STRING,
+    Element,
     IntType,
     ListType,
     OptionalType,
@@ -191,7 +192,7 @@ class _TensorIndex:
             f"indexing needs to know how many dims `{self.node.value.span.text}` has",
             self.node.value.span,
             str(self.type),
-            helps=[f"say the shape: `let w: {self.type.element}[?, ?] = {self.node.value.span.text}`"],
+            helps=[_say_shape(self.type.element, self.node.value)],
         )
 
     # --- one item after another
@@ -393,3 +394,10 @@ def _count(number: int, one: str, several: str) -> str:
 
 def _negative_literal(node: nodes.Node) -> bool:
     return isinstance(node, nodes.Unary) and node.operator == "-" and isinstance(node.operand, nodes.IntegerLiteral)
+
+
+def _say_shape(element: Element, node: nodes.Expression) -> str:
+    """The help for a tensor whose rank only run time knows: a declaration that says it."""
+    if isinstance(node, nodes.Name):
+        return f"say the shape where `{node.name}` is declared: `let {node.name}: {element}[?, ?] = ...`"
+    return f"say the shape: `let w: {element}[?, ?] = {node.span.text}`"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 from tensorlogic.compiler.check.context import Context, check_operands, fail
@@ -68,6 +67,13 @@ ATTRIBUTES: dict[str, dict[str, Type]] = {
 }
 
 
+INSTEAD = {
+    ("Model", "tokenizer"): '`load_tokenizer("tokenizer.json")` reads the file beside the model',
+    ("Model", "bool"): "`model.string(key)` and `model.int(key)` read metadata",
+    ("Model", "shape"): "`model.get_tensor(name).shape` is a tensor's",
+}
+"""What to use for names that one may look for."""
+
 IN_FILES = (FLOAT16, BFLOAT16, FLOAT32, INT32, BOOL)
 """The element types that tensors of a model may have."""
 
@@ -88,13 +94,16 @@ def call_method(
         elif position < len(method.parameters):
             parameter = method.parameters[position][0]
         else:
-            fail("TL2004", f"`{name}` takes {len(method.parameters)} arguments", argument.span)
+            count = len(method.parameters)
+            fail("TL2004", f"`{name}` takes {count} argument{'' if count == 1 else 's'}", argument.span)
         declared = dict(method.parameters).get(parameter)
         if declared is None:
-            near = difflib.get_close_matches(parameter, dict(method.parameters), 1)
-            fail("TL1012", f"`{name}` has no parameter `{parameter}`", argument.span, helps=near)
+            helps = [f"its parameters are {', '.join(dict(method.parameters))}"]
+            fail("TL1012", f"`{name}` has no parameter `{parameter}`", argument.span, helps=helps)
         given = expressions.check(cx, argument.value)
         check_operands(given)
+        if parameter in found:
+            fail("TL2004", f"`{parameter}` of `{name}` is given twice", argument.span)
         found[parameter] = coerce(cx, given, declared, argument.value.span, f"`{parameter}` of `{name}`")
     for parameter, declared in method.parameters:
         if parameter not in found:
@@ -128,4 +137,4 @@ def in_model(model: OpaqueType, wanted: Element | None, span: Span) -> ElementTy
     return wanted
 
 
-__all__ = ["ATTRIBUTES", "METHODS", "call_method", "in_model"]
+__all__ = ["ATTRIBUTES", "INSTEAD", "METHODS", "call_method", "in_model"]
