@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from tensorlogic.compiler.check.adaptation import adapt
 from tensorlogic.compiler.check.context import (
     Context,
     FunctionSymbolType,
@@ -17,8 +18,8 @@ from tensorlogic.compiler.check.context import (
     fail,
     test_for_none,
 )
+from tensorlogic.compiler.check.host_numbers import as_float_range
 from tensorlogic.compiler.check.merging import leave
-from tensorlogic.compiler.check.operators import adapt, as_float_range
 from tensorlogic.compiler.dims import HOLE, Polynomial, serial_mark
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.source import Span

@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from tensorlogic.compiler import dims
 from tensorlogic.compiler.check import assign, clauses
+from tensorlogic.compiler.check.adaptation import adapt
 from tensorlogic.compiler.check.chosen import open_result, sure_places
 from tensorlogic.compiler.check.context import (
     Assumption,
@@ -29,7 +30,7 @@ from tensorlogic.compiler.check.context import (
     fail,
     test_for_none,
 )
-from tensorlogic.compiler.check.operators import adapt, refuse_promotion
+from tensorlogic.compiler.check.operators import refuse_promotion
 from tensorlogic.compiler.check.plan import Step
 from tensorlogic.compiler.check.signatures import Signature
 from tensorlogic.compiler.dims import HOLE, Kind, Polynomial, Variable

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from tensorlogic.compiler.check import bind, expressions
+from tensorlogic.compiler.check.adaptation import check_constant
 from tensorlogic.compiler.check.assign import coerce
 from tensorlogic.compiler.check.context import (
     Context,
@@ -16,7 +17,6 @@ from tensorlogic.compiler.check.context import (
     refuse_optional,
 )
 from tensorlogic.compiler.check.merging import item_type
-from tensorlogic.compiler.check.operators import check_constant
 from tensorlogic.compiler.dims import HOLE, Polynomial
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.source import Span
