@@ -6,8 +6,9 @@ knows is checked while the graph is built (language.md, section 4.4).
 
 from __future__ import annotations
 
-from tensorlogic.compiler.check.context import Context, fail
+from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.host_numbers import as_float_range
+from tensorlogic.compiler.check.refusals import fail
 from tensorlogic.compiler.dims import Polynomial
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.ops.representable import loss

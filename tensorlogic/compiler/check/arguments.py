@@ -13,8 +13,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
+from tensorlogic.compiler.check.assumptions import Assumption, Bound, Divisible, Equation
 from tensorlogic.compiler.check.chosen import chosen_by, sure_places
-from tensorlogic.compiler.check.context import Assumption, Bound, Context, Divisible, Equation
+from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.places import at_place, item_of, witness_step
 from tensorlogic.compiler.check.plan import Parameter, Place, Step, places_of
 from tensorlogic.compiler.check.signatures import Signature

@@ -9,17 +9,11 @@ from __future__ import annotations
 from typing import NoReturn
 
 from tensorlogic.compiler.check.adaptation import adapt
-from tensorlogic.compiler.check.context import (
-    Context,
-    FunctionSymbolType,
-    LambdaType,
-    as_operand,
-    check_operands,
-    fail,
-    test_for_none,
-)
+from tensorlogic.compiler.check.bindings import FunctionSymbolType, LambdaType, check_operands
+from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.host_numbers import as_float_range
 from tensorlogic.compiler.check.merging import leave
+from tensorlogic.compiler.check.refusals import as_operand, fail, test_for_none
 from tensorlogic.compiler.dims import HOLE, Polynomial, serial_mark
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.source import Span

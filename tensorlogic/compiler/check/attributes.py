@@ -7,16 +7,11 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from tensorlogic.compiler.check import expressions, operators
-from tensorlogic.compiler.check.context import (
-    Context,
-    Failure,
-    FunctionSymbolType,
-    Path,
-    check_operands,
-    fail,
-    test_for_none,
-)
+from tensorlogic.compiler.check.assumptions import Path
+from tensorlogic.compiler.check.bindings import FunctionSymbolType, check_operands
+from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.methods import ATTRIBUTES, INSTEAD, METHODS
+from tensorlogic.compiler.check.refusals import Failure, fail, test_for_none
 from tensorlogic.compiler.dims import product
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.names import BrokenSymbol, ConstantSymbol, FileModule, FunctionSymbol, ModuleSymbol

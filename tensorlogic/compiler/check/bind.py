@@ -9,8 +9,10 @@ from __future__ import annotations
 import difflib
 
 from tensorlogic.compiler.check.assign import coerce
-from tensorlogic.compiler.check.context import Context, Failure, check_operands, fail
+from tensorlogic.compiler.check.bindings import check_operands
+from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.methods import in_model
+from tensorlogic.compiler.check.refusals import Failure, fail
 from tensorlogic.compiler.dims import HOLE, Polynomial
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.names import BrokenSymbol, StructSymbol

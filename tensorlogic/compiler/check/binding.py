@@ -16,17 +16,12 @@ from typing import NoReturn
 from tensorlogic.compiler import dims
 from tensorlogic.compiler.check import assign
 from tensorlogic.compiler.check.adaptation import adapt
+from tensorlogic.compiler.check.bindings import FunctionSymbolType, LambdaType
 from tensorlogic.compiler.check.call_facts import CallFacts
 from tensorlogic.compiler.check.chosen import open_result, sure_places
-from tensorlogic.compiler.check.context import (
-    Context,
-    FunctionSymbolType,
-    LambdaType,
-    as_operand,
-    fail,
-    test_for_none,
-)
+from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.operators import refuse_promotion
+from tensorlogic.compiler.check.refusals import as_operand, fail, test_for_none
 from tensorlogic.compiler.check.signatures import Signature
 from tensorlogic.compiler.dims import HOLE, Kind, Polynomial, Variable
 from tensorlogic.compiler.ir.core import Value

@@ -13,15 +13,10 @@ from typing import NoReturn
 
 from tensorlogic.compiler import dims
 from tensorlogic.compiler.check import clauses
-from tensorlogic.compiler.check.context import (
-    Assumption,
-    Bound,
-    Context,
-    Divisible,
-    Equation,
-    fail,
-)
+from tensorlogic.compiler.check.assumptions import Assumption, Bound, Divisible, Equation
+from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.plan import Step
+from tensorlogic.compiler.check.refusals import fail
 from tensorlogic.compiler.check.signatures import Signature
 from tensorlogic.compiler.dims import Polynomial, Variable
 from tensorlogic.compiler.source import Span

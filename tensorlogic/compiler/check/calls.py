@@ -10,19 +10,13 @@ from dataclasses import replace
 
 from tensorlogic.compiler.check import attributes, chosen, expressions, special
 from tensorlogic.compiler.check.binding import Binder, Given
+from tensorlogic.compiler.check.bindings import Binding, FunctionSymbolType, LambdaType, check_operands
 from tensorlogic.compiler.check.constructing import fields_present
-from tensorlogic.compiler.check.context import (
-    Binding,
-    Context,
-    Failure,
-    FunctionSymbolType,
-    LambdaType,
-    check_operands,
-    fail,
-)
+from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.methods import METHODS, call_method
 from tensorlogic.compiler.check.overloads import Written, choose
 from tensorlogic.compiler.check.plan import Parameter
+from tensorlogic.compiler.check.refusals import Failure, fail
 from tensorlogic.compiler.check.signatures import Signature
 from tensorlogic.compiler.dims import Polynomial
 from tensorlogic.compiler.ir.core import Value

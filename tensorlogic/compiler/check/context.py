@@ -22,7 +22,8 @@ from tensorlogic.compiler.check.assumptions import (
     NotNone,
     Path,
 )
-from tensorlogic.compiler.check.refusals import Failure, as_operand, fail, refuse_optional, test_for_none
+from tensorlogic.compiler.check.bindings import Binding, Loop, constant_type
+from tensorlogic.compiler.check.refusals import Failure, fail
 from tensorlogic.compiler.dims import HOLE, ONE, Kind, Polynomial, Variable
 from tensorlogic.compiler.facts import Facts
 from tensorlogic.compiler.ir.builder import Builder
@@ -30,18 +31,11 @@ from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
     ERROR,
-    BoolType,
     ElementVariable,
-    ErrorType,
-    FloatType,
     IntType,
-    ListType,
-    NoneType,
     OptionalType,
     PackVariable,
-    RangeType,
     Shape,
-    StringType,
     StructType,
     TensorType,
     TupleType,
@@ -51,48 +45,8 @@ from tensorlogic.compiler.types import (
 
 if TYPE_CHECKING:
     from tensorlogic.compiler.check.world import World
-    from tensorlogic.compiler.names import FileModule, FunctionSymbol
+    from tensorlogic.compiler.names import FileModule
     from tensorlogic.compiler.syntax import nodes
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """What a name stands for now. `declared` is the type written at its `let`, which may hold `?`."""
-
-    value: Value
-    span: Span
-    role: str = "let"
-    declared: Type | None = None
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class LambdaType(Type):
-    """The type of `|x| e` before anything says what it takes: its text and the names it sees."""
-
-    node: nodes.Lambda
-    frame: dict[str, Binding]
-    narrowed: dict[Path, Value]
-
-    def __str__(self) -> str:
-        return f"fn({', '.join(p.name for p in self.node.parameters)})"
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionSymbolType(Type):
-    """The type of a declared function's name as a value."""
-
-    symbol: FunctionSymbol
-
-    def __str__(self) -> str:
-        return f"fn {self.symbol.name}"
-
-
-@dataclass(slots=True)
-class Loop:
-    """The innermost loop's carried names with the types they keep, for `break` and `continue`."""
-
-    carried: tuple[str, ...]
-    types: tuple[Type, ...]
 
 
 @dataclass
@@ -423,68 +377,3 @@ class Context:
     def error_value(self, span: Span) -> Value:
         """Stands for a value that could not be checked."""
         return self.builder.add("retype", (), ERROR, span)
-
-
-def constant_type(value: int | float | bool | str | None) -> Type:
-    """The type of a host constant, which carries the constant."""
-    match value:
-        case bool():
-            return BoolType(value)
-        case int():
-            return IntType(Polynomial.of(value))
-        case float():
-            return FloatType(value, value, known=True)
-        case str():
-            return StringType(value)
-        case None:
-            return NoneType()
-
-
-def widen(t: Type) -> Type:
-    """The type without what is known of the value: ints, constants and lengths are forgotten, shapes are kept."""
-    match t:
-        case IntType():
-            return IntType()
-        case FloatType():
-            return FloatType()
-        case BoolType():
-            return BoolType()
-        case StringType():
-            return StringType()
-        case ListType(item, items):
-            return ListType(widen(item), None)
-        case TupleType(items):
-            return TupleType(tuple(widen(i) for i in items))
-        case OptionalType(item):
-            return OptionalType(widen(item))
-    return t
-
-
-def check_operands(*values: Value) -> None:
-    """End the statement silently where an operand is wrong already."""
-    if any(isinstance(value.type, ErrorType) for value in values):
-        raise Failure
-
-
-__all__ = [
-    "Assumption",
-    "Binding",
-    "Bound",
-    "Context",
-    "Divisible",
-    "Equation",
-    "Failure",
-    "Implications",
-    "Loop",
-    "NotNone",
-    "PackVariable",
-    "Path",
-    "RangeType",
-    "as_operand",
-    "check_operands",
-    "constant_type",
-    "fail",
-    "refuse_optional",
-    "test_for_none",
-    "widen",
-]

@@ -7,19 +7,11 @@ from typing import Any, NoReturn
 
 from tensorlogic.compiler.check import attributes, calls, indexing, operators
 from tensorlogic.compiler.check.assign import coerce
-from tensorlogic.compiler.check.context import (
-    Binding,
-    Context,
-    Failure,
-    FunctionSymbolType,
-    Implications,
-    LambdaType,
-    NotNone,
-    check_operands,
-    fail,
-    widen,
-)
+from tensorlogic.compiler.check.assumptions import Implications, NotNone
+from tensorlogic.compiler.check.bindings import Binding, FunctionSymbolType, LambdaType, check_operands, widen
+from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.merging import Side, leave, merged
+from tensorlogic.compiler.check.refusals import Failure, fail
 from tensorlogic.compiler.check.signatures import refuse_doubles
 from tensorlogic.compiler.dims import Polynomial, serial_mark
 from tensorlogic.compiler.ir.core import Value

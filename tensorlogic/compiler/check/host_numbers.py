@@ -12,16 +12,10 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from tensorlogic.compiler.check import clauses
-from tensorlogic.compiler.check.context import (
-    Bound,
-    Context,
-    Divisible,
-    Equation,
-    Implications,
-    as_operand,
-    fail,
-)
+from tensorlogic.compiler.check.assumptions import Bound, Divisible, Equation, Implications
+from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.operands import COMPARISONS, OP_OF, labels
+from tensorlogic.compiler.check.refusals import as_operand, fail
 from tensorlogic.compiler.dims import ONE, Polynomial
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.source import Span

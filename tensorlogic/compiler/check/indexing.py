@@ -11,8 +11,10 @@ from typing import NoReturn
 
 from tensorlogic.compiler import dims
 from tensorlogic.compiler.check import clauses, expressions
-from tensorlogic.compiler.check.context import Context, check_operands, fail, refuse_optional
+from tensorlogic.compiler.check.bindings import check_operands
+from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.merging import item_type
+from tensorlogic.compiler.check.refusals import fail, refuse_optional
 from tensorlogic.compiler.dims import HOLE, Polynomial
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.source import Span

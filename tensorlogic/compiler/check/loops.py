@@ -9,17 +9,11 @@ from __future__ import annotations
 
 from tensorlogic.compiler.check import expressions, statements
 from tensorlogic.compiler.check.assign import coerce
-from tensorlogic.compiler.check.context import (
-    Binding,
-    Context,
-    Implications,
-    Loop,
-    check_operands,
-    fail,
-    refuse_optional,
-    widen,
-)
+from tensorlogic.compiler.check.assumptions import Implications
+from tensorlogic.compiler.check.bindings import Binding, Loop, check_operands, widen
+from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.merging import item_type, leave
+from tensorlogic.compiler.check.refusals import fail, refuse_optional
 from tensorlogic.compiler.check.signatures import refuse_doubles
 from tensorlogic.compiler.dims import Kind, Polynomial, Variable, serial_mark
 from tensorlogic.compiler.ir.core import Region, Value

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tensorlogic.compiler.check.context import fail, widen
+from tensorlogic.compiler.check.bindings import widen
+from tensorlogic.compiler.check.refusals import fail
 from tensorlogic.compiler.dims import HOLE, Polynomial
 from tensorlogic.compiler.facts import Facts
 from tensorlogic.compiler.source import Span

@@ -11,18 +11,12 @@ from typing import NoReturn
 
 from tensorlogic.compiler.check import host_numbers
 from tensorlogic.compiler.check.adaptation import adapt
-from tensorlogic.compiler.check.context import (
-    Context,
-    Implications,
-    as_operand,
-    check_operands,
-    constant_type,
-    fail,
-    refuse_optional,
-    test_for_none,
-)
+from tensorlogic.compiler.check.assumptions import Implications
+from tensorlogic.compiler.check.bindings import check_operands, constant_type
+from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.merging import Side, merged
 from tensorlogic.compiler.check.operands import OP_OF, labels
+from tensorlogic.compiler.check.refusals import as_operand, fail, refuse_optional, test_for_none
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.ops.all_ops import OPS
 from tensorlogic.compiler.ops.rule import Application, Argument

@@ -7,7 +7,7 @@ the arguments could be meant for, whose binding then tells what is wrong; refuse
 
 from __future__ import annotations
 
-from tensorlogic.compiler.check.context import fail
+from tensorlogic.compiler.check.refusals import fail
 from tensorlogic.compiler.check.signatures import Signature
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.source import Span

@@ -35,10 +35,12 @@ from __future__ import annotations
 from tensorlogic.compiler.check import statements
 from tensorlogic.compiler.check.arguments import check_result
 from tensorlogic.compiler.check.assign import coerce
+from tensorlogic.compiler.check.bindings import Binding
 from tensorlogic.compiler.check.chosen import chosen_by
-from tensorlogic.compiler.check.context import Binding, Context, Failure, fail
+from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.entry import make_constructor, make_entry
 from tensorlogic.compiler.check.places import witness_plan
+from tensorlogic.compiler.check.refusals import Failure, fail
 from tensorlogic.compiler.check.signatures import Signature
 from tensorlogic.compiler.check.world import World, is_library
 from tensorlogic.compiler.diagnostics.model import Diagnostic

@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tensorlogic.compiler.check.context import Assumption, Bound, Divisible, Equation, fail
+from tensorlogic.compiler.check.assumptions import Assumption, Bound, Divisible, Equation
 from tensorlogic.compiler.check.plan import Parameter, Step, established, make_plan, untold_dims
+from tensorlogic.compiler.check.refusals import fail
 from tensorlogic.compiler.check.type_reader import WORDS, TypeReader
 from tensorlogic.compiler.dims import Kind, Polynomial, Variable
 from tensorlogic.compiler.facts import Facts

@@ -8,15 +8,10 @@ from typing import Any, NoReturn
 from tensorlogic.compiler.check import bind, expressions
 from tensorlogic.compiler.check.adaptation import check_constant
 from tensorlogic.compiler.check.assign import coerce
-from tensorlogic.compiler.check.context import (
-    Context,
-    FunctionSymbolType,
-    LambdaType,
-    check_operands,
-    fail,
-    refuse_optional,
-)
+from tensorlogic.compiler.check.bindings import FunctionSymbolType, LambdaType, check_operands
+from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.merging import item_type
+from tensorlogic.compiler.check.refusals import fail, refuse_optional
 from tensorlogic.compiler.dims import HOLE, Polynomial
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.source import Span

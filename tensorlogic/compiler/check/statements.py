@@ -13,20 +13,12 @@ from typing import Any, NoReturn
 
 from tensorlogic.compiler.check import expressions, loops, operators
 from tensorlogic.compiler.check.assign import coerce
+from tensorlogic.compiler.check.assumptions import Implications
+from tensorlogic.compiler.check.bindings import Binding, FunctionSymbolType, LambdaType, check_operands, widen
 from tensorlogic.compiler.check.chosen import open_result, sizes_of, unknown
-from tensorlogic.compiler.check.context import (
-    Binding,
-    Context,
-    Failure,
-    FunctionSymbolType,
-    Implications,
-    LambdaType,
-    as_operand,
-    check_operands,
-    fail,
-    widen,
-)
+from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.merging import Side, leave, merged
+from tensorlogic.compiler.check.refusals import Failure, as_operand, fail
 from tensorlogic.compiler.check.signatures import refuse_doubles
 from tensorlogic.compiler.dims import HOLE, serial_mark
 from tensorlogic.compiler.facts import Facts

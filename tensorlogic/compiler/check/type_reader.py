@@ -14,7 +14,8 @@ from typing import NoReturn
 
 from tensorlogic.compiler import dims
 from tensorlogic.compiler.check import clauses
-from tensorlogic.compiler.check.context import Assumption, Bound, Divisible, Equation, Failure, fail
+from tensorlogic.compiler.check.assumptions import Assumption, Bound, Divisible, Equation
+from tensorlogic.compiler.check.refusals import Failure, fail
 from tensorlogic.compiler.dims import HOLE, Kind, Polynomial, Variable
 from tensorlogic.compiler.facts import Facts
 from tensorlogic.compiler.names import BrokenSymbol, ConstantSymbol, FileModule, StructSymbol

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tensorlogic.compiler.check import constants
+from tensorlogic.compiler.check.bindings import check_operands
 from tensorlogic.compiler.check.constructing import constructor_signature
-from tensorlogic.compiler.check.context import Context, Failure, check_operands
+from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.needs import Declared, in_order
 from tensorlogic.compiler.check.plan import Parameter
+from tensorlogic.compiler.check.refusals import Failure
 from tensorlogic.compiler.check.signatures import Signature, read_signature, read_struct
 from tensorlogic.compiler.check.type_reader import TypeReader
 from tensorlogic.compiler.diagnostics.model import MAXIMUM_ERRORS, Diagnostic, Label, error
