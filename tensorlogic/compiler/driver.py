@@ -96,7 +96,7 @@ def pass_names() -> tuple[str, ...]:
     """The stages after which IR can be printed, in order."""
     from tensorlogic.compiler.passes import PASSES
 
-    return ("check", *PASSES, "packing")
+    return ("check", *PASSES, "packing", "elements")
 
 
 # --- stages
@@ -174,7 +174,7 @@ def _compiled(source: Source, path: Path | None, options: Options, print_after: 
     # Here, since checking alone needs none of these.
     from tensorlogic.compiler.emit import mlx
     from tensorlogic.compiler.ir.printer import show_program
-    from tensorlogic.compiler.passes import PASSES, effects, packing
+    from tensorlogic.compiler.passes import PASSES, effects, elements, packing
 
     checked = _checked(source, path, options)
     if checked.program is None:
@@ -190,11 +190,12 @@ def _compiled(source: Source, path: Path | None, options: Options, print_after: 
         if print_after == name:
             printed = show_program(program)
     ir = show_program(program)
-    program = packing.run(program, _parameters())
-    if options.verify:
-        _verify(program, "packing")
-    if print_after == "packing":
-        printed = show_program(program)
+    for name in ("packing", "elements"):
+        program = packing.run(program, _parameters()) if name == "packing" else elements.run(program)
+        if options.verify:
+            _verify(program, name)
+        if print_after == name:
+            printed = show_program(program)
     text = mlx.emit(program, _parameters(), __version__, checked=options.checked, alone=options.standalone)
     return Compiled(text, ir, printed, tuple(checked.diagnostics), checked.sources)
 

@@ -58,7 +58,7 @@ _WHERE = {
     "errors": ("BoundaryError", "ModelFileError", "TensorLogicError"),
     "failures": ("entry",),
     "models": ("Model", "load_model"),
-    "outside": ("element", "refuse"),
+    "outside": ("element", "refuse", "short"),
     "packs": ("same_leading",),
     "packed": ("Packed", "dense", "embedding", "linear", "matmul"),
     "saving": ("save_model",),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from tensorlogic.compiler.emit.identifiers import attribute
 from tensorlogic.compiler.emit.literals import string, tuple_of
 from tensorlogic.compiler.emit.naming import Naming
 from tensorlogic.compiler.ops.lowering import Text
+from tensorlogic.compiler.passes.packing import may_be_packed
 from tensorlogic.compiler.types import (
     BoolType,
     ElementVariable,
@@ -18,6 +20,7 @@ from tensorlogic.compiler.types import (
     TensorType,
     TupleType,
     Type,
+    field_type,
 )
 
 
@@ -65,7 +68,10 @@ def accept(o: Naming, t: Type, value: Text, name: str, where: str, *, packed: bo
 
 
 def give(o: Naming, t: Type, value: Text) -> Text:
-    """The result as it can be seen: float16 is float16 again."""
+    """The value as it can be seen: float16 is float16 again.
+
+    A struct is handed out as it is: what it holds was carried when it was made, and will be used so again.
+    """
     match t:
         case TensorType(element, _) if _changes(t):
             return Text(f"{value:atom}.astype({o.visible_dtype(element)})")
@@ -87,4 +93,45 @@ def _changes(t: Type) -> bool:
             return any(_changes(i) for i in items)
         case ListType(item, _) | OptionalType(item):
             return _changes(item)
+    return False
+
+
+def show_inside(o: Naming, t: Type, value: Text) -> Text:
+    """What a Python function may look into: tensors of their declared types, none of them packed, in structs too."""
+    if isinstance(t, TensorType) or not _holds_floats(t):
+        return give(o, t, value)
+    return _opened(o, t, value)
+
+
+def _opened(o: Naming, t: Type, value: Text) -> Text:
+    match t:
+        case TensorType(element, _) if may_be_packed(t) and not o.module.standalone:
+            return Text(f"{o.runtime('dense')}({value.code}, {o.visible_dtype(element)})")
+        case TupleType(items):
+            parts = [_opened(o, item, Text(f"{value:atom}[{i}]")).code for i, item in enumerate(items)]
+            return Text(tuple_of(parts))
+        case ListType(item, _) if _holds_floats(item):
+            return Text(f"tuple({_opened(o, item, Text('item')).code} for item in {value.code})")
+        case OptionalType(item) if _holds_floats(item):
+            return Text(f"None if {value.code} is None else {_opened(o, item, value).code}", 0)
+        case StructType(definition, _, _) if _holds_floats(t):
+            fields = {n: _opened(o, field_type(t, n), Text(f"{value:atom}.{attribute(n)}")) for n in definition.fields}
+            pairs = [f"{attribute(name)}={text.code}" for name, text in fields.items()]
+            plain = [attribute(n) for n in (*(d.name for d in definition.dims), *(e.name for e in definition.elements))]
+            pairs += [f"{name}={value:atom}.{name}" for name in plain]
+            return Text(f"{o.runtime('made')}({', '.join([o.hint_name(definition), *pairs])})")
+    return give(o, t, value)
+
+
+def _holds_floats(t: Type) -> bool:
+    """Whether a value of the type holds tensors that are carried or stored otherwise than they are seen."""
+    match t:
+        case TensorType():
+            return _changes(t) or may_be_packed(t)
+        case TupleType(items):
+            return any(_holds_floats(i) for i in items)
+        case ListType(item, _) | OptionalType(item):
+            return _holds_floats(item)
+        case StructType(definition, _, _):
+            return any(_holds_floats(field_type(t, name)) for name in definition.fields)
     return False

@@ -317,11 +317,14 @@ def write_lambda(body: Body, operation: Operation, position: int) -> None:
 
 
 def _only_called(region: Region) -> Operation | None:
-    """`|x| f(x)`, which is what a function's name becomes as a value: the name itself, as an operation."""
+    """`|x| f(x)`, which is what a function's name becomes as a value: the name itself, as an operation.
+
+    A function that must be told its type parameters needs the call.
+    """
     if len(region.operations) != 2 or region.operations[0].name != "call":
         return None
     call, end = region.operations
-    if call.operands != region.arguments or end.operands != call.results:
+    if call.operands != region.arguments or end.operands != call.results or "elements" in call.attributes:
         return None
     return replace(call, name="function", operands=())
 

@@ -24,7 +24,7 @@ from tensorlogic.compiler.emit.naming import ModuleNames, Naming, constant_key, 
 from tensorlogic.compiler.emit.operations import Operations
 from tensorlogic.compiler.emit.structs import struct_lines
 from tensorlogic.compiler.emit.variables import Variables
-from tensorlogic.compiler.ir.core import Entry, Function, Operation, Program, walk
+from tensorlogic.compiler.ir.core import Entry, Function, Operation, Program, Value, walk
 from tensorlogic.compiler.passes.packing import kept_packed
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
@@ -84,6 +84,15 @@ class Emitter:
                 if key not in self.names.constants:
                     self.names.constants[key] = self.identifiers.take(operation.attributes["called"])
         self.public = public
+        for function in self.program.functions:
+            if function.elements:
+                self.names.elements[function.symbol] = self._locals(function)[2]
+
+    def _locals(self, function: Function) -> tuple[Identifiers, list[tuple[Value, str]], dict[ElementVariable, str]]:
+        """The names of a body's scope, its parameters, and those in which it is told its type parameters."""
+        local = Identifiers(frozenset(self._module_names()))
+        parameters = [(v, local.take(n)) for n, v in function.parameters]
+        return local, parameters, {e: local.take(e.name) for e in function.elements}
 
     def _operations(self) -> Iterator[Operation]:
         """Every operation that is emitted."""
@@ -130,8 +139,8 @@ class Emitter:
 
     # --- functions
 
-    def naming(self, elements: dict[ElementVariable, str]) -> Naming:
-        return Naming(self.names, elements)
+    def naming(self, visible: dict[ElementVariable, str], carried: dict[ElementVariable, str] | None = None) -> Naming:
+        return Naming(self.names, visible, carried or {})
 
     def function(self, function: Function, name: str) -> list[str]:
         """A body: called with values that are checked and carried."""
@@ -139,20 +148,21 @@ class Emitter:
             str(v.type) for _, v in function.parameters
         ):
             self.names.needs.add("Callable")
-        local = Identifiers(frozenset(self._module_names()))
-        parameters = [(v, local.take(n)) for n, v in function.parameters]
+        local, parameters, told = self._locals(function)
         keeps = self._kept.get(function.symbol, (False,) * len(parameters))
         hints = [
             f"{text}: {hint(v.type, self.names.structs, packed=self._holds_packed(v.type, kept))}"
             for (v, text), kept in zip(parameters, keeps, strict=True)
         ]
+        hints += ["*", *(f"{text}: mx.Dtype" for text in told.values())] if told else []
         result = hint(function.result, self.names.structs)
         lines = wrapped(f"def {name}({', '.join(hints)}) -> {result}:", where(function.span))
-        elements: dict[ElementVariable, str] = {}
+        visible = dict(told)
+        carried: dict[ElementVariable, str] = {}
         for value, text in parameters:
-            for element, code in self._element_sources(value.type, text).items():
-                elements.setdefault(element, code)
-        body = self.body(function, self.naming(elements), local)
+            visible = {**self._told_by(value.type, text), **visible}
+            carried = {**self._carried_by(value.type, text), **carried}
+        body = self.body(function, self.naming(visible, carried), local)
         written = body.write(function.body, tuple(parameters))
         return [*lines, *written]
 
@@ -237,22 +247,27 @@ class Emitter:
         lines = ["def main(args: tuple[str, ...]) -> None:", *(written or ["    pass"])]
         return [*lines, "", "", 'if __name__ == "__main__":', call]
 
-    def _element_sources(self, t: Type, text: str) -> dict[ElementVariable, str]:
-        """Where a body finds the dtype of a type parameter: the dtype that its parameters arrived in."""
+    def _carried_by(self, t: Type, text: str) -> dict[ElementVariable, str]:
+        """Where a body finds how the values of a type parameter are carried: in the dtype that they arrived in."""
         match t:
             case TensorType(element, _) if isinstance(element, ElementVariable):
                 return {element: f"{text}.dtype"}
+            case TupleType(items):
+                found = [self._carried_by(item, f"{text}[{i}]") for i, item in enumerate(items)]
+                return {e: code for each in reversed(found) for e, code in each.items()}
+        return {}
+
+    def _told_by(self, t: Type, text: str) -> dict[ElementVariable, str]:
+        """Where a body finds type parameters that it need not be told: structs know theirs."""
+        match t:
+            case TensorType() if self.program.strict:
+                return self._carried_by(t, text)
             case StructType(definition, elements, _):
                 pairs = zip(definition.elements, elements, strict=True)
-                found = {e: f"{text}.{attribute(own.name)}" for own, e in pairs if isinstance(e, ElementVariable)}
-                return {e: self._carried(code) for e, code in found.items()}
-            case ListType(item, _):
-                return self._element_sources(item, f"{text}[0]")
+                return {e: f"{text}.{attribute(own.name)}" for own, e in pairs if isinstance(e, ElementVariable)}
             case TupleType(items):
-                gathered: dict[ElementVariable, str] = {}
-                for i, item in enumerate(items):
-                    gathered.update(self._element_sources(item, f"{text}[{i}]"))
-                return gathered
+                found = [self._told_by(item, f"{text}[{i}]") for i, item in enumerate(items)]
+                return {e: code for each in reversed(found) for e, code in each.items()}
         return {}
 
 

@@ -25,6 +25,8 @@ class ModuleNames:
     structs: dict[StructDefinition, str] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
     needs: set[str] = field(default_factory=set)
+    elements: dict[str, dict[ElementVariable, str]] = field(default_factory=dict)
+    """The parameters in which each function is told its type parameters, by its symbol."""
     constants: dict[tuple[str, str, Any], str] = field(default_factory=dict)
     """The module's constants, by what the source calls them, their kind and their value."""
     runtime_functions: set[str] = field(default_factory=set)
@@ -35,17 +37,26 @@ class ModuleNames:
 
 @dataclass
 class Naming:
-    """The names inside one function. `elements` tells where each type parameter's dtype is found."""
+    """The names inside one function.
+
+    `carried` tells where the dtype is found in which the values of a type parameter arrive, `visible` where the type
+    parameter itself is.
+    """
 
     module: ModuleNames
-    elements: dict[ElementVariable, str] = field(default_factory=dict)
+    visible: dict[ElementVariable, str] = field(default_factory=dict)
+    carried: dict[ElementVariable, str] = field(default_factory=dict)
 
     def dtype(self, element: Element, like: Text | None = None) -> str:
         """The dtype in which an element type is carried."""
         if isinstance(element, ElementVariable):
-            if element in self.elements:
-                return self.elements[element]
-            return f"{like:atom}.dtype" if like is not None else "F16"
+            if element in self.carried:
+                return self.carried[element]
+            if element in self.visible:
+                seen = self.visible[element]
+                return seen if self.module.strict else f"{self.runtime('carried')}({seen})"
+            assert like is not None, f"nothing tells how {element} is carried"
+            return f"{like:atom}.dtype"
         if element == FLOAT16:
             self.module.needs.add("F16")
             return "F16"
@@ -57,8 +68,14 @@ class Naming:
     def visible_dtype(self, element: Element) -> str:
         """The dtype of an element type where it can be seen."""
         if isinstance(element, ElementVariable):
-            return self.elements[element]
+            return self.visible[element]
         return dtype_name(element)
+
+    def element_type(self, element: Element) -> str:
+        """An element type as a value. Where the body need not be told a type parameter, nothing asks which it is."""
+        if isinstance(element, ElementVariable) and element not in self.visible:
+            return self.carried[element]
+        return self.visible_dtype(element)
 
     def runtime(self, function: str) -> str:
         """The name under which a function of the runtime is called."""

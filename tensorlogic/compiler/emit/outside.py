@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tensorlogic.compiler.emit.boundary import accept, give
+from tensorlogic.compiler.emit.boundary import accept, give, show_inside
 from tensorlogic.compiler.emit.identifiers import attribute
 from tensorlogic.compiler.emit.literals import string
 from tensorlogic.compiler.emit.naming import Expression, Naming, Texts, where
@@ -31,7 +31,8 @@ def _extern(o: Naming, operation: Operation, texts: Texts) -> Text:
     module, name = operation.attributes["module"], operation.attributes["function"]
     place = where(operation.span)
     o.module.needs.add(f"import {module}")
-    arguments = [module, string(name), string(place), *(give(o, v.type, texts[v]).code for v in operation.operands)]
+    given = (show_inside(o, v.type, texts[v]).code for v in operation.operands)
+    arguments = [module, string(name), string(place), *given]
     return Text(f"{o.runtime('external')}({', '.join(arguments)})")
 
 

@@ -9,8 +9,9 @@ from tensorlogic.compiler.ir.core import Operation, Value
 from tensorlogic.compiler.ops.lowering import Text
 from tensorlogic.compiler.types import (
     BoolType,
-    ElementType,
+    Element,
     ElementTypeType,
+    ElementVariable,
     FloatType,
     IntType,
     ListType,
@@ -54,7 +55,7 @@ def _format(o: Naming, operation: Operation, texts: Texts) -> Text:
 def _print(o: Naming, operation: Operation, texts: Texts) -> Text:
     values = list(operation.operands)
     end = texts[values.pop()].code if operation.attributes["ends"] else None
-    arguments = [texts[v].code if _prints_itself(v.type) else _shown(o, v, texts).code for v in values]
+    arguments = [texts[v].code if _prints_itself(o, v.type) else _shown(o, v, texts).code for v in values]
     if end is not None:
         arguments.append(f"end={end}")
     return Text(f"{o.runtime('print_values')}({', '.join(arguments)})")
@@ -62,40 +63,47 @@ def _print(o: Naming, operation: Operation, texts: Texts) -> Text:
 
 def _debug(o: Naming, operation: Operation, texts: Texts) -> Text:
     value, label = (texts[v].code for v in operation.operands)
-    form = _form_of(operation.operands[0].type) or "None"
+    form = _form_of(o, operation.operands[0].type) or "None"
     return Text(f"{o.runtime('debug')}({value}, {label}, {form})")
 
 
 def _shown(o: Naming, value: Value, texts: Texts) -> Text:
-    if isinstance(value.type, ElementTypeType) and isinstance(value.type.element, ElementType):
-        return Text(string(value.type.element.name))
-    form = _form_of(value.type)
+    if isinstance(value.type, ElementTypeType):
+        assert value.type.element is not None
+        return Text(_name_of(o, value.type.element))
+    form = _form_of(o, value.type)
     if form is None and isinstance(value.type, IntType | FloatType | BoolType | NoneType):
         return Text(f"{o.runtime('shown')}({texts[value].code})")
     arguments = texts[value].code + ("" if form is None else f", {form}")
     return Text(f"{o.runtime('shown')}({arguments})")
 
 
-def _prints_itself(t: Type) -> bool:
-    return _form_of(t) is None and not isinstance(t, ElementTypeType)
+def _name_of(o: Naming, element: Element) -> str:
+    """The expression of what the language calls an element type."""
+    if isinstance(element, ElementVariable):
+        return f"{o.runtime('short')}({o.visible_dtype(element)})"
+    return string(element.name)
 
 
-def _form_of(t: Type) -> str | None:
+def _prints_itself(o: Naming, t: Type) -> bool:
+    return _form_of(o, t) is None and not isinstance(t, ElementTypeType)
+
+
+def _form_of(o: Naming, t: Type) -> str | None:
     """What `show` must be told of a type that its Python value does not tell; None where it tells all."""
     match t:
         case TensorType(element, _):
-            # A body knows of a type parameter only the dtype in which its values arrive.
-            return string(element.name) if isinstance(element, ElementType) and element.kind == "float" else None
+            return _name_of(o, element) if isinstance(element, ElementVariable) or element.kind == "float" else None
         case ListType(item, items):
-            inner = _form_of(items[0] if items else item)
+            inner = _form_of(o, items[0] if items else item)
             return f"[{inner}]"
         case TupleType(items):
-            forms = [_form_of(i) or "None" for i in items]
+            forms = [_form_of(o, i) or "None" for i in items]
             return tuple_of(forms)
         case OptionalType(item):
-            return _form_of(item)
+            return _form_of(o, item)
         case StructType(definition, _, _):
-            forms_by_name = {attribute(name): _form_of(field_type(t, name)) for name in definition.fields}
+            forms_by_name = {attribute(name): _form_of(o, field_type(t, name)) for name in definition.fields}
             return "{" + ", ".join(f"{string(n)}: {f}" for n, f in forms_by_name.items() if f is not None) + "}"
     return None
 

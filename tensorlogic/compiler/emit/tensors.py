@@ -6,7 +6,7 @@ from tensorlogic.compiler.emit.literals import literal, string
 from tensorlogic.compiler.emit.naming import Expression, Naming, Texts, where, written
 from tensorlogic.compiler.ir.core import Operation
 from tensorlogic.compiler.ops.lowering import Text
-from tensorlogic.compiler.types import OptionalType, TensorType
+from tensorlogic.compiler.types import ElementTypeType, OptionalType, TensorType
 
 
 def _leading(o: Naming, operation: Operation, texts: Texts) -> Text:
@@ -36,7 +36,9 @@ def _size(o: Naming, operation: Operation, texts: Texts) -> Text:
 
 
 def _dtype(o: Naming, operation: Operation, texts: Texts) -> Text:
-    return Text(f"{texts[operation.operands[0]]:atom}.dtype")
+    assert isinstance(operation.result.type, ElementTypeType)
+    assert operation.result.type.element is not None
+    return Text(o.element_type(operation.result.type.element))
 
 
 def _tensor_constant(o: Naming, operation: Operation, texts: Texts) -> Text:

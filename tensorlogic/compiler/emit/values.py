@@ -15,7 +15,7 @@ def _constant(o: Naming, operation: Operation, texts: Texts) -> Text:
         return Text(o.module.constants[constant_key(operation)])
     value = operation.attributes["value"]
     if isinstance(value, ElementType | ElementVariable):
-        return Text(o.dtype(value))
+        return Text(o.element_type(value))
     text = literal(value)
     if "math." in text.code:
         o.module.needs.add("math")
@@ -27,8 +27,11 @@ def _retype(o: Naming, operation: Operation, texts: Texts) -> Text:
 
 
 def _call(o: Naming, operation: Operation, texts: Texts) -> Text:
-    arguments = ", ".join(texts[v].code for v in operation.operands)
-    return Text(f"{o.module.functions[operation.attributes['callee']]}({arguments})")
+    callee = operation.attributes["callee"]
+    arguments = [texts[v].code for v in operation.operands]
+    for variable, element in operation.attributes.get("elements", ()):
+        arguments.append(f"{o.module.elements[callee][variable]}={o.visible_dtype(element)}")
+    return Text(f"{o.module.functions[callee]}({', '.join(arguments)})")
 
 
 def _function(o: Naming, operation: Operation, texts: Texts) -> Text:

@@ -7,7 +7,7 @@ regions inside it. All of it is frozen: a pass makes a new function.
 Structural operations (everything else is an entry of the op table, under its name there):
 
     constant {value, called?}               a host constant, with the name of its `const`
-    call {callee} (arguments...)            a function of the program; callee is its symbol
+    call {callee, elements?} (arguments...) a function of the program; callee is its symbol; elements what it is told
     call_value (f, arguments...)            a value of function type
     extern {module, function} (...)         a Python function
     lambda {} [region]                      a function value; the region's arguments are its parameters
@@ -32,7 +32,7 @@ from typing import Any
 
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
-from tensorlogic.compiler.types import StructDefinition, Type
+from tensorlogic.compiler.types import ElementVariable, StructDefinition, Type
 
 _serial = itertools.count(1)
 
@@ -73,7 +73,10 @@ class Region:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Function:
-    """A function's body in IR. `names` are the source's names for values; `documentation` its doc comment."""
+    """A function's body in IR. `names` are the source's names for values; `documentation` its doc comment.
+
+    `elements` are the type parameters that the body must be told when it runs (`passes/elements.py`).
+    """
 
     symbol: str
     parameters: tuple[tuple[str, Value], ...]
@@ -82,6 +85,7 @@ class Function:
     names: Mapping[Value, str]
     span: Span
     documentation: str | None = None
+    elements: tuple[ElementVariable, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -30,7 +30,8 @@ class _Printer:
         f = self.function
         parameters = ", ".join(f"{self.name(v)}: {v.type}" for _, v in f.parameters)
         result = f" -> {f.result}" if f.result is not None else ""
-        self.lines.append(f"fn {f.symbol}({parameters}){result} {{")
+        told = f"<{', '.join(map(str, f.elements))}>" if f.elements else ""
+        self.lines.append(f"fn {f.symbol}{told}({parameters}){result} {{")
         self.region(f.body, 1)
         self.lines.append("}")
         return "\n".join(self.lines) + "\n"

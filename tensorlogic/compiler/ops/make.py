@@ -270,13 +270,13 @@ def _lower_uniform(call: Call) -> Text:
 OPS: tuple[Op, ...] = (
     _filling("zeros"),
     _filling("ones"),
-    Op("host.full", _lower_full, rule=_full, coreml="fill"),
-    Op("arange", _lower_arange, rule=_arange),
-    Op("linspace", _lower_linspace, rule=_linspace),
+    Op("host.full", _lower_full, rule=_full, sees=True, coreml="fill"),
+    Op("arange", _lower_arange, rule=_arange, sees=True),
+    Op("linspace", _lower_linspace, rule=_linspace, sees=True),
     Op("eye", _lower_eye, rule=_eye),
     Op("tril", _triangle("tril")),
     Op("triu", _triangle("triu")),
     Op("like", "mx.full_like({x}, {value})"),
     Op("random_normal", _lower_normal, rule=_random),
-    Op("random_uniform", _lower_uniform, rule=_random),
+    Op("random_uniform", _lower_uniform, rule=_random, sees=True),
 )

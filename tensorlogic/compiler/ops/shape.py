@@ -109,11 +109,10 @@ def _lower_astype(call: Call) -> Text:
     assert isinstance(call.result, TensorType)
     source, target = call.tensor("x").element, call.result.element
     x = f"{call['x']:atom}"
-    if isinstance(target, ElementVariable):
-        return Text(f"{x}.astype({call['dtype']})")
     carried = call.names.dtype(target)
-    if target in (FLOAT16, BFLOAT16) and source.kind != "bool":
-        return Text(f"{x}.astype({call.names.visible_dtype(target)}).astype({carried})")
+    if (target in (FLOAT16, BFLOAT16) or isinstance(target, ElementVariable)) and source.kind != "bool":
+        seen = call.names.visible_dtype(target)
+        return Text(f"{x}.astype({seen})" + (f".astype({carried})" if carried != seen else ""))
     return call["x"] if source == target else Text(f"{x}.astype({carried})")
 
 
@@ -245,5 +244,5 @@ OPS: tuple[Op, ...] = (
     Op("slice_update", _lower_slice_update, rule=gather_rules.slice_update, coreml="slice_update"),
     Op("rearrange", _lower_rearrange, rule=shape_patterns.rearrange, keywords=True),
     Op("einsum", _lower_einsum, rule=shape_patterns.einsum, variadic=True),
-    Op("astype", _lower_astype, rule=shape_rules.astype, coreml="cast"),
+    Op("astype", _lower_astype, rule=shape_rules.astype, sees=True, coreml="cast"),
 )

@@ -1,7 +1,7 @@
 """The passes, in the order in which they run. Each is a function from a function of the IR to another.
 
-Two more are no optimizations and see the whole program: `effects`, before these, writes down which calls must stay, and
-`packing`, after them, where a packed weight must be expanded.
+Three more are no optimizations and see the whole program: `effects`, before these, writes down which calls must stay;
+after them `packing` where a packed weight must be expanded, and `elements` which functions must be told their types.
 """
 
 from __future__ import annotations

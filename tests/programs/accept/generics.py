@@ -77,8 +77,8 @@ def _first(x: mx.array) -> mx.array:  # generics.tl:8
     return x[0]
 
 
-def _kept(x: mx.array) -> mx.array:  # generics.tl:9
-    return (x * 3 + 1).astype(mx.float32).astype(x.dtype)
+def _kept(x: mx.array, *, T: mx.Dtype) -> mx.array:  # generics.tl:9
+    return (x * 3 + 1).astype(mx.float32).astype(T).astype(x.dtype)
 
 
 @tl.entry
@@ -154,7 +154,7 @@ def kept(x: mx.array) -> mx.array:
     N = x.shape[0]
     if N < 1:
         tl.refuse("generics.tl:9", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
-    result = _kept(x)  # generics.tl:9
+    result = _kept(x, T=T)  # generics.tl:9
     return result.astype(T)
 
 
@@ -175,9 +175,9 @@ def main(args: tuple[str, ...]) -> None:
         tl.shown(_first(mx.array([[0.1], [2.0]], dtype=F16)), "float16"),
     )
     tl.print_values(  # generics.tl:17
-        tl.shown(_kept(mx.array([0.1, 0.2], dtype=F16)), "float16"),
-        tl.shown(_kept(mx.array([0.1, 0.2], dtype=mx.float32)), "float32"),
-        tl.shown(_kept(mx.array([0.1, 0.2], dtype=BF16)), "bfloat16"),
+        tl.shown(_kept(mx.array([0.1, 0.2], dtype=F16), T=mx.float16), "float16"),
+        tl.shown(_kept(mx.array([0.1, 0.2], dtype=mx.float32), T=mx.float32), "float32"),
+        tl.shown(_kept(mx.array([0.1, 0.2], dtype=BF16), T=mx.bfloat16), "bfloat16"),
     )
 
 
