@@ -63,7 +63,7 @@ def test_what_only_run_time_knows_is_compared_then() -> None:
     assert module.plain(mx.ones((3,), mx.float16), 3) == 3
     with pytest.raises(BoundaryError, match="`D` of `Plain` is 3 by `w` and 2 by `D`"):
         module.plain(mx.ones((3,), mx.float16), 2)
-    with pytest.raises(BoundaryError, match=r"`H\*K` of `Two`: 6 is not divisible by 4"):
+    with pytest.raises(BoundaryError, match=r"`H\*K` of `Two` cannot be 6: 6 is not divisible by 4"):
         module.solved(mx.ones((6,), mx.float16), 4)
 
 

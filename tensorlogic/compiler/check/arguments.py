@@ -9,11 +9,10 @@ and by which argument. The dims of a struct are at least 1 since it was made: no
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from tensorlogic.compiler.check.assumptions import Assumption, Bound, Divisible, Equation
+from tensorlogic.compiler.check.assumptions import named_in, parts_of, sides_of
 from tensorlogic.compiler.check.chosen import chosen_by, sure_places
 from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.places import at_place, item_of, witness_step
@@ -122,14 +121,14 @@ class _Checks:
     def require_known(self) -> None:
         """The parts of the `where` all of whose numbers are known by now: what is read next may be divided by them."""
         for assumption, clause in list(self.clauses):
-            kind, sides = _sides(assumption)
-            if _parts(sides).keys() <= self.found.keys():
+            kind, sides = sides_of(assumption)
+            if parts_of(sides).keys() <= self.found.keys():
                 self.clauses.remove((assumption, clause))
                 self._require(kind, sides, clause)
 
     def _require(self, kind: str, sides: tuple[Polynomial, Polynomial], clause: Span) -> None:
         """A part of the `where`, told with the numbers that it is about."""
-        variables = sorted(_parts(sides), key=lambda v: _position(v, clause.text))
+        variables = named_in(sides, clause.text)
         told = ", ".join(self._told(variable, i) for i, variable in enumerate(variables, 2))
         message = f"`{self.signature.name}` demands `{clause.text}`: {told or 'it does not hold'}"
         self._demand(kind, (*sides, *map(Polynomial.of, variables)), message, "TL5006")
@@ -187,7 +186,7 @@ class _Checks:
     def _compare(self, place: Place, value: Value) -> None:
         """One dim of a value against what the signature says."""
         expected = place.polynomial
-        variables = [v for v in _parts([expected]) if v in self.found]
+        variables = [v for v in parts_of([expected]) if v in self.found]
         by = ", ".join(f"`{v.name}` by {self._where(self.found[v])}" for v in variables if self.found[v].steps)
         told = f"`{expected}` = {{1}}" if variables else "{1}"
         message = f"{self._where(place)} is {{0}}, not {told}" + (f" ({by})" if by else "")
@@ -289,33 +288,6 @@ class _Checks:
     def _demand(self, kind: str, numbers: tuple[Polynomial, ...], message: str, code: str = "TL5001") -> None:
         operands = tuple(self.cx.number(p, self._span) for p in numbers)
         self.cx.builder.add_statement("demand", operands, self._span, kind=kind, code=code, message=message)
-
-
-def _sides(assumption: Assumption) -> tuple[str, tuple[Polynomial, Polynomial]]:
-    """A part of a `where` as the kind of a demand and its two numbers."""
-    match assumption:
-        case Bound(low, high, strict):
-            return "more_than" if strict else "at_least", (high, low)
-        case Equation(left, right):
-            return "equal", (left, right)
-        case Divisible(value, divisor):
-            return "divisible", (value, divisor)
-    raise AssertionError(f"no part of a `where`: {assumption}")
-
-
-def _parts(polynomials: Iterable[Polynomial]) -> dict[Variable, None]:
-    """The variables that a clause names: a quotient stands for those that it is made of."""
-    found: dict[Variable, None] = {}
-    for p in polynomials:
-        for variable in p.variables():
-            found.update({variable: None} if variable.definition is None else _parts(variable.definition))
-    return found
-
-
-def _position(variable: Variable, clause: str) -> int:
-    """Where a clause names a variable first."""
-    match = re.search(rf"\b{re.escape(variable.name)}\b", clause)
-    return match.start() if match is not None else len(clause)
 
 
 def _packs_in(t: Type) -> list[PackVariable]:

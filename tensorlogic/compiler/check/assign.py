@@ -6,6 +6,7 @@ run-time checks where unknowns meet declared dims; it refuses with both types.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NoReturn
 
 from tensorlogic.compiler.check.adaptation import adapt
@@ -13,7 +14,7 @@ from tensorlogic.compiler.check.bindings import FunctionSymbolType, LambdaType, 
 from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.host_numbers import as_float_range
 from tensorlogic.compiler.check.merging import leave
-from tensorlogic.compiler.check.refusals import as_operand, fail, test_for_none
+from tensorlogic.compiler.check.refusals import Failure, as_operand, fail, test_for_none
 from tensorlogic.compiler.dims import HOLE, Polynomial, serial_mark
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.source import Span
@@ -31,11 +32,13 @@ from tensorlogic.compiler.types import (
     OptionalType,
     Shape,
     StringType,
+    StructDefinition,
     StructType,
     TensorType,
     TupleType,
     Type,
     sizes_in,
+    transform,
 )
 
 
@@ -67,15 +70,24 @@ def fits_kind(declared: Type, actual: Type) -> bool:
 def coerce(cx: Context, value: Value, declared: Type, span: Span, what: str, declared_at: Span | None = None) -> Value:
     """The value as a type wants it. `what` names the place in messages: `y`, "the result of `f`"."""
     check_operands(value)
-    return _Assignment(cx, span, what, declared_at, value.type, declared).coerce(value, declared)
+    others = [(declared_at, f"declared {declared}")] if declared_at is not None else []
+    return _Assignment(cx, span, what, others, value.type, declared).coerce(value, declared)
 
 
 class _Assignment:
     def __init__(
-        self, cx: Context, span: Span, what: str, declared_at: Span | None, actual: Type, declared: Type
+        self,
+        cx: Context,
+        span: Span,
+        what: str,
+        others: list[tuple[Span, str]],
+        actual: Type,
+        declared: Type,
+        *,
+        part: bool = False,
     ) -> None:
-        self.cx, self.span, self.what, self.declared_at = cx, span, what, declared_at
-        self.actual, self.declared = actual, declared
+        self.cx, self.span, self.what, self.others = cx, span, what, others
+        self.actual, self.declared, self.part = actual, declared, part
 
     def coerce(self, value: Value, declared: Type) -> Value:
         value = with_rank(self.cx, value, declared, self.span, self.what)
@@ -118,7 +130,10 @@ class _Assignment:
 
     def _items(self, kind: str, value: Value, wanted: tuple[Type, ...], items: tuple[Type, ...]) -> Value:
         parts = tuple(self.cx.add("item", (value,), t, self.span, index=i) for i, t in enumerate(items))
-        renewed = tuple(self.coerce(p, w) for p, w in zip(parts, wanted, strict=True))
+        renewed = tuple(
+            _Assignment(self.cx, self.span, f"item {i} of {self.what}", self.others, p.type, w, part=True).coerce(p, w)
+            for i, (p, w) in enumerate(zip(parts, wanted, strict=True))
+        )
         if renewed == parts:
             return value
         types = tuple(p.type for p in renewed)
@@ -155,7 +170,7 @@ class _Assignment:
             self._refuse(
                 "TL2002",
                 notes=["element types are never changed without being asked to"],
-                helps=[f"`{as_operand(self.span)}.to({declared.element})`"] if self.actual == actual else [],
+                helps=[f"`{as_operand(self.span)}.to({declared.element})`"] if self._is_whole(actual) else [],
             )
         if declared.unknown_rank and actual.unknown_rank and declared.shape.dims == actual.shape.dims == ():
             return
@@ -163,6 +178,10 @@ class _Assignment:
             self._refuse("TL3005" if declared.shape.rank != actual.shape.rank else "TL3013")
         for p, q in zip(declared.shape.dims, actual.shape.dims, strict=True):
             self._dim(p, q)
+
+    def _is_whole(self, actual: Type) -> bool:
+        """Whether the text at the span is what has the type."""
+        return self.actual == actual and not self.part
 
     def _struct(self, declared: StructType, actual: StructType) -> None:
         if declared.elements != actual.elements:
@@ -181,17 +200,40 @@ class _Assignment:
     def _refuse(self, code: str, notes: list[str] | None = None, helps: list[str] | None = None) -> NoReturn:
         if isinstance(self.actual, OptionalType) and not isinstance(self.declared, OptionalType):
             code = "TL2009"
-            helps = [test_for_none(self.span)]
-        others = [(self.declared_at, f"declared {self.declared}")] if self.declared_at is not None else []
+            helps = [] if self.part else [test_for_none(self.span)]
         fail(
             code,
             f"{self.what} is `{self.declared}`, not `{self.actual}`",
             self.span,
             str(self.actual),
-            others=others,
-            notes=notes or [],
+            others=self.others,
+            notes=[*(notes or []), *of_one_name(self.declared, self.actual)],
             helps=helps or [],
         )
+
+
+def of_one_name(a: Type, b: Type) -> list[str]:
+    """What tells structs of one name apart that two types are of: their files."""
+    notes: list[str] = []
+
+    def visit(t: Type) -> Type:
+        for other in structs if isinstance(t, StructType) else []:
+            assert isinstance(t, StructType)
+            if other.name == t.definition.name and other is not t.definition:
+                files = [d.node.span.source.name for d in (other, t.definition)]
+                notes.append(f"two structs are called `{other.name}`: one of {files[0]}, one of {files[1]}")
+        return t
+
+    structs: list[StructDefinition] = []
+
+    def gather(t: Type) -> Type:
+        if isinstance(t, StructType):
+            structs.append(t.definition)
+        return t
+
+    transform(a, gather)
+    transform(b, visit)
+    return notes
 
 
 def with_rank(cx: Context, value: Value, declared: Type, span: Span, what: str) -> Value:
@@ -238,7 +280,11 @@ def as_function(cx: Context, value: Value, parameters: tuple[Type, ...], span: S
     cx.builder.open()
     with cx.scope():
         result = calls.call_value(cx, value, region_arguments, span, (span,) * len(region_arguments))
-        result = coerce(cx, result, wanted, span, f"the result of {what}")
+        try:
+            result = coerce(cx, result, wanted, span, f"the result of {what}")
+        except Failure as failure:
+            # What is offered is about a value; the function is written here.
+            raise Failure(failure.diagnostic and replace(failure.diagnostic, helps=())) from None
         cx.builder.add_statement("yield", (result,), span)
     region = cx.builder.close(region_arguments)
     made = Value(FunctionType(parameters, _told(wanted, leave(result.type, mark))))

@@ -58,6 +58,27 @@ class Given:
     span: Span
     part: str = ""
     """What of the argument is meant, as in `the result of `."""
+    path: tuple[int, ...] = ()
+    """Which item of which item of it is meant."""
+
+    @property
+    def told(self) -> str:
+        """The argument, or its item, as messages say it: `xs[0]`."""
+        return f"`{self.name}{''.join(f'[{i}]' for i in self.path)}`"
+
+    @property
+    def type(self) -> Type:
+        """The type of what is meant."""
+        found = self.value.type
+        for i in self.path:
+            assert isinstance(found, ListType | TupleType)
+            assert found.items is not None
+            found = found.items[i]
+        return found
+
+    def item(self, i: int) -> Given:
+        """One item of what is meant; known values alone are taken apart."""
+        return replace(self, path=(*self.path, i)) if not self.part else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,16 +169,16 @@ class Binder:
                 self._equate(declared.dims, actual.dims, given)
                 return
             case TupleType(a), TupleType(b) if len(a) == len(b):
-                for x, y in zip(a, b, strict=True):
-                    self.match(x, y, given)
+                for i, (x, y) in enumerate(zip(a, b, strict=True)):
+                    self.match(x, y, given.item(i))
                 return
-            case ListType(item, _), ListType(other, items):
-                for t in items if items is not None else (other,):
-                    self.match(item, t, replace(given, part="an item of "))
+            case ListType(item, _), ListType(other, None):
+                self.match(item, other, replace(given, part="an item of "))
                 return
-            case ListType(item, _), TupleType(items):
-                for t in items:
-                    self.match(item, t, replace(given, part="an item of "))
+            case (ListType(item, _), ListType(_, items)) | (ListType(item, _), TupleType(items)):
+                assert items is not None
+                for i, t in enumerate(items):
+                    self.match(item, t, given.item(i))
                 return
             case OptionalType(_), NoneType():
                 return
@@ -186,11 +207,12 @@ class Binder:
             given.span,
             str(actual),
             others=self._declaration(given),
+            notes=assign.of_one_name(declared, actual),
             helps=helps,
         )
 
     def _what(self, given: Given) -> str:
-        return f"{given.part}`{given.name}` of `{self.signature.name}`"
+        return f"{given.part}{given.told} of `{self.signature.name}`"
 
     def _declaration(self, given: Given) -> list[tuple[Span, str]]:
         if self.signature.op is not None:
@@ -215,7 +237,8 @@ class Binder:
                 labels = [(first.span, str(first.value.type)), (given.span, str(given.value.type))]
                 refuse_promotion(bound, actual, labels, self.span)
         elif declared != actual:
-            helps = [f"`{as_operand(given.span)}.to({declared})`"]
+            whole = isinstance(given.value.type, TensorType)
+            helps = [f"`{as_operand(given.span)}.to({declared})`"] if whole else []
             fail(
                 "TL2002",
                 f"{self._what(given)} is {declared}, not {actual}",
@@ -276,9 +299,9 @@ class Binder:
         if not same:
             fail(
                 "TL3013",
-                f"`{pack}` of `{self.signature.name}` is {first} by `{by.name}` and {leading} by `{given.name}`",
+                f"`{pack}` of `{self.signature.name}` is {first} by {by.told} and {leading} by {given.told}",
                 self.span,
-                others=[(by.span, str(by.value.type)), (given.span, str(given.value.type))],
+                others=_labels(by, given),
             )
         for p, q in zip(first.dims, leading.dims, strict=True):
             self._require(p, q, by, given, str(pack))
@@ -315,8 +338,10 @@ class Binder:
                 others=self._declaration(given),
             )
 
-        message = f"`{equation.declared}` of `{self.signature.name}`: {{0}} is not divisible by {{1}}"
-        value = self.cx.require_divisible(numerator, denominator, given.span, message, refuse)
+        cannot = f"`{equation.declared}` of `{self.signature.name}` cannot be {{2}}"
+        message = f"{cannot}: {{0}} is not divisible by {{1}}"
+        about = (equation.actual,)
+        value = self.cx.require_divisible(numerator, denominator, given.span, message, refuse, about=about)
         self.dims[variable] = value
         self.origins[variable] = given
         if variable.lower == 1 and not _rigid_alone(value):
@@ -350,22 +375,23 @@ class Binder:
             self._require(expected, equation.actual, by, equation.given, str(declared))
 
     def _require(self, p: Polynomial, q: Polynomial, by: Given, given: Given, name: str) -> None:
+        constant = by is given and (not name or name == str(p))
+
         def refuse() -> NoReturn:
-            constant = not name or name == str(p)
             told = (
                 f"{self._what(given)} has a dim {q} where {p} is declared"
-                if constant and by is given
-                else f"`{name}` of `{self.signature.name}` is {p} by `{by.name}` and {q} by `{given.name}`"
+                if constant
+                else f"`{name}` of `{self.signature.name}` is {p} by {by.told} and {q} by {given.told}"
             )
-            others = [(given.span, str(given.value.type))]
-            if by.span != given.span:
-                others.insert(0, (by.span, str(by.value.type)))
+            others = _labels(by, given)
             sizes = [d.variable for d in (self.cx.facts.normal(p), self.cx.facts.normal(q))]
             notes = [f"`{v.name}`" for v in sizes if v is not None and v.kind is Kind.RIGID]
             both = f"{' and '.join(notes)} are independent dims of `{self.cx.function_name}`"
             fail("TL3003", told, self.span, others=others, notes=[both] if len(notes) == 2 else [])
 
-        message = f"`{name}` of `{self.signature.name}` is {{0}} by `{by.name}` and {{1}} by `{given.name}`"
+        message = f"`{name}` of `{self.signature.name}` is {{0}} by {by.told} and {{1}} by {given.told}"
+        if constant:
+            message = f"{self._what(given)} has a dim {{1}} where {{0}} is declared"
         self.cx.require_equal(p, q, given.span, message, refuse)
 
     def _untold(self, givens: list[Given]) -> list[Variable]:
@@ -436,6 +462,15 @@ class Binder:
         pack = declared.shape.pack
         broadcast = self.signature.op is not None and pack is not None and not pack.name
         return not declared.shape.dims and (pack is None or broadcast)
+
+
+def _labels(by: Given, given: Given) -> list[tuple[Span, str]]:
+    """The types of two arguments that disagree, which may be two items of one."""
+    if by.span != given.span:
+        return [(by.span, str(by.value.type)), (given.span, str(given.value.type))]
+    if by.path != given.path:
+        return [(given.span, f"{by.told[1:-1]}: {by.type}, {given.told[1:-1]}: {given.type}")]
+    return [(given.span, str(given.value.type))]
 
 
 def _rigid_alone(p: Polynomial) -> bool:

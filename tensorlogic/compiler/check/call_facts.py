@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from tensorlogic.compiler import dims
 from tensorlogic.compiler.check import clauses
-from tensorlogic.compiler.check.assumptions import Assumption, Bound, Divisible, Equation
+from tensorlogic.compiler.check.assumptions import Assumption, Bound, Divisible, Equation, named_in, sides_of
 from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.plan import Step
 from tensorlogic.compiler.check.refusals import fail
@@ -69,25 +69,26 @@ class CallFacts:
 
     def _demand(self, assumption: Assumption, span: Span) -> None:
         cx, name = self.cx, self.signature.name
-        text = f"`{name}` demands `{span.text}`"
+        variables = named_in(sides_of(assumption)[1], span.text)
+        about = tuple(Polynomial.of(v).substitute(self.dims) for v in variables)
+        told = ", ".join(f"`{v.name}` is {{{i}}}" for i, v in enumerate(variables, 2))
+        message = f"`{name}` demands `{span.text}`: {told}"
         match assumption:
             case Bound(low, high, strict):
                 p, q = high.substitute(self.dims), low.substitute(self.dims)
                 clause, least = clauses.at_most(q, p, strict=strict), q + 1 if strict else q
                 refuse = self._refusing(clause, span, lambda: cx.facts.positive(least - p))
-                cx.require_nonnegative(p, least, self.span, text, refuse, "TL5006")
+                cx.require_nonnegative(p, least, self.span, message, refuse, "TL5006", about=about)
             case Equation(left, right):
                 p, q = left.substitute(self.dims), right.substitute(self.dims)
-                message = f"{text}: {{0}} is not {{1}}"
                 clause = clauses.equal(p, q)
                 refuse = self._refusing(clause, span, lambda: cx.provably_different(p, q))
-                cx.require_equal(p, q, self.span, message, refuse, clause=clause)
+                cx.require_equal(p, q, self.span, message, refuse, clause=clause, about=about)
             case Divisible(value, divisor):
                 p, q = value.substitute(self.dims), divisor.substitute(self.dims)
-                message = f"{text}: {{0}} is not divisible by {{1}}"
                 known = p.constant is not None and q.constant is not None
                 refuse = self._refusing(clauses.divisible(p, q), span, lambda: known)
-                cx.require_divisible(p, q, self.span, message, refuse)
+                cx.require_divisible(p, q, self.span, message, refuse, about=about)
 
     def _refusing(self, clause: str, declared: Span, false: Callable[[], bool]) -> Callable[[], NoReturn]:
         return lambda: self._refuse_where(clause, declared, false=false())
@@ -99,7 +100,7 @@ class CallFacts:
             if false
             else f"cannot prove `{clause}`, which `{self.signature.name}` demands",
             self.span,
-            others=[(declared, "demanded here")] if self.signature.op is None else [],
+            others=[(declared, "demanded here")] if self.signature.op is None and declared != self.span else [],
         )
 
     def _clause_of(self, quotient: Variable) -> Span:

@@ -114,13 +114,18 @@ class Context:
         self.narrowed = {path: v for path, v in self.narrowed.items() if path[0] != name}
 
     def assume(self, assumptions: tuple[Assumption, ...], span: Span) -> None:
-        """Take what a condition implies as known, to the end of the block."""
+        """Take what a condition implies as known, to the end of the block.
+
+        What can never be true is left out: where it is assumed nothing runs, and what is said there should make sense.
+        """
         for assumption in assumptions:
             match assumption:
                 case Bound():
-                    self.facts = self.facts.with_bound(assumption.difference)
+                    if not self.facts.positive(-assumption.difference):
+                        self.facts = self.facts.with_bound(assumption.difference)
                 case Equation(left, right):
-                    self.facts = self.facts.with_equation(left, right)
+                    if not self.provably_different(left, right):
+                        self.facts = self.facts.with_equation(left, right)
                 case Divisible(value, divisor):
                     self.facts = self.facts.with_divisibility(value, divisor)
                 case NotNone(path, root):
@@ -302,8 +307,9 @@ class Context:
         refuse: Callable[[], NoReturn],
         *,
         clause: str | None = None,
+        about: tuple[Polynomial, ...] = (),
     ) -> None:
-        """Demand `p == q`. `message` tells it at run time: `{0}` and `{1}` become the two numbers.
+        """Demand `p == q`. `message` tells it at run time: `{0}`, `{1}`... become the two numbers and those of `about`.
 
         `clause` is the `where` to offer; equality is mostly a mistake rather than a fact left unsaid, so that none is
         offered without it.
@@ -312,9 +318,25 @@ class Context:
             return
         difference = self.facts.normal(p) - self.facts.normal(q)
         if not difference.unknown:
-            self.refuse_offering(refuse, None if self.provably_different(p, q) else clause, (p, q))
-        self._demand("equal", (p, q), span, "TL5001", message)
+            told = self._with_what_was_found(refuse, p, q)
+            self.refuse_offering(told, None if self.provably_different(p, q) else clause, (p, q))
+        self._demand("equal", (p, q, *about), span, "TL5001", message)
         self.facts = self.facts.with_equation(p, q)
+
+    def _with_what_was_found(self, refuse: Callable[[], NoReturn], *sizes: Polynomial) -> Callable[[], NoReturn]:
+        """A refusal that also says what an unknown was found to be by what stands before."""
+
+        def refuse_with_notes() -> NoReturn:
+            try:
+                refuse()
+            except Failure as failure:
+                found = [(p, self.facts.normal(p)) for p in sizes if p.unknown]
+                notes = [f"what stands before demands that `{p}` is {n}" for p, n in found if not n.unknown]
+                if failure.diagnostic is None or not notes:
+                    raise
+                raise Failure(replace(failure.diagnostic, notes=(*notes, *failure.diagnostic.notes))) from None
+
+        return refuse_with_notes
 
     def require_nonnegative(
         self,
@@ -324,6 +346,8 @@ class Context:
         message: str,
         refuse: Callable[[], NoReturn],
         code: str = "TL5003",
+        *,
+        about: tuple[Polynomial, ...] = (),
     ) -> None:
         """Demand `p >= q`. It may be left to run time where an `int` or an unknown size takes part."""
         if self.facts.nonnegative(p - q):
@@ -333,11 +357,18 @@ class Context:
         contradicted = self.facts.nonnegative(q - p - 1)
         if only_rigid or contradicted:
             self.refuse_offering(refuse, None if contradicted else clauses.at_most(q, p), (p, q))
-        self._demand("at_least", (p, q), span, code, message)
+        self._demand("at_least", (p, q, *about), span, code, message)
         self.facts = self.facts.with_bound(p - q)
 
     def require_divisible(
-        self, p: Polynomial, q: Polynomial, span: Span, message: str, refuse: Callable[[], NoReturn]
+        self,
+        p: Polynomial,
+        q: Polynomial,
+        span: Span,
+        message: str,
+        refuse: Callable[[], NoReturn],
+        *,
+        about: tuple[Polynomial, ...] = (),
     ) -> Polynomial:
         """Demand that `q` is at least 1 and `p / q` exact, and give it."""
         exact = self.facts.divided(p, q)
@@ -345,7 +376,7 @@ class Context:
             if not self.facts.normal(p).unknown and not self.facts.normal(q).unknown:
                 clause = clauses.divisible(p, q) if exact is None else clauses.at_most(ONE, q)
                 self.refuse_offering(refuse, clause if q.terms else None, (p, q))
-            self._demand("divisible", (p, q), span, "TL5001", message)
+            self._demand("divisible", (p, q, *about), span, "TL5001", message)
             self.facts = self.facts.with_divisibility(p, q)
             exact = self.facts.divided(p, q)
             if exact is None:

@@ -218,7 +218,7 @@ class _TensorIndex:
                 if _negative_literal(item):
                     self._require(position + size, dims.ZERO, item, size, "is {0} from the front: less than 0")
                 else:
-                    self._require(position, dims.ZERO, item, size, "is {0}: less than 0")
+                    self._require(position, dims.ZERO, item, size, "is {0}: less than 0", from_the_end=True)
                     self._require(size - 1, position, item, size, "is {1}, the last item is {0}")
                 self.pattern.append("int")
                 self.operands.append(index)
@@ -246,13 +246,24 @@ class _TensorIndex:
         self.operands.append(index)
         self.sizes.extend(shape.dims)
 
-    def _require(self, p: Polynomial, q: Polynomial, item: nodes.Node, size: Polynomial, wrong: str) -> None:
-        """Demand `p >= q` of an index; `wrong` says at run time what is `{0}` and what `{1}`."""
+    def _require(
+        self,
+        p: Polynomial,
+        q: Polynomial,
+        item: nodes.Node,
+        size: Polynomial,
+        wrong: str,
+        *,
+        from_the_end: bool = False,
+    ) -> None:
+        """Demand `p >= q` of an index; `wrong` says at run time what is `{0}` and what `{1}`.
+
+        `from_the_end` is for one that would be right if it counted from the end.
+        """
         text = item.span.text
 
         def refuse() -> NoReturn:
             known = self.cx.facts.nonnegative(q - p - 1)
-            negative = q == dims.ZERO and not _negative_literal(item)
             fail(
                 "TL3006",
                 f"the index `{text}` is outside of a dim of size {size}"
@@ -260,7 +271,7 @@ class _TensorIndex:
                 else f"cannot prove that the index `{text}` is inside of a dim of size {size}",
                 item.span,
                 others=[(self.node.value.span, str(self.type))],
-                notes=[_FROM_THE_END] if known and negative else [],
+                notes=[_FROM_THE_END] if known and from_the_end else [],
             )
 
         message = f"the index `{text}` of `{self.node.value.span.text}` {wrong}"
@@ -270,12 +281,14 @@ class _TensorIndex:
         step = self._step(item)
         start = self._end(item.start, dims.ZERO, size)
         stop = self._end(item.stop, size, size)
-        for p, q, what in (
-            (start[1], dims.ZERO, "begins before 0"),
-            (stop[1], start[1], "ends before it begins"),
-            (size, stop[1], "ends after the dim"),
-        ):
-            self._require_slice(p, q, item, size, what)
+        ordered = ("ends before it begins", "begins at {1} and ends at {0}")
+        if item.stop is None:
+            ordered = ("begins after the dim", "begins at {1}: the dim has {0} items")
+        elif item.start is None:
+            ordered = ("ends before 0", "ends at {0}")
+        self._require_slice(start[1], dims.ZERO, item, size, ("begins before 0", "begins at {0}"))
+        self._require_slice(stop[1], start[1], item, size, ordered)
+        self._require_slice(size, stop[1], item, size, ("ends after the dim", "ends at {1}: the dim has {0} items"))
         length = stop[1] - start[1]
         if step != 1:
             length = self._stepped(length, step, item)
@@ -325,24 +338,28 @@ class _TensorIndex:
 
         self.cx.refuse_offering(refuse, clauses.divisible(normal + missing, divisor), (normal,))
 
-    def _require_slice(self, p: Polynomial, q: Polynomial, item: nodes.Slice, size: Polynomial, what: str) -> None:
+    def _require_slice(
+        self, p: Polynomial, q: Polynomial, item: nodes.Slice, size: Polynomial, wrong: tuple[str, str]
+    ) -> None:
+        """Demand `p >= q` of a slice. `wrong` says what it is where that is known, and at run time with the numbers."""
         text = item.span.text
+        known, found = wrong
 
         def refuse() -> NoReturn:
-            wrong = self.cx.facts.nonnegative(q - p - 1)
+            false = self.cx.facts.nonnegative(q - p - 1)
             ends = [end for end in (item.start, item.stop) if end is not None]
-            negative = wrong and q == dims.ZERO and not any(_negative_literal(end) for end in ends)
+            negative = false and q == dims.ZERO and not any(_negative_literal(end) for end in ends)
             fail(
                 "TL3007",
-                f"the slice `{text}` of a dim of size {size} {what}"
-                if wrong
+                f"the slice `{text}` of a dim of size {size} {known}"
+                if false
                 else f"cannot prove that the slice `{text}` fits a dim of size {size}",
                 item.span,
                 others=[(self.node.value.span, str(self.type))],
                 notes=["slices never clamp", *([_FROM_THE_END] if negative else [])],
             )
 
-        message = f"the slice `{text}` of `{self.node.value.span.text}` {what}: {{0}} < {{1}}"
+        message = f"the slice `{text}` of `{self.node.value.span.text}` {found}"
         self.cx.require_nonnegative(p, q, item.span, message, refuse)
 
     # --- masks

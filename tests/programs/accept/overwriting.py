@@ -54,25 +54,17 @@ def _shapes(x: mx.array) -> tuple[mx.array, int, int]:  # overwriting.tl:37
     y = mx.concatenate([y, y], 0)
     second = y.shape[0]
     if second < 1:
-        tl.refuse(
-            "overwriting.tl:43", "TL5003", "the slice `1:second` of `y` ends before it begins: {} < {}", second, 1
-        )
+        tl.refuse("overwriting.tl:43", "TL5003", "the slice `1:second` of `y` begins at {} and ends at {}", 1, second)
     y_2 = y[1:second]
     if first - 1 < 0:
-        tl.refuse(
-            "overwriting.tl:44",
-            "TL5003",
-            "the slice `first - 1:second` of `kept` begins before 0: {} < {}",
-            first - 1,
-            0,
-        )
+        tl.refuse("overwriting.tl:44", "TL5003", "the slice `first - 1:second` of `kept` begins at {}", first - 1)
     if second < first - 1:
         tl.refuse(
             "overwriting.tl:44",
             "TL5003",
-            "the slice `first - 1:second` of `kept` ends before it begins: {} < {}",
-            second,
+            "the slice `first - 1:second` of `kept` begins at {} and ends at {}",
             first - 1,
+            second,
         )
     return (y[first - 1 : second], first + second, y_2.shape[0])
 

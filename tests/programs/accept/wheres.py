@@ -355,7 +355,7 @@ def main(args: tuple[str, ...]) -> None:
     if k < 1:
         tl.refuse("wheres.tl:47", "TL5001", "`k` of `first` is {}: a dimension variable is at least {}", k, 1)
     if 8 < k:
-        tl.refuse("wheres.tl:47", "TL5006", "`first` demands `k <= N`")
+        tl.refuse("wheres.tl:47", "TL5006", "`first` demands `k <= N`: `k` is {}, `N` is {}", k, 8)
     asserted_2 = _asserted(x, k + 1)  # wheres.tl:47
     if k < 1 or 4 % k != 0:
         tl.refuse("wheres.tl:47", "TL5001", "`heads` needs {} to be divisible by {}", 4, k)
