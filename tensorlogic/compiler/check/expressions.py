@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NoReturn
 
-from tensorlogic.compiler.check import attributes, calls, indexing, operators
+from tensorlogic.compiler.check import attributes, calls, conditions, indexing, operators
 from tensorlogic.compiler.check.assign import coerce
-from tensorlogic.compiler.check.assumptions import Implications, NotNone
 from tensorlogic.compiler.check.bindings import Binding, FunctionSymbolType, LambdaType, check_operands, widen
 from tensorlogic.compiler.check.context import Context
-from tensorlogic.compiler.check.merging import Side, leave, merged
+from tensorlogic.compiler.check.merging import Side, merged
 from tensorlogic.compiler.check.refusals import Failure, fail
 from tensorlogic.compiler.check.signatures import refuse_doubles
-from tensorlogic.compiler.dims import Polynomial, serial_mark
+from tensorlogic.compiler.dims import Polynomial
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.names import (
     BrokenSymbol,
@@ -25,11 +25,9 @@ from tensorlogic.compiler.names import (
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.types import (
-    BOOLEAN,
     ELEMENT_TYPES,
     ERROR,
     STRING,
-    BoolType,
     DeviceType,
     ElementTypeType,
     FloatType,
@@ -40,7 +38,6 @@ from tensorlogic.compiler.types import (
     OptionalType,
     RangeType,
     StringType,
-    TensorType,
     TupleType,
     Type,
 )
@@ -56,7 +53,7 @@ LATER = frozenset(
 
 def check(cx: Context, node: nodes.Expression, expected: Type | None = None) -> Value:
     """The value of an expression. `expected`, what the place would like, helps what has no type of its own."""
-    return _CHECKS[type(node)](cx, node, expected)
+    return _checks()[type(node)](cx, node, expected)
 
 
 # --- literals and names
@@ -179,143 +176,11 @@ def _unary(cx: Context, node: nodes.Unary, expected: Type | None) -> Value:
 
 def _binary(cx: Context, node: nodes.Binary, expected: Type | None) -> Value:
     if node.operator in ("and", "or"):
-        return _short_circuit(cx, node)
+        return conditions.short_circuit(cx, node)
     left, right = check(cx, node.left), check(cx, node.right)
     if node.operator in ("==", "!=") and isinstance(right.type, NoneType):
-        return _compare_none(cx, node, left)
+        return conditions.compare_none(cx, node, left)
     return operators.binary(cx, node.operator, left, right, (node.left.span, node.right.span), node.operator_span)
-
-
-def _compare_none(cx: Context, node: nodes.Binary, left: Value) -> Value:
-    check_operands(left)
-    if not isinstance(left.type, OptionalType | NoneType):
-        fail(
-            "TL2003",
-            f"`{node.left.span.text}` is never none",
-            node.operator_span,
-            others=[(node.left.span, str(left.type))],
-        )
-    none = cx.constant(None, node.right.span)
-    name = "host.is_none" if node.operator == "==" else "host.is_not_none"
-    result = cx.add(name, (left, none), BOOLEAN, node.span)
-    path = attributes.path_of(node.left)
-    binding = None if path is None else cx.lookup(path[0])
-    if path is not None and binding is not None and isinstance(left.type, OptionalType):
-        known = (NotNone(path, binding.value),)
-        cx.implications[result] = Implications(known) if node.operator == "!=" else Implications((), known)
-    return result
-
-
-def _short_circuit(cx: Context, node: nodes.Binary) -> Value:
-    """`a and b`: `b` is checked, and runs, only where `a` is true; `or` where it is false.
-
-    Two `bool[]` stay tensors. Beside a host bool, a `bool[]` is evaluated, as a condition is.
-    """
-    left = check(cx, node.left)
-    check_operands(left)
-    _require_bool(left, node, node.left.span)
-    known = cx.implications.get(left, Implications())
-    both = node.operator == "and"
-    cx.builder.open()
-    with cx.scope():
-        cx.assume(known.when_true if both else known.when_false, node.right.span)
-        right = check(cx, node.right)
-        check_operands(right)
-        _require_bool(right, node, node.right.span)
-        if isinstance(left.type, TensorType) and isinstance(right.type, TensorType):
-            cx.builder.join()
-            spans = (node.left.span, node.right.span)
-            return operators.binary(cx, "&" if both else "|", left, right, spans, node.operator_span)
-        right = _evaluated(cx, right, node.right.span)
-        cx.builder.add_statement("yield", (right,), node.span)
-    evaluated = cx.builder.close()
-    cx.builder.open()
-    cx.builder.add_statement("yield", (cx.constant(not both, node.span),), node.span)
-    short = cx.builder.close()
-    left = _evaluated(cx, left, node.left.span)
-    result = Value(BoolType())
-    regions = (evaluated, short) if both else (short, evaluated)
-    cx.builder.add_statement("if", (left,), node.span, results=(result,), regions=regions)
-    others = cx.implications.get(right, Implications())
-    if both:
-        cx.implications[result] = Implications(known.when_true + others.when_true)
-    else:
-        cx.implications[result] = Implications((), known.when_false + others.when_false)
-    return result
-
-
-def _is_bool_scalar(t: Type) -> bool:
-    return isinstance(t, TensorType) and t.element.kind == "bool" and t.shape.rank == 0
-
-
-def _require_bool(value: Value, node: nodes.Binary, span: Span) -> None:
-    if isinstance(value.type, BoolType) or _is_bool_scalar(value.type):
-        return
-    mask = isinstance(value.type, TensorType) and value.type.element.kind == "bool"
-    helps = ["`&` and `|` combine masks"] if mask else []
-    fail("TL2006", f"`{node.operator}` takes bools", span, str(value.type), helps=helps)
-
-
-def _evaluated(cx: Context, value: Value, span: Span) -> Value:
-    """A bool of the host: a `bool[]` is evaluated for it, with a note."""
-    if isinstance(value.type, BoolType):
-        return value
-    cx.world.note_evaluation(cx, span)
-    return cx.add("bool", (value,), BOOLEAN, span)
-
-
-def condition(cx: Context, node: nodes.Expression) -> Value:
-    """A host `bool` that chooses while the graph is built; a `bool[]` is evaluated for it, with a note."""
-    value = check(cx, node)
-    check_operands(value)
-    if isinstance(value.type, BoolType) or _is_bool_scalar(value.type):
-        return _evaluated(cx, value, node.span)
-    match value.type:
-        case OptionalType(_):
-            fail("TL2006", "a condition is a bool", node.span, str(value.type), helps=[f"`{node.span.text} != none`"])
-    helps: list[str] = []
-    match value.type:
-        case TensorType():
-            helps = ["`all(...)` or `any(...)` of a mask is a `bool[]`"]
-        case IntType():
-            helps = [f"`{node.span.text} != 0`"]
-        case StringType():
-            helps = [f'`{node.span.text} != ""`']
-    fail("TL2006", "a condition is a bool", node.span, str(value.type), helps=helps)
-
-
-def _conditional(cx: Context, node: nodes.Conditional, expected: Type | None) -> Value:
-    chosen = condition(cx, node.condition)
-    known = cx.implications.get(chosen, Implications())
-    sides: list[tuple[Value, Any]] = []
-    ends: list[Side] = []
-    mark = serial_mark()
-    for branch, facts in ((node.then, known.when_true), (node.otherwise, known.when_false)):
-        cx.builder.open()
-        with cx.scope():
-            cx.assume(facts, branch.span)
-            value = check(cx, branch, expected)
-            check_operands(value)
-            ends.append(Side(leave(value.type, mark), cx.facts))
-        sides.append((value, cx.builder.close()))
-    for (value, _), branch in zip(sides, (node.then, node.otherwise), strict=True):
-        _refuse_function(value, branch.span)
-    type = merged(ends)
-    if type is None:
-        (a, _), (b, _) = sides
-        fail(
-            "TL2017",
-            "the branches have different types",
-            node.span,
-            others=[(node.then.span, str(a.type)), (node.otherwise.span, str(b.type))],
-        )
-    result = cx.instantiate(type)
-    regions = tuple(cx.world.with_yield(region, (value,), node.span) for value, region in sides)
-    cx.builder.add_statement("if", (chosen,), node.span, results=(result,), regions=regions)
-    return result
-
-
-# --- compound values
 
 
 def _tuple(cx: Context, node: nodes.TupleExpression, expected: Type | None) -> Value:
@@ -325,7 +190,7 @@ def _tuple(cx: Context, node: nodes.TupleExpression, expected: Type | None) -> V
     items = tuple(check(cx, item, w) for item, w in zip(node.items, wanted, strict=True))
     check_operands(*items)
     for item, place in zip(items, node.items, strict=True):
-        _refuse_function(item, place.span)
+        refuse_function(item, place.span)
     made = TupleType(tuple(i.type for i in items))
     if _parts(made) > MOST_PARTS:
         fail("TL0104", f"this tuple has more than {MOST_PARTS} parts, those of its items included", node.span)
@@ -348,7 +213,7 @@ def _list(cx: Context, node: nodes.ListExpression, expected: Type | None) -> Val
     items = tuple(check(cx, item, wanted) for item in node.items)
     check_operands(*items)
     for made, place in zip(items, node.items, strict=True):
-        _refuse_function(made, place.span)
+        refuse_function(made, place.span)
     types = tuple(i.type for i in items)
     optional = _optional_item(cx, types)
     if optional is not None:
@@ -367,7 +232,7 @@ def _list(cx: Context, node: nodes.ListExpression, expected: Type | None) -> Val
     return cx.add("list", items, ListType(item, types), node.span)
 
 
-def _refuse_function(value: Value, span: Span) -> None:
+def refuse_function(value: Value, span: Span) -> None:
     if isinstance(value.type, LambdaType | FunctionSymbolType):
         fail("TL2015", "a function is passed to a function, not held in a value", span, str(value.type))
 
@@ -412,23 +277,26 @@ def _lambda(cx: Context, node: nodes.Lambda, expected: Type | None) -> Value:
     return cx.add("retype", (), LambdaType(node, frame, dict(cx.narrowed)), node.span)
 
 
-_CHECKS: dict[type[nodes.Expression], Callable[[Context, Any, Type | None], Value]] = {
-    nodes.IntegerLiteral: _constant,
-    nodes.FloatLiteral: _constant,
-    nodes.StringLiteral: _constant,
-    nodes.BooleanLiteral: _constant,
-    nodes.NoneLiteral: _none,
-    nodes.FormatString: _format_string,
-    nodes.Name: _name,
-    nodes.Unary: _unary,
-    nodes.Binary: _binary,
-    nodes.RangeExpression: _range,
-    nodes.Call: calls.check_call,
-    nodes.Attribute: attributes.check_attribute,
-    nodes.Index: indexing.check_index,
-    nodes.TupleExpression: _tuple,
-    nodes.ListExpression: _list,
-    nodes.Lambda: _lambda,
-    nodes.Conditional: _conditional,
-    nodes.ErrorExpression: _error,
-}
+@cache
+def _checks() -> dict[type[nodes.Expression], Callable[[Context, Any, Type | None], Value]]:
+    """What checks each kind. Made at the first use, since the rooms that it names import this one."""
+    return {
+        nodes.IntegerLiteral: _constant,
+        nodes.FloatLiteral: _constant,
+        nodes.StringLiteral: _constant,
+        nodes.BooleanLiteral: _constant,
+        nodes.NoneLiteral: _none,
+        nodes.FormatString: _format_string,
+        nodes.Name: _name,
+        nodes.Unary: _unary,
+        nodes.Binary: _binary,
+        nodes.RangeExpression: _range,
+        nodes.Call: calls.check_call,
+        nodes.Attribute: attributes.check_attribute,
+        nodes.Index: indexing.check_index,
+        nodes.TupleExpression: _tuple,
+        nodes.ListExpression: _list,
+        nodes.Lambda: _lambda,
+        nodes.Conditional: conditions.conditional,
+        nodes.ErrorExpression: _error,
+    }

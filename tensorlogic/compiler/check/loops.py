@@ -7,7 +7,7 @@ written with `?`, which is then a fresh unknown at the entry.
 
 from __future__ import annotations
 
-from tensorlogic.compiler.check import expressions, statements
+from tensorlogic.compiler.check import branches, conditions, expressions, statements
 from tensorlogic.compiler.check.assign import coerce
 from tensorlogic.compiler.check.assumptions import Implications
 from tensorlogic.compiler.check.bindings import Binding, Loop, check_operands, widen
@@ -34,7 +34,7 @@ from tensorlogic.compiler.types import (
 
 def _carried(cx: Context, body: nodes.Block, span: Span) -> tuple[list[str], list[Type], tuple[Value, ...]]:
     """The names a body rebinds, the types they keep, and their values before the loop."""
-    names = [n for n in statements.rebound_names((body,)) if cx.lookup(n) is not None]
+    names = [n for n in branches.rebound_names((body,)) if cx.lookup(n) is not None]
     types: list[Type] = []
     before: list[Value] = []
     for name in names:
@@ -159,7 +159,7 @@ def check_while(cx: Context, node: nodes.While) -> None:
     cx.builder.open()
     with cx.scope():
         arguments = _enter(cx, names, types)
-        chosen = expressions.condition(cx, node.condition)
+        chosen = conditions.condition(cx, node.condition)
         cx.builder.add_statement("yield", (chosen,), node.condition.span)
         condition = cx.builder.close(arguments)
         cx.builder.open()
