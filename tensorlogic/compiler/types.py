@@ -234,17 +234,13 @@ class FunctionType(Type):
 
 @dataclass(frozen=True, eq=False)
 class StructDefinition:
-    """A declared struct: its parameters, and its fields' types over them.
-
-    `by_name` are the dims that `bind` must be given: it takes them to find the others, here and in the structs inside.
-    """
+    """A declared struct: its parameters, and its fields' types over them."""
 
     name: str
     elements: tuple[ElementVariable, ...]
     dims: tuple[Variable, ...]
     fields: Mapping[str, Type]
     keys: Mapping[str, tuple[str, ...]]
-    by_name: tuple[Variable, ...]
     node: nodes.StructDeclaration
     module: Any
     symbol: str

@@ -7,9 +7,8 @@ decided by the structs' own constructors.
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +19,7 @@ from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.models import Model
 from tensorlogic.runtime.outside import short
 from tensorlogic.runtime.packed import Packed
+from tensorlogic.runtime.unifying import Size, Sum, Tensor, Unifier, over
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -31,17 +31,19 @@ Net = TypeVar("Net", bound="DataclassInstance")
 class Field:
     """A field: its keys (alternatives, `{i}` for a list's index), its struct's class, and what else it may be.
 
-    `dtype` is a tensor's declared type, or the name of the struct's attribute that holds it. `dims` are the dims of its
-    struct that are given by name, each over the dims of the outer struct: a name, or products of names with factors.
+    `dtype` is a tensor's declared type, or the name of the struct's attribute that holds it, and `shape` its declared
+    shape, None where it begins with a pack. `dims` are the dims of a struct over those of the struct around it. A `?`
+    is None in both.
     """
 
     name: str
     keys: tuple[str, ...]
     dtype: mx.Dtype | str | None = None
+    shape: tuple[Size | None, ...] | None = None
     struct: Any = None
     listed: bool = False
     optional: bool = False
-    dims: tuple[tuple[str, str | Mapping[tuple[str, ...], int]], ...] = ()
+    dims: tuple[tuple[str, Size | None], ...] = ()
 
 
 def tensors_of(net: Any, prefix: str = "") -> dict[str, mx.array | Packed]:
@@ -63,56 +65,67 @@ def tensors_of(net: Any, prefix: str = "") -> dict[str, mx.array | Packed]:
 _MOST_SHOWN = 20
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Where the model holds the fields of a struct: keys of tensors, structs and tuples of either, None for nothing."""
+
+    cls: Any
+    prefix: str
+    fields: dict[str, Any]
+    dims: dict[str, Sum]
+    """The struct's dims over those of the outermost struct."""
+
+
 @dataclass
 class _Filling:
     """The filling of a struct and of those in it: the model, and what it was found to lack or to have wrong."""
 
     model: Model
+    unifier: Unifier
     missing: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
 
-    def struct(self, cls: Any, prefix: str, dims: dict[str, int]) -> Any:
-        """An instance, or None where something in it is missing or wrong."""
-        before = len(self.missing), len(self.conflicts)
-        values = {place.name: self._field(prefix, place, dims) for place in cls._model_fields()}
-        if (len(self.missing), len(self.conflicts)) != before:
-            return None
-        open_dims = {each.name for each in dataclasses.fields(cls) if each.init} - values.keys()
-        unknown = " and ".join(f"`{name}`" for name in sorted(open_dims - dims.keys()))
-        if unknown:
-            self.conflicts.append(f"{unknown} of `{_name_of(cls)}`: no tensor tells it, and `bind` was not given it")
-            return None
-        try:
-            net = cls(**values, **{name: dims[name] for name in open_dims})
-        except BoundaryError as wrong:
-            self.conflicts.append(f"{wrong.where}: {wrong.message}{self._shapes(cls, prefix, wrong.message)}")
-            return None
-        for name, size in dims.items():
-            if getattr(net, name) != size:
-                self.conflicts.append(
-                    f"`{name}` of `{_name_of(cls)}` is {getattr(net, name)} by the tensors, not {size}"
-                )
-        return net
+    # --- where things are, by the header alone
 
-    def _field(self, prefix: str, place: Field, dims: dict[str, int]) -> Any:
+    def find(self, cls: Any, prefix: str, dims: dict[str, Sum]) -> _Found:
+        return _Found(
+            cls, prefix, {place.name: self._field(prefix, place, dims) for place in cls._model_fields()}, dims
+        )
+
+    def _field(self, prefix: str, place: Field, dims: dict[str, Sum]) -> Any:
         keys = [_joined(prefix, key) for key in place.keys]
-        over = ((name, _value(size, dims)) for name, size in place.dims)
-        inner = {name: size for name, size in over if size is not None}
         if place.listed:
-            return self._list(keys, place, inner)
+            return self._list(keys, place, dims)
+        key = self._first(keys) if place.struct is None else self._first_below(keys)
+        if key is None and place.optional:
+            return None
         if place.struct is not None:
-            key = self._first_below(keys)
-            if key is None and place.optional:
-                return None
-            return self.struct(place.struct, key if key is not None else keys[0], inner)
-        key = self._first(keys)
-        if key is not None:
-            return self.model.get_tensor(key)
-        if not place.optional:
+            return self._struct(keys[0] if key is None else key, place, dims)
+        if key is None:
             self.missing.append(_either(keys))
-        return None
+            return None
+        return self._tensor(key, place, dims)
 
-    def _list(self, keys: list[str], place: Field, dims: dict[str, int]) -> tuple[Any, ...]:
+    def _struct(self, key: str, place: Field, dims: dict[str, Sum]) -> _Found:
+        """A struct inside: what `?` stands for is a dim of its own."""
+        inner = {
+            name: over(
+                f"{name} of {key}" if size is None else size, dims | {f"{name} of {key}": {(f"{name} of {key}",): 1}}
+            )
+            for name, size in place.dims
+        }
+        return self.find(place.struct, key, inner)
+
+    def _tensor(self, key: str, place: Field, dims: dict[str, Sum]) -> str:
+        found = self.model.dtype(key)
+        if isinstance(place.dtype, mx.Dtype) and found != place.dtype:
+            self.conflicts.append(f"`{shown(key)}` holds {short(found)}, not {short(place.dtype)}")
+        if place.shape is not None:
+            sums = [None if size is None else over(size, dims) for size in place.shape]
+            self.unifier.tensors.append(Tensor(shown(key), place.shape, sums, self.model.shape(key)))
+        return key
+
+    def _list(self, keys: list[str], place: Field, dims: dict[str, Sum]) -> tuple[Any, ...] | None:
         """The items counted from 0 without a gap."""
         found: list[Any] = []
         while True:
@@ -120,8 +133,11 @@ class _Filling:
             key = self._first(places) if place.struct is None else self._first_below(places)
             if key is None:
                 break
-            found.append(self.model.get_tensor(key) if place.struct is None else self.struct(place.struct, key, dims))
-        if (not found and not place.optional) or self._has_item_above(keys, len(found)):
+            found.append(self._tensor(key, place, dims) if place.struct is None else self._struct(key, place, dims))
+        above = self._has_item_above(keys, len(found))
+        if not found and not above and place.optional:
+            return None
+        if not found or above:
             self.missing.append(_either(key.replace("{i}", str(len(found))) for key in keys))
         return tuple(found)
 
@@ -139,15 +155,41 @@ class _Filling:
         names = self.model.tensors
         return next((k for k in keys if not k or any(n == k or n.startswith(f"{k}.") for n in names)), None)
 
-    def _shapes(self, cls: Any, prefix: str, message: str) -> str:
+    # --- what is there
+
+    def make(self, found: Any) -> Any:
+        """A field's value; None for a struct in which something is wrong."""
+        if isinstance(found, tuple):
+            return tuple(self.make(item) for item in found)
+        if isinstance(found, _Found):
+            return self._made(found)
+        return None if found is None else self.model.get_tensor(found)
+
+    def _made(self, found: _Found) -> Any:
+        before = len(self.conflicts)
+        values = {name: self.make(each) for name, each in found.fields.items()}
+        if len(self.conflicts) != before:
+            return None
+        asked = {each.name for each in dataclasses.fields(found.cls) if each.init} - values.keys()
+        sizes = {name: self.unifier.value(size) for name, size in found.dims.items() if name in asked}
+        unknown = " and ".join(f"`{name}`" for name in sorted(sizes) if sizes[name] is None)
+        if unknown:
+            self.conflicts.append(
+                f"{unknown} of `{_name_of(found.cls)}`: no tensor tells it, and `bind` was not given it"
+            )
+            return None
+        try:
+            return found.cls(**values, **sizes)
+        except BoundaryError as wrong:
+            self.conflicts.append(f"{wrong.where}: {wrong.message}{self._shapes(found, wrong.message)}")
+            return None
+
+    def _shapes(self, found: _Found, message: str) -> str:
         """The file's shapes of the fields of a struct that a message names."""
         named = set(re.findall(r"`(?:\w+\.)?(\w+)[`\[]", message))
-        shapes = []
-        for place in cls._model_fields():
-            key = self._first(_joined(prefix, key) for key in place.keys)
-            if key is not None and place.name in named:
-                shapes.append(f"`{shown(key)}` is {list(self.model.shape(key))}")
-        return f" ({', '.join(shapes)})" if shapes else ""
+        keys = [key for name, key in found.fields.items() if name in named and isinstance(key, str)]
+        shapes = ", ".join(f"`{shown(key)}` is {list(self.model.shape(key))}" for key in keys)
+        return f" ({shapes})" if shapes else ""
 
 
 def bind(cls: type[Net], model: Model, prefix: str, dims: dict[str, int]) -> Net:
@@ -155,28 +197,25 @@ def bind(cls: type[Net], model: Model, prefix: str, dims: dict[str, int]) -> Net
 
     Raises ModelFileError TL4020 for all that the model lacks, and for shapes that conflict.
     """
-    unknown = dims.keys() - {each.name for each in dataclasses.fields(cls)}
+    made: Any = cls
+    names = {each.name for each in dataclasses.fields(cls)} - {place.name for place in made._model_fields()}
+    unknown = dims.keys() - names
     if unknown:
         raise TypeError(f"`{_name_of(cls)}` has no dim `{min(unknown)}`")
-    filling = _Filling(model)
-    net: Net = filling.struct(cls, prefix, dims)
+    filling = _Filling(model, Unifier(dict(dims)))
+    found = filling.find(cls, prefix, {name: {(name,): 1} for name in names})
+    filling.unifier.solve()
+    filling.conflicts += filling.unifier.conflicts()
     if not filling.missing and not filling.conflicts:
-        return net
+        net: Net = filling.make(found)
+        if not filling.conflicts:
+            return net
     # A dim that was not given is told once, not for each item of a list.
     filling.conflicts = list(dict.fromkeys(filling.conflicts))
     counts = [(len(filling.missing), "missing tensor"), (len(filling.conflicts), "conflict")]
     told = " and ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts if count)
     notes = [*_at_most(f"missing: {name}" for name in filling.missing), *_at_most(filling.conflicts)]
     raise ModelFileError("TL4020", f"`{model.header.path}` does not fit `{_name_of(cls)}`: {told}", notes=notes)
-
-
-def _value(size: str | Mapping[tuple[str, ...], int], dims: Mapping[str, int]) -> int | None:
-    """A dim over dims that are known; None where one is not."""
-    if isinstance(size, str):
-        return dims.get(size)
-    if any(name not in dims for product in size for name in product):
-        return None
-    return sum(factor * math.prod(dims[name] for name in product) for product, factor in size.items())
 
 
 def of_elements(net: Net, where: str, /, **elements: mx.Dtype) -> Net:

@@ -43,6 +43,7 @@ __all__ = ["Model", "ModelMetadata", "load_model", "save_model"]
 FloatType = Literal["float16", "bfloat16", "float32", "native"]
 
 _FLOATS = {"float16": mx.float16, "bfloat16": mx.bfloat16, "float32": mx.float32}
+_ELEMENTS = _FLOATS | {"int32": mx.int32, "bool": mx.bool_}
 _OWN_FLOAT = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
 
 
@@ -90,6 +91,13 @@ class Model:
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a tensor, from the header."""
         return self._info(name).shape
+
+    def dtype(self, name: str) -> mx.Dtype:
+        """The element type that a tensor has when it is read, from the header."""
+        info = self._info(name)
+        if info.layout is None:
+            return _ELEMENTS[self._element_type(info, info.storage)]
+        return _FLOATS[self._element_type(info, _scale_storage(info))]
 
     def get_tensor(self, name: str) -> Tensor:
         """The tensor's elements: packed where the file quantized them, unless the model was loaded to expand them.
@@ -179,7 +187,7 @@ class Model:
 
     def _read_packed(self, info: TensorInfo) -> Tensor:
         assert info.layout is not None, "only quantized tensors have a layout"
-        dtype = self._element_type(info, "F16" if info.scales is None else info.scales.storage)
+        dtype = self._element_type(info, _scale_storage(info))
         if 0 in info.shape:
             return mx.zeros(info.shape, _FLOATS[dtype])
         affine = read_affine(self._files[info.file], info)
@@ -227,6 +235,11 @@ def load_model(path: str | os.PathLike[str], *, dtype: FloatType = "float16", de
 def _close(files: tuple[io.FileIO, ...]) -> None:
     for file in files:
         file.close()
+
+
+def _scale_storage(info: TensorInfo) -> str:
+    """How the scales of a quantized tensor are stored: its elements are of that type in the file."""
+    return "F16" if info.scales is None else info.scales.storage
 
 
 def _quantization(tensors: Iterable[TensorInfo]) -> str | None:

@@ -84,6 +84,11 @@ struct Mid[D, H, P] { i: In[D, 2*H, P] }
 struct Net[D, H, P] { b: [Mid[D, H, P]] = "blk.{i}" }
 struct Two[D, P] { b: [In[D, 2, P]] = "blk.{i}" }
 struct Open[D, P] { b: [In[D, ?, P]] = "blk.{i}" }
+struct Both[D] { b: [In[D, ?, ?]] = "blk.{i}" }
+struct Far[D, H, P, K] { b: [In[D, H*P, K]] = "blk.{i}" }
+struct Told[D, H, P] { heads: float16[H, D]
+    i: In[D, H, P]?
+    b: In[D, H, P] }
 struct Square[N, H] { w: float16[N, H*H] }
 struct Maybe[N] { w: float16[N]? }
 let m = load_model("m" + ".safetensors")
@@ -93,15 +98,20 @@ let m = load_model("m" + ".safetensors")
 @pytest.mark.parametrize(
     ("call", "message", "help"),
     [
-        ("bind<Net>(m)", "the tensors of `Net` do not tell `H`", "give it by name: `bind<Net>(model, H: ...)`"),
-        ("bind<Net>(m, P: 3)", "the tensors of `Net` do not tell `H`", "give it by name: `bind<Net>(model, H: ...)`"),
+        ("bind<Net>(m)", "the tensors of `Net` do not tell `H` and `P`", "`bind<Net>(model, H: ...)` gives it by name"),
         (
             "bind<Square>(m)",
             "the tensors of `Square` do not tell `H`",
-            "give it by name: `bind<Square>(model, H: ...)`",
+            "`bind<Square>(model, H: ...)` gives it by name",
         ),
-        ("bind<Maybe>(m)", "the tensors of `Maybe` do not tell `N`", "give it by name: `bind<Maybe>(model, N: ...)`"),
-        ("bind<Open>(m)", "the tensors of `In` do not tell `H`, and `Open` has `In[D, ?, P]`", None),
+        ("bind<Maybe>(m)", "the tensors of `Maybe` do not tell `N`", "`bind<Maybe>(model, N: ...)` gives it by name"),
+        ("bind<Open>(m)", "the tensors of `Open` do not tell `P`", "`bind<Open>(model, P: ...)` gives it by name"),
+        ("bind<Both>(m)", "the tensors of `In` do not tell `H`, which is `?` in `In[D, ?, ?]`", None),
+        (
+            "bind<Far>(m, D: 4)",
+            "the tensors of `Far` do not tell `H` and `P` and `K`",
+            "`bind<Far>(model, H: ..., P: ...)` gives them by name",
+        ),
     ],
 )
 def test_a_dim_that_nothing_tells_is_refused_while_checking(call: str, message: str, help: str | None) -> None:
@@ -110,6 +120,18 @@ def test_a_dim_that_nothing_tells_is_refused_while_checking(call: str, message: 
     assert wrong.helps == ((help,) if help else ())
 
 
-@pytest.mark.parametrize("call", ["bind<Net>(m, H: 2)", "bind<Net>(m, D: 1, H: 2, P: 3)", "bind<Two>(m)"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "bind<Net>(m, H: 2)",
+        "bind<Net>(m, P: 2)",
+        "bind<Net>(m, D: 1, H: 2, P: 3)",
+        "bind<Two>(m)",
+        "bind<Told>(m)",
+        "bind<Open>(m, P: 3)",
+        "bind<Far>(m, H: 3, P: 2)",
+        "bind<Far>(m, P: 2, K: 2)",
+    ],
+)
 def test_what_is_given_is_enough(call: str) -> None:
     assert not tensorlogic.check(f"{NESTED}let net = {call}")

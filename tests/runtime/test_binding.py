@@ -70,20 +70,32 @@ def test_all_that_is_missing_and_wrong_is_one_error(program: Any, tmp_path: Path
     assert notes == (
         "missing: `output.weight` or `embed.weight`",
         "missing: `blk.1.up.weight`",
-        "net.tl:3: dim 1 of `down` is 5, not `F` = 6 (`F` by dim 0 of `up`)"
-        " (`blk.0.up.weight` is [6, 4], `blk.0.down.weight` is [4, 5])",
-        "net.tl:3: dim 1 of `down` is 6, not `F` = 5 (`F` by dim 0 of `up`)"
-        " (`blk.2.up.weight` is [5, 4], `blk.2.down.weight` is [4, 6])",
+        "`blk.0.down.weight` is [4, 5], not [D, F]: `F` is 6 by `blk.0.up.weight` of [6, 4]",
+        "`blk.2.up.weight` is [5, 4], not [F, D]: `F` is 6 by `blk.0.up.weight` of [6, 4]",
     )
+
+
+def test_a_conflict_is_told_beside_what_is_missing(program: Any, tmp_path: Path) -> None:
+    message, notes = refusal(program, model(tmp_path, {"blk.0.up.weight": None, "blk.2.bias": (3,), "norm": (4, 1)}))
+    assert message == "`Net`: 1 missing tensor and 2 conflicts"
+    assert notes == (
+        "missing: `blk.0.up.weight`",
+        "`blk.2.bias` is [3], not [D]: `D` is 4 by `embed.weight` of [7, 4]",
+        "`norm` is [4, 1], not [D]",
+    )
+
+
+def test_each_dim_that_is_wrong_is_told(program: Any, tmp_path: Path) -> None:
+    save_model({"up.weight": mx.ones((8, 3)), "down.weight": mx.ones((4, 7))}, tmp_path / "b.safetensors")
+    _, notes = refusal(program, load_model(tmp_path / "b.safetensors"), "Block")
+    by = "by `up.weight` of [8, 3]"
+    assert notes == (f"`down.weight` is [4, 7], not [D, F]: `D` is 3 {by}, `F` is 8 {by}",)
 
 
 def test_a_conflict_between_structs(program: Any, tmp_path: Path) -> None:
     message, notes = refusal(program, model(tmp_path, {"norm": (3,)}))
     assert message == "`Net`: 1 conflict"
-    assert notes == (
-        "net.tl:7: dim 0 of `norm` is 3, not `D` = 4 (`D` by dim 1 of `embed`)"
-        " (`embed.weight` is [7, 4], `norm` is [3])",
-    )
+    assert notes == ("`norm` is [3], not [D]: `D` is 4 by `embed.weight` of [7, 4]",)
 
 
 def test_a_list_has_no_gap(program: Any, tmp_path: Path) -> None:
@@ -95,7 +107,7 @@ def test_an_element_type_that_conflicts(program: Any, tmp_path: Path) -> None:
     save_model({"ids": mx.ones((2,))}, tmp_path / "ids.safetensors")
     message, notes = refusal(program, load_model(tmp_path / "ids.safetensors"), "Table")
     assert message == "`Table`: 1 conflict"
-    assert notes == ("net.tl:9: `Table.ids` is float16[2], not int32[N] (`ids` is [2])",)
+    assert notes == ("`ids` holds float16, not int32",)
 
 
 def test_many_are_counted(program: Any, tmp_path: Path) -> None:
@@ -112,16 +124,20 @@ def test_dims_by_name(program: Any, tmp_path: Path) -> None:
     opened = load_model(tmp_path / "heads.safetensors")
     assert program.Heads.bind(opened, H=2, K=3).K == 3
     assert program.Heads.bind(opened, H=2).K == 3
-    assert refusal(program, opened, "Heads", K=3)[1] == (
-        "`H` of `Heads`: no tensor tells it, and `bind` was not given it",
-    )
+    assert program.Heads.bind(opened, K=3).H == 2
+    assert refusal(program, opened, "Heads")[1] == ("`H` of `Heads`: no tensor tells it, and `bind` was not given it",)
     assert refusal(program, opened, "Heads", H=4)[1] == (
-        "net.tl:10: dim 0 of `w` is H*K: 6 is not divisible by 4 (`w` is [6])",
+        "`w` is [6], not [H*K]: `H*K` cannot be 6 where `H` is 4 as given",
     )
-    assert refusal(program, opened, "Heads", H=2, K=4)[1] == ("`K` of `Heads` is 3 by the tensors, not 4",)
+    told = "`w` is [6], not [H*K]: `H*K` is 8 where `H` is 2 as given and `K` is 4 as given"
+    assert refusal(program, opened, "Heads", H=2, K=4)[1] == (told,)
     assert program.Net.bind(model(tmp_path, {}), D=4, V=7).D == 4
     message, notes = refusal(program, model(tmp_path, {}), D=5)
-    assert (message, notes) == ("`Net`: 1 conflict", ("`D` of `Net` is 4 by the tensors, not 5",))
+    assert message == "`Net`: 8 conflicts"
+    assert notes[:2] == (
+        "`embed.weight` is [7, 4], not [V, D]: `D` is 5 as given",
+        "`blk.0.up.weight` is [6, 4], not [F, D]: `D` is 5 as given",
+    )
     with pytest.raises(TypeError, match="`Net` has no dim `Q`"):
         program.Net.bind(model(tmp_path, {}), Q=1)
 
@@ -133,7 +149,7 @@ def test_dims_by_name_reach_the_structs_inside(program: Any, tmp_path: Path) -> 
     assert [(layer.H, layer.K) for layer in stack.layers] == [(3, 2), (3, 2)]
     message, notes = refusal(program, opened, "Stack", H=2, K=4)
     assert message == "`Stack`: 2 conflicts"
-    assert notes[0] == "net.tl:10: dim 0 of `w` is H*K: 6 is not divisible by 4 (`layers.0.w` is [6])"
+    assert notes[0] == "`layers.0.w` is [6], not [H*K]: `H*K` is 8 where `H` is 2 as given and `K` is 4 as given"
 
 
 LAYERS = """

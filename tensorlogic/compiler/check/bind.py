@@ -12,8 +12,9 @@ from tensorlogic.compiler.check.assign import coerce
 from tensorlogic.compiler.check.bindings import check_operands
 from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.methods import in_model
+from tensorlogic.compiler.check.plan import Parameter, make_plan, untold_dims
 from tensorlogic.compiler.check.refusals import Failure, fail
-from tensorlogic.compiler.dims import HOLE, Polynomial
+from tensorlogic.compiler.dims import HOLE, Kind, Polynomial, Variable
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.names import BrokenSymbol, StructSymbol
 from tensorlogic.compiler.source import Span
@@ -27,9 +28,10 @@ from tensorlogic.compiler.types import (
     OptionalType,
     StructDefinition,
     StructType,
+    Substitution,
     TensorType,
     Type,
-    structs_in,
+    substitute,
 )
 
 
@@ -112,38 +114,57 @@ def _model(cx: Context, value: Value, span: Span) -> Value:
 
 
 def _refuse_open_dims(definition: StructDefinition, sizes: dict[str, Value], node: nodes.Call) -> None:
-    """Dims that no tensor tells, and that are not given either, in the struct and in those inside."""
-    open_dims = [v for v in definition.by_name if v.name not in sizes]
-    if open_dims:
-        names = " and ".join(f"`{v.name}`" for v in open_dims)
-        written = "".join(f", {v.name}: ..." for v in open_dims)
+    """Dims that neither a name nor a tensor that is sure to be there tells, in the struct and in those inside."""
+    inner: dict[Variable, tuple[StructType, Variable]] = {}
+    own = Substitution({v: Polynomial.of(v) for v in definition.dims}, {}, {})
+    tensors = _tensors(definition, own, inner)
+    ints = [IntType(Polynomial.of(v)) for v in definition.dims if v.name in sizes]
+    parameters = [Parameter("", t, None, node.span) for t in (*ints, *tensors)]
+    _, open_dims = make_plan(parameters, (*definition.dims, *inner))
+    told = [v for v in open_dims if v in definition.dims]
+    if told:
+        names = " and ".join(f"`{v.name}`" for v in told)
+        needed = [v for v in untold_dims(parameters, definition.dims, node.span) if v in told]
+        written = ", ".join(f"{v.name}: ..." for v in needed)
         places = {d.name: d.span for d in definition.node.dims}
         fail(
             "TL1010",
             f"the tensors of `{definition.name}` do not tell {names}",
             node.span,
-            others=[(places[v.name], "declared here") for v in open_dims],
-            helps=[
-                f"give {'it' if len(open_dims) == 1 else 'them'} by name: `bind<{definition.name}>(model{written})`"
-            ],
+            others=[(places[v.name], "declared here") for v in told],
+            helps=[f"`bind<{definition.name}>(model, {written})` gives {'it' if len(needed) == 1 else 'them'} by name"],
         )
-    _refuse_unknown_dims(definition, node)
+    if open_dims:
+        t, variable = inner[open_dims[0]]
+        places = {d.name: d.span for d in t.definition.node.dims}
+        fail(
+            "TL1010",
+            f"the tensors of `{t.definition.name}` do not tell `{variable.name}`, which is `?` in `{t}`",
+            node.span,
+            others=[(places[variable.name], "declared here")],
+            notes=["a dim that is given by name is one number, in every item of a list too"],
+        )
 
 
-def _refuse_unknown_dims(outer: StructDefinition, node: nodes.Call) -> None:
-    """Dims that a struct inside must be given, where the struct around it has `?`."""
-    for t in structs_in(outer.fields.values()):
-        for own, size in zip(t.definition.dims, t.dims, strict=True):
-            if own in t.definition.by_name and not set(size.variables()) <= set(outer.dims):
-                places = {d.name: d.span for d in t.definition.node.dims}
-                fail(
-                    "TL1010",
-                    f"the tensors of `{t.definition.name}` do not tell `{own.name}`, and `{outer.name}` has `{t}`",
-                    node.span,
-                    others=[(places[own.name], "declared here")],
-                    notes=["a dim that is given by name is one number, in every item of a list too"],
-                )
-        _refuse_unknown_dims(t.definition, node)
+def _tensors(
+    definition: StructDefinition, outer: Substitution, inner: dict[Variable, tuple[StructType, Variable]]
+) -> list[Type]:
+    """The tensors that are sure to be there, over the outermost struct's dims; `inner` gathers those that `?` hides."""
+    found: list[Type] = []
+    for t in definition.fields.values():
+        item = t.item if isinstance(t, ListType) else t
+        if isinstance(item, TensorType):
+            found.append(substitute(item, outer))
+        if isinstance(item, StructType):
+            dims: dict[Variable, Polynomial] = {}
+            for own, size in zip(item.definition.dims, item.dims, strict=True):
+                hidden = Variable(own.name, Kind.RIGID)
+                if HOLE in size.variables():
+                    inner[hidden] = (item, own)
+                    size = Polynomial.of(hidden)
+                dims[own] = size.substitute(outer.dims)
+            found += _tensors(item.definition, Substitution(dims, {}, {}), inner)
+    return found
 
 
 def _dim(value: Value | None) -> Polynomial:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tensorlogic.compiler.check.assumptions import Assumption, Bound, Divisible, Equation
-from tensorlogic.compiler.check.plan import Parameter, Step, established, make_plan, untold_dims
+from tensorlogic.compiler.check.plan import Parameter, Step, established, make_plan
 from tensorlogic.compiler.check.refusals import fail
 from tensorlogic.compiler.check.type_reader import WORDS, TypeReader
 from tensorlogic.compiler.dims import Kind, Polynomial, Variable
@@ -32,7 +32,6 @@ from tensorlogic.compiler.types import (
     StructDefinition,
     Type,
     sizes_in,
-    structs_in,
 )
 
 
@@ -264,7 +263,6 @@ def read_struct(reader: TypeReader, node: nodes.StructDeclaration, symbol: str) 
         dims=variables,
         fields=fields,
         keys=keys,
-        by_name=_dims_by_name(fields, variables, node),
         node=node,
         module=reader.module,
         symbol=symbol,
@@ -289,16 +287,3 @@ def _keys(field: nodes.Field, type: Type) -> tuple[str, ...]:
             told = f"`{{i}}` in the key of `{field.name.name}` counts the items of a list, and this is none"
             fail("TL2014", told, field.span, str(type))
     return field.keys
-
-
-def _dims_by_name(
-    fields: Mapping[str, Type], variables: tuple[Variable, ...], node: nodes.StructDeclaration
-) -> tuple[Variable, ...]:
-    """The dims of a struct that the tensors of a model do not tell, and those that structs inside are given."""
-    parameters = [Parameter(f.name.name, fields[f.name.name], None, f.span) for f in node.fields]
-    given = set(untold_dims(parameters, variables, node.span))
-    for t in structs_in(fields.values()):
-        for own, size in zip(t.definition.dims, t.dims, strict=True):
-            if own in t.definition.by_name:
-                given.update(size.variables())
-    return tuple(v for v in variables if v in given)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tensorlogic.compiler.dims import Polynomial
+from tensorlogic.compiler.dims import HOLE, Polynomial
 from tensorlogic.compiler.emit.identifiers import Identifiers, attribute
 from tensorlogic.compiler.emit.literals import dtype_name, hint, string
 from tensorlogic.compiler.emit.naming import where
@@ -147,24 +147,33 @@ def _row(emitter: Emitter, name: str, t: Type, keys: tuple[str, ...]) -> str:
     if isinstance(inner, TensorType):
         variable = isinstance(inner.element, ElementVariable)
         extra = f", dtype={string(inner.element.name) if variable else dtype_name(inner.element)}"
+        if inner.shape.pack is None:
+            extra += f", shape={_listed([_over_dims(size) for size in inner.shape.dims])}"
     if isinstance(inner, StructType):
-        extra += _dims_by_name(inner)
+        extra += _dims(inner)
     extra += (", listed=True" if listed else "") + (", optional=True" if optional else "")
     return f"tl.Field({string(attribute(name))}, {quoted}{extra})"
 
 
-def _dims_by_name(t: StructType) -> str:
-    """What `bind` hands on to a struct in this one, over the dims of this one."""
+def _dims(t: StructType) -> str:
+    """The dims of a struct in this one, over the dims of this one."""
     pairs = [
         f"({string(attribute(own.name))}, {_over_dims(size)})"
         for own, size in zip(t.definition.dims, t.dims, strict=True)
-        if own in t.definition.by_name
     ]
-    return f", dims=({', '.join(pairs)},)" if pairs else ""
+    return f", dims={_listed(pairs)}" if pairs else ""
+
+
+def _listed(items: list[str]) -> str:
+    return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
 
 
 def _over_dims(size: Polynomial) -> str:
-    """A dim's name, or products of names with their coefficients."""
+    """A dim as a name, a number or products of names with their coefficients; None for `?`."""
+    if HOLE in size.variables():
+        return "None"
+    if size.constant is not None:
+        return str(size.constant)
     if size.variable is not None:
         return string(attribute(size.variable.name))
     products = [

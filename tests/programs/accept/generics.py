@@ -52,8 +52,8 @@ class Affine:
     def _model_fields() -> tuple[tl.Field, ...]:
         """Where a model file holds the fields of `Affine`."""
         return (
-            tl.Field("weight", ("weight",), dtype="T"),
-            tl.Field("bias", ("bias",), dtype="T", optional=True),
+            tl.Field("weight", ("weight",), dtype="T", shape=("O", "I")),
+            tl.Field("bias", ("bias",), dtype="T", shape=("O",), optional=True),
         )
 
     @classmethod

@@ -50,7 +50,7 @@ class layers_Layer:
     def _model_fields() -> tuple[tl.Field, ...]:
         """Where a model file holds the fields of `Layer`."""
         return (
-            tl.Field("weight", ("weight",), dtype=mx.float16),
+            tl.Field("weight", ("weight",), dtype=mx.float16, shape=("O", "I")),
         )
 
     @classmethod

@@ -49,8 +49,8 @@ class Linear:
     def _model_fields() -> tuple[tl.Field, ...]:
         """Where a model file holds the fields of `Linear`."""
         return (
-            tl.Field("weight", ("weight",), dtype=mx.float16),
-            tl.Field("bias", ("bias",), dtype=mx.float16, optional=True),
+            tl.Field("weight", ("weight",), dtype=mx.float16, shape=("O", "I")),
+            tl.Field("bias", ("bias",), dtype=mx.float16, shape=("O",), optional=True),
         )
 
     @classmethod
@@ -87,8 +87,8 @@ class Block:
     def _model_fields() -> tuple[tl.Field, ...]:
         """Where a model file holds the fields of `Block`."""
         return (
-            tl.Field("up", ("up",), struct=Linear),
-            tl.Field("down", ("down",), struct=Linear),
+            tl.Field("up", ("up",), struct=Linear, dims=(("I", "D"), ("O", "F"))),
+            tl.Field("down", ("down",), struct=Linear, dims=(("I", "F"), ("O", "D"))),
             tl.Field("scale", ("scale",)),
             tl.Field("name", ("name",)),
         )
@@ -159,9 +159,9 @@ class Net:
     def _model_fields() -> tuple[tl.Field, ...]:
         """Where a model file holds the fields of `Net`."""
         return (
-            tl.Field("blocks", ("blk.{i}",), struct=Block, listed=True),
-            tl.Field("norm", ("norm",), dtype=mx.float16, optional=True),
-            tl.Field("head", ("head",), struct=Linear),
+            tl.Field("blocks", ("blk.{i}",), struct=Block, dims=(("D", "D"), ("F", "F")), listed=True),
+            tl.Field("norm", ("norm",), dtype=mx.float16, shape=("D",), optional=True),
+            tl.Field("head", ("head",), struct=Linear, dims=(("I", "D"), ("O", None))),
             tl.Field("depth", ("depth",)),
             tl.Field("flags", ("flags.{i}",), listed=True),
         )
