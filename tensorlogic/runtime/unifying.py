@@ -126,7 +126,7 @@ class Unifier:
                 if size is not None and sums is not None and self._differs(sums, actual)
             ]
             if wrong:
-                reasons = ", ".join(reason for reason in wrong if reason)
+                reasons = ", ".join(dict.fromkeys(filter(None, wrong)))
                 told.append(f"{head}: {reasons}" if reasons else head)
         return told
 
@@ -146,7 +146,8 @@ class Unifier:
         if isinstance(size, str) and len(names) == 1:
             return f"`{size}` is {value} {self._origin(names[0])}"
         reasons = " and ".join(f"`{name}` is {self.known[name]} {self._origin(name)}" for name in names)
-        return f"`{written(size)}` {f'cannot be {actual}' if value is None else f'is {value}'} where {reasons}"
+        told = f"`{written(size)}` {f'cannot be {actual}' if value is None else f'is {value}'}"
+        return f"{told} where {reasons}" if reasons else told
 
     def _origin(self, name: str) -> str:
         return f"by {self.by[name]}" if name in self.by else "as given"

@@ -173,3 +173,49 @@ def test_a_dim_that_is_not_given_is_told_once(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError) as raised:
         module.Deep.bind(model(tmp_path, {}))
     assert raised.value.notes == ("`H` of `Attention`: no tensor tells it, and `bind` was not given it",)
+
+
+FURTHER = """
+struct Triangle[N] { w: float16[N*(N+1)/2]
+    side: float16[N] }
+struct Heads[D, H, K] { q: float16[H*K, D] = "up.weight" }
+struct Layers[D] { blocks: [Heads[D, ?, 3]] = "blk.{i}"
+    scale: float16[]?
+    empty: float16[0, D]? }
+struct Square[N] { n: float16[N] = "half"
+    w: float16[N, N]
+    one: float16[3] = "side" }
+"""
+
+
+@pytest.fixture(scope="module")
+def further() -> Any:
+    return tensorlogic.compile(FURTHER, "further")
+
+
+def test_a_size_of_each_item_is_its_own(further: Any, tmp_path: Path) -> None:
+    layers = further.Layers.bind(model(tmp_path, {"blk.1.up.weight": (9, 4), "empty": (0, 4), "scale": ()}))
+    assert [heads.H for heads in layers.blocks] == [2, 3, 2]
+    _, notes = refusal(further, model(tmp_path, {"blk.1.up.weight": (8, 4), "empty": (1, 5)}), "Layers")
+    assert notes == (
+        "`blk.1.up.weight` is [8, 4], not [H*K, D]: `H*K` cannot be 8",
+        "`empty` is [1, 5], not [0, D]: `D` is 4 by `blk.0.up.weight` of [6, 4]",
+    )
+
+
+def test_sizes_that_only_the_constructor_compares(further: Any, tmp_path: Path) -> None:
+    save_model({"w": mx.ones((6,)), "side": mx.ones((3,))}, tmp_path / "t.safetensors")
+    assert further.Triangle.bind(load_model(tmp_path / "t.safetensors")).N == 3
+    save_model({"w": mx.ones((7,)), "side": mx.ones((3,))}, tmp_path / "u.safetensors")
+    _, notes = refusal(further, load_model(tmp_path / "u.safetensors"), "Triangle")
+    told = "further.tl:2: dim 0 of `w` is 7, not `(N*N + N)/2` = 6 (`N` by dim 0 of `side`)"
+    assert notes == (f"{told} (`w` is [7], `side` is [3])",)
+
+
+def test_a_reason_is_told_once(further: Any, tmp_path: Path) -> None:
+    save_model({"w": mx.ones((5, 5)), "side": mx.ones((2,)), "half": mx.ones((2,))}, tmp_path / "s.safetensors")
+    _, notes = refusal(further, load_model(tmp_path / "s.safetensors"), "Square")
+    assert notes == (
+        "`w` is [5, 5], not [N, N]: `N` is 2 by `half` of [2]",
+        "`side` is [2], not [3]",
+    )

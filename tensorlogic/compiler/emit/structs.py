@@ -169,8 +169,12 @@ def _listed(items: list[str]) -> str:
 
 
 def _over_dims(size: Polynomial) -> str:
-    """A dim as a name, a number or products of names with their coefficients; None for `?`."""
-    if HOLE in size.variables():
+    """A dim as a name, a number or products of names with whole coefficients; None for `?` and others.
+
+    The constructor compares those others.
+    """
+    whole = all(isinstance(factor, int) for factor in size.terms.values())
+    if not whole or any(v is HOLE or v.definition is not None for v in size.variables()):
         return "None"
     if size.constant is not None:
         return str(size.constant)
