@@ -115,6 +115,29 @@ def test_a_list_without_items_tells_no_dtype(module: Any) -> None:
     assert module.none_of_them().dtype == mx.float16
 
 
+OPTIONALS = """
+struct Maybe<T: float>[N] { n: int32[N], w: T[N]? }
+fn first<T: float>(x: T[...B]?, p: (T[2], int)?) -> string {
+    if x != none { return f"{x.dtype} of x" }
+    if p != none { return f"{p[0].dtype} of p" }
+    return "none"
+}
+fn held<T: float>(m: Maybe<T>[N]) -> string {
+    let w = m.w
+    return if w == none { "none" } else { f"{w.dtype}" }
+}
+"""
+
+
+def test_optionals_tell_what_is_there() -> None:
+    module = compiled(OPTIONALS, Options(verify=True))
+    single, brain = ones(mx.float32), ones(mx.bfloat16)
+    assert [module.first(x, None) for x in (single, brain)] == ["float32 of x", "bfloat16 of x"]
+    assert [module.first(None, p) for p in ((brain, 1), None)] == ["bfloat16 of p", "none"]
+    assert module.held(module.Maybe(n=mx.array([1, 2]), w=brain)) == "bfloat16"
+    assert module.held(module.Maybe(n=mx.array([1, 2]))) == "none"
+
+
 EXTERNS = """
 struct Flat[N] { a: float16[N], k: int32[2] }
 struct Deep<T: float>[N] { flats: [Flat[N]], x: T[N], y: float16[N]? }

@@ -16,9 +16,10 @@ from tensorlogic.compiler.diagnostics.model import CompileError, error
 from tensorlogic.compiler.dims import Kind
 from tensorlogic.compiler.emit import standalone
 from tensorlogic.compiler.emit.body import Body
+from tensorlogic.compiler.emit.elements import Given, read_elements
 from tensorlogic.compiler.emit.identifiers import Identifiers, attribute
 from tensorlogic.compiler.emit.layout import wrapped
-from tensorlogic.compiler.emit.literals import hint, literal, string
+from tensorlogic.compiler.emit.literals import hint, literal
 from tensorlogic.compiler.emit.liveness import Liveness
 from tensorlogic.compiler.emit.naming import ModuleNames, Naming, constant_key, where
 from tensorlogic.compiler.emit.operations import Operations
@@ -203,39 +204,15 @@ class Emitter:
         lines = [f"@{self.naming({}).runtime('entry')}"]
         lines += wrapped(f"def {self.public[entry.name]}({', '.join(hints)}) -> {result}:")
         lines += docstring(entry_documentation(entry), 1)
+        texts = dict(parameters)
+        given = [Given(v.type, texts[v], name) for name, v in function.parameters]
         elements: dict[ElementVariable, str] = {}
         first: list[str] = []
-        for (value, text), (name, _) in zip(parameters, function.parameters, strict=True):
-            for element, code in self._entry_elements(value.type, text, name, where(function.span)).items():
-                if element not in elements:
-                    elements[element] = local.take(element.name)
-                    first += wrapped(f"    {elements[element]} = {code}")
+        for element, code in read_elements(self.naming({}), given, where(function.span)).items():
+            elements[element] = local.take(element.name)
+            first += wrapped(f"    {elements[element]} = {code}")
         body = self.body(function, self.naming(elements), local)
         return [*lines, *first, *body.write(function.body, tuple(parameters))]
-
-    def _entry_elements(self, t: Type, text: str, name: str, place: str) -> dict[ElementVariable, str]:
-        """How the element types that an argument decides are read off it, which nothing has checked before."""
-        o, quoted = self.naming({}), f"{string(name)}, {string(place)}"
-        match t:
-            case TensorType(element, _) if isinstance(element, ElementVariable):
-                return {element: f'{o.runtime("element")}({text}, {string(name)}, "{element.bound}", {string(place)})'}
-            case StructType(definition, elements, _) if any(isinstance(e, ElementVariable) for e in elements):
-                checked = f"{o.runtime('instance')}({text}, {self.names.structs[definition]}, {quoted})"
-                pairs = zip(definition.elements, elements, strict=True)
-                return {e: f"{checked}.{attribute(own.name)}" for own, e in pairs if isinstance(e, ElementVariable)}
-            case ListType(item, _):
-                first = f"{name}[0]"
-                source = (
-                    f"{o.runtime('item')}({o.runtime('items')}({text}, {quoted}), 0, {string(first)}, {string(place)})"
-                )
-                return self._entry_elements(item, source, first, place)
-            case TupleType(items):
-                found: dict[ElementVariable, str] = {}
-                for i, item in enumerate(items):
-                    source = f"{o.runtime('parts')}({text}, {len(items)}, {quoted})[{i}]"
-                    found.update(self._entry_elements(item, source, f"{name}[{i}]", place))
-                return found
-        return {}
 
     def _script(self, function: Function) -> list[str]:
         local = Identifiers(frozenset(self._module_names() | set(self.public.values()) | {"args"}))

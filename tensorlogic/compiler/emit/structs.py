@@ -9,7 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tensorlogic.compiler.dims import HOLE, Polynomial
+from tensorlogic.compiler.emit.elements import Given, read_elements
 from tensorlogic.compiler.emit.identifiers import Identifiers, attribute
+from tensorlogic.compiler.emit.layout import wrapped
 from tensorlogic.compiler.emit.literals import dtype_name, hint, string
 from tensorlogic.compiler.emit.naming import where
 from tensorlogic.compiler.ir.core import Function, Region
@@ -86,34 +88,17 @@ def _title(definition: StructDefinition) -> str:
 def _elements(
     emitter: Emitter, definition: StructDefinition, local: Identifiers
 ) -> tuple[dict[ElementVariable, str], list[str]]:
-    """The struct's type parameters, read off the first field that decides each."""
+    """The struct's type parameters, read off its fields."""
+    o, place = emitter.naming({}), where(definition.node.span)
+    given = [Given(t, f"self.{attribute(n)}", f"{definition.name}.{n}") for n, t in definition.fields.items()]
+    sources = read_elements(o, given, place)
     found: dict[ElementVariable, str] = {}
     lines: list[str] = []
     for element in definition.elements:
-        for name, t in definition.fields.items():
-            source = _source(emitter, t, element, name, definition)
-            if source is not None:
-                own = local.take(element.name)
-                lines.append(f"        {own} = {source}")
-                setting = emitter.naming({}).runtime("set_fields")
-                lines.append(f"        {setting}(self, {attribute(element.name)}={own})")
-                found[element] = own
-                break
+        own = found[element] = local.take(element.name)
+        lines += wrapped(f"        {own} = {sources[element]}")
+        lines.append(f"        {o.runtime('set_fields')}(self, {attribute(element.name)}={own})")
     return found, lines
-
-
-def _source(emitter: Emitter, t: Type, element: ElementVariable, name: str, definition: StructDefinition) -> str | None:
-    place = where(definition.node.span)
-    match t:
-        case TensorType(e, _) if e is element:
-            quoted = string(f"{definition.name}.{name}")
-            function = emitter.naming({}).runtime("element")
-            return f'{function}(self.{attribute(name)}, {quoted}, "{element.bound}", {string(place)})'
-        case StructType(inner, elements, _) if element in elements:
-            return f"self.{attribute(name)}.{attribute(inner.elements[elements.index(element)].name)}"
-        case ListType(StructType(inner, elements, _), _) if element in elements:
-            return f"self.{attribute(name)}[0].{attribute(inner.elements[elements.index(element)].name)}"
-    return None
 
 
 def _bind_lines(emitter: Emitter, definition: StructDefinition, own: str) -> list[str]:
