@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from tensorlogic.compiler.dims import Polynomial, Variable
 from tensorlogic.compiler.ir.core import Value
+from tensorlogic.compiler.records import dataclass
 
 Path = tuple[str, ...]
 """A variable and the fields taken of it: what narrowing is about."""

@@ -10,7 +10,7 @@ until nothing changes (language.md, section 4.5). Only then are the remaining eq
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import NoReturn
 
 from tensorlogic.compiler import dims
@@ -25,6 +25,7 @@ from tensorlogic.compiler.check.refusals import as_operand, fail, test_for_none
 from tensorlogic.compiler.check.signatures import Signature
 from tensorlogic.compiler.dims import HOLE, Kind, Polynomial, Variable
 from tensorlogic.compiler.ir.core import Value
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
     Element,

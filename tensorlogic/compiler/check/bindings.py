@@ -6,7 +6,6 @@ forgets what is known of a value, `constant_type` says all of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tensorlogic.compiler.check.assumptions import (
@@ -15,6 +14,7 @@ from tensorlogic.compiler.check.assumptions import (
 from tensorlogic.compiler.check.refusals import Failure
 from tensorlogic.compiler.dims import Polynomial
 from tensorlogic.compiler.ir.core import Value
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
     BoolType,

@@ -6,7 +6,6 @@ A name that a branch rebinds becomes a result of the `if`, of the one type that 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from tensorlogic.compiler.check import conditions, statements
 from tensorlogic.compiler.check.assumptions import Implications
@@ -16,6 +15,7 @@ from tensorlogic.compiler.check.refusals import fail
 from tensorlogic.compiler.dims import serial_mark
 from tensorlogic.compiler.facts import Facts
 from tensorlogic.compiler.ir.core import Region, Value
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.syntax import nodes
 
 

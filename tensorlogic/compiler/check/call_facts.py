@@ -8,7 +8,6 @@ Refuses with the clause that the caller would have to add.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NoReturn
 
 from tensorlogic.compiler import dims
@@ -19,6 +18,7 @@ from tensorlogic.compiler.check.plan import Step
 from tensorlogic.compiler.check.refusals import fail
 from tensorlogic.compiler.check.signatures import Signature
 from tensorlogic.compiler.dims import Polynomial, Variable
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
     sizes_in,

@@ -8,12 +8,12 @@ taken: each of its dims is, by the facts of each way, the dim that the value has
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tensorlogic.compiler.check.bindings import widen
 from tensorlogic.compiler.check.refusals import fail
 from tensorlogic.compiler.dims import HOLE, Polynomial
 from tensorlogic.compiler.facts import Facts
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
     ERROR,

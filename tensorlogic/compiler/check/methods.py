@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tensorlogic.compiler.check.bindings import check_operands
 from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.refusals import fail
 from tensorlogic.compiler.ir.core import Value
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.types import (

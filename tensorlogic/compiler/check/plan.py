@@ -8,11 +8,10 @@ once its arguments are there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tensorlogic.compiler import dims
 from tensorlogic.compiler.dims import HOLE, Kind, Polynomial, Variable
 from tensorlogic.compiler.facts import Facts
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.types import IntType, ListType, StructType, TensorType, TupleType, Type

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tensorlogic.compiler.check.assumptions import Assumption, Bound, Divisible, Equation
 from tensorlogic.compiler.check.plan import Parameter, Step, established, make_plan
@@ -19,6 +19,7 @@ from tensorlogic.compiler.check.type_reader import WORDS, TypeReader
 from tensorlogic.compiler.dims import Kind, Polynomial, Variable
 from tensorlogic.compiler.facts import Facts
 from tensorlogic.compiler.names import FileModule
+from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.types import (
