@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import mlx.core as mx
 
+from tensorlogic.runtime.boundary import instance, integer
 from tensorlogic.runtime.errors import BoundaryError, ModelFileError
 from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.models import Model
@@ -195,8 +196,12 @@ class _Filling:
 def bind(cls: type[Net], model: Model, prefix: str, dims: dict[str, int]) -> Net:
     """An instance of a struct's class, with its dims by name where tensors do not tell them.
 
-    Raises ModelFileError TL4020 for all that the model lacks, and for shapes that conflict.
+    Raises ModelFileError TL4020 for all that the model lacks, and for shapes that conflict; BoundaryError TL5002 for
+    what is no model.
     """
+    asked = f"{_name_of(cls)}.bind"
+    instance(model, Model, f"model` of `{asked}", "")
+    dims = {name: integer(size, f"{name}` of `{asked}", "") for name, size in dims.items()}
     made: Any = cls
     names = {each.name for each in dataclasses.fields(cls)} - {place.name for place in made._model_fields()}
     unknown = dims.keys() - names

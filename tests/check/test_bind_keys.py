@@ -51,3 +51,20 @@ def test_a_list_without_a_key_counts_below_its_name(
     monkeypatch.chdir(tmp_path)
     run(driver.compile_text(text, options=driver.Options(verify=True)).python, "program.tl", [])
     assert capsys.readouterr().out == '["inner.0.w", "weights.0", "weights.1"] [[1.0, 1.0], [0.0, 0.0]] 2\n'
+
+
+def test_names_that_python_keeps_for_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = """
+    struct Inner[N] { lambda: float16[N] = "class" }
+    struct Outer[self, class] { w: float16[self * class]
+        inner: [Inner[2*class]] = "inner.{i}" }
+    save_model(Outer(w: ones([6]), inner: [Inner(lambda: ones([6]))], class: 3), "m.safetensors")
+    let m = load_model("m.safetensors")
+    let outer = bind<Outer>(m, class: 3)
+    print(outer.self, outer.class, outer.inner[0].N, bind<Outer>(m).self)
+    """
+    monkeypatch.chdir(tmp_path)
+    run(driver.compile_text(text, options=driver.Options(verify=True)).python, "program.tl", [])
+    assert capsys.readouterr().out == "2 3 6 2\n"

@@ -9,7 +9,7 @@ import mlx.core as mx
 import pytest
 
 import tensorlogic
-from tensorlogic.runtime.errors import ModelFileError
+from tensorlogic.runtime.errors import BoundaryError, ModelFileError
 from tensorlogic.runtime.models import Model, load_model
 from tensorlogic.runtime.saving import save_model
 
@@ -140,6 +140,16 @@ def test_dims_by_name(program: Any, tmp_path: Path) -> None:
     )
     with pytest.raises(TypeError, match="`Net` has no dim `Q`"):
         program.Net.bind(model(tmp_path, {}), Q=1)
+
+
+def test_what_is_no_model(program: Any, tmp_path: Path) -> None:
+    for wrong, dims, said in (
+        ("net.safetensors", {}, "`model` of `Net.bind` is a str, not a Model"),
+        (model(tmp_path, {}), {"D": "4"}, "`D` of `Net.bind` is a Python str, not an int"),
+    ):
+        with pytest.raises(BoundaryError, match=said) as raised:
+            program.Net.bind(wrong, **dims)
+        assert raised.value.code == "TL5002"
 
 
 def test_dims_by_name_reach_the_structs_inside(program: Any, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def _load_tokenizer(o: Naming, operation: Operation, texts: Texts) -> Text:
 
 def _bind(o: Naming, operation: Operation, texts: Texts) -> Text:
     model, prefix, *sizes = (texts[v].code for v in operation.operands)
-    named = [f"{n}={s}" for n, s in zip(operation.attributes["sizes"], sizes, strict=True)]
+    named = [f"{attribute(n)}={s}" for n, s in zip(operation.attributes["sizes"], sizes, strict=True)]
     arguments = [model, *([] if prefix == '""' else [f"prefix={prefix}"]), *named]
     bound = f"{o.hint_name(operation.attributes['definition'])}.bind({', '.join(arguments)})"
     type = operation.result.type
