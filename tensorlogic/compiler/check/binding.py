@@ -236,7 +236,8 @@ class Binder:
             bound, first = self.elements[declared]
             if bound != actual:
                 labels = [(first.span, str(first.value.type)), (given.span, str(given.value.type))]
-                refuse_promotion(bound, actual, labels, self.span)
+                tensors = isinstance(first.value.type, TensorType), isinstance(given.value.type, TensorType)
+                refuse_promotion(bound, actual, labels, self.span, tensors=tensors)
         elif declared != actual:
             whole = isinstance(given.value.type, TensorType)
             helps = [f"`{as_operand(given.span)}.to({declared})`"] if whole else []
@@ -446,7 +447,10 @@ class Binder:
                 self._refuse_kind(declared, value.type, given)
             if unbound:
                 return value
-            value = adapt(self.cx, value, wanted.element, given.span, "compute in {0}: convert the tensors to {0}")
+            wider = "compute in {0}: convert the tensors to {0}"
+            if self.signature.op is None:
+                wider = f"a parameter `{given.name}: {{0}}[]` holds it"
+            value = adapt(self.cx, value, wanted.element, given.span, wider)
             return value if self.signature.op is not None else assign.scalar(self.cx, value, wanted, given.span)
         if isinstance(wanted, FloatType) and isinstance(value.type, IntType):
             return assign.to_float(self.cx, value, given.span)

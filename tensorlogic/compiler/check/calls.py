@@ -45,6 +45,9 @@ from tensorlogic.compiler.types import (
     substitute,
 )
 
+_TO_HOST = frozenset({"int", "float", "bool", "string"})
+"""Ops that evaluate a tensor."""
+
 
 def check_call(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
     """A call expression."""
@@ -173,6 +176,8 @@ def call_function(cx: Context, signature: Signature, written: list[Written], spa
         names = tuple(g.name for g in extra)
         attributes = {"extra": names} if names else {}
         result = cx.add(op.name, (*operands, *(g.value for g in extra)), type, span, **attributes)
+        if op.name in _TO_HOST and any(isinstance(v.type, TensorType) for v in operands):
+            cx.world.note_evaluation(cx, span)
         return _folded(cx, op.name, result, operands)
     cx.world.reach(called)
     unbound = [e for e in signature.elements.values() if e not in binder.elements]

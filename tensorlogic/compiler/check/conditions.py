@@ -104,7 +104,7 @@ def _evaluated(cx: Context, value: Value, span: Span) -> Value:
     """A bool of the host: a `bool[]` is evaluated for it, with a note."""
     if isinstance(value.type, BoolType):
         return value
-    cx.world.note_evaluation(cx, span)
+    cx.world.note_evaluation(cx, span, chooses=True)
     return cx.add("bool", (value,), BOOLEAN, span)
 
 

@@ -76,6 +76,7 @@ class Context:
     facts: Facts = field(default_factory=Facts)
     witnesses: dict[Variable, Callable[[Span], Value]] = field(default_factory=dict)
     implications: dict[Value, Implications] = field(default_factory=dict)
+    lengths: dict[Value, Polynomial] = field(default_factory=dict)
     remainders: dict[Polynomial, tuple[Polynomial, Polynomial]] = field(default_factory=dict)
     narrowed: dict[Path, Value] = field(default_factory=dict)
     loops: list[Loop] = field(default_factory=list)
@@ -223,6 +224,16 @@ class Context:
             "field", (find(span),), IntType(size), span, field=name
         )
         return size
+
+    def length_of(self, value: Value) -> Polynomial:
+        """The length of a list or string that only run time knows: one number, however often it is asked for."""
+        if value not in self.lengths:
+            variable = Variable("?", Kind.UNKNOWN_INTEGER)
+            size = Polynomial.of(variable)
+            self.lengths[value] = size
+            self.witnesses[variable] = lambda span: self.builder.add("host.len", (value,), IntType(size), span)
+        self.facts = self.facts.with_bound(self.lengths[value])
+        return self.lengths[value]
 
     def unknown_integer(self, find: Callable[[Span], Value]) -> Polynomial:
         """A fresh unknown for a host `int` that only run time knows."""

@@ -29,6 +29,7 @@ from tensorlogic.compiler.types import (
     ERROR,
     STRING,
     DeviceType,
+    ElementType,
     ElementTypeType,
     FloatType,
     FunctionType,
@@ -38,6 +39,7 @@ from tensorlogic.compiler.types import (
     OptionalType,
     RangeType,
     StringType,
+    TensorType,
     TupleType,
     Type,
 )
@@ -85,6 +87,9 @@ def _format_string(cx: Context, node: nodes.FormatString, expected: Type | None)
     if all(isinstance(v.type, StringType | IntType) and v.type.constant is not None for v in parts):
         text = "".join(str(v.type.constant) for v in parts if isinstance(v.type, StringType | IntType))
         return cx.constant(text, node.span)
+    for part, value in zip(node.parts, parts, strict=True):
+        if not isinstance(part, str) and isinstance(value.type, TensorType):
+            cx.world.note_evaluation(cx, part.span)
     return cx.add("format", tuple(parts), STRING, node.span)
 
 
@@ -130,6 +135,8 @@ def constant_value(cx: Context, value: Any, span: Span, called: str | None = Non
         if isinstance(value, tuple):
             return cx.add("tuple", items, TupleType(types), span)
         return cx.add("list", items, ListType(_join(types), types), span)
+    if isinstance(value, ElementType):
+        return cx.add("constant", (), ElementTypeType(value), span, value=value)
     made = cx.constant(value, span)
     return made if called is None else cx.name_constant(made, called, value, span)
 

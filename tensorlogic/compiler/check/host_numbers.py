@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable
 from typing import NoReturn
 
-from tensorlogic.compiler.check import clauses
 from tensorlogic.compiler.check.assumptions import Bound, Divisible, Equation, Implications
 from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.operands import COMPARISONS, OP_OF, labels
@@ -57,7 +56,7 @@ def ints(cx: Context, operator: str, left: Value, right: Value, spans: tuple[Spa
                 _refuse_division(cx, a, b, spans, span)
             return cx.add("host.floor_divide", (left, right), IntType(exact), span)
         case "%":
-            return _remainder(cx, left, right, a, b, span)
+            return _remainder(cx, left, right, a, b, spans[1], span)
         case "**":
             exponent = b.constant
             if exponent is None or not 0 <= exponent <= 64:
@@ -91,17 +90,20 @@ def _refuse_division(cx: Context, a: Polynomial, b: Polynomial, spans: tuple[Spa
     )
 
 
-def _remainder(cx: Context, left: Value, right: Value, a: Polynomial, b: Polynomial, span: Span) -> Value:
+def _remainder(cx: Context, left: Value, right: Value, a: Polynomial, b: Polynomial, place: Span, span: Span) -> Value:
+    """`a % b`. A divisor, which stands at `place`, is positive: that is proved, or checked at run time."""
     if cx.facts.divided(a, b) is not None:
         return cx.add("host.remainder", (left, right), IntType(Polynomial.of(0)), span)
     if a.constant is not None and b.constant is not None and b.constant != 0:
         return cx.add("host.remainder", (left, right), IntType(Polynomial.of(a.constant % b.constant)), span)
-    if not cx.facts.positive(b):
 
-        def refuse() -> NoReturn:
-            fail("TL2011", f"cannot prove that the divisor `{b}` is positive", span)
+    def refuse() -> NoReturn:
+        never = cx.facts.nonnegative(-b)
+        told = f"the divisor `{place.text}` is not positive"
+        fail("TL2011", told if never else f"cannot prove that the divisor `{place.text}` is positive", place)
 
-        cx.refuse_offering(refuse, None if cx.facts.nonnegative(-b) else clauses.at_most(ONE, b), (b,))
+    message = f"the divisor `{place.text}` of `%` is {{0}}: it must be at least {{1}}"
+    cx.require_nonnegative(b, ONE, place, message, refuse)
     result = cx.add("host.remainder", (left, right), IntType(), span)
     assert isinstance(result.type, IntType)
     assert result.type.value is not None

@@ -389,7 +389,7 @@ class _TensorIndex:
             )
         for p, q in zip(shape.dims, covered.dims, strict=False):
             self._same(p, q, item, mask)
-        self.cx.world.note_evaluation(self.cx, item.span)
+        self.cx.world.note_evaluation(self.cx, item.span, chooses=True)
         sizes = (Polynomial.of(HOLE), *shape.dims[len(covered.dims) :])
         type = TensorType(self.type.element, Shape(None, sizes))
         return self.cx.add("select", (self.value, mask), type, self.node.span)

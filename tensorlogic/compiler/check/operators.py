@@ -133,10 +133,20 @@ def common_element(cx: Context, left: Value, right: Value, spans: tuple[Span, Sp
     )
 
 
-def refuse_promotion(a: Element, b: Element, labels: list[tuple[Span, str]], span: Span) -> NoReturn:
+def refuse_promotion(
+    a: Element,
+    b: Element,
+    labels: list[tuple[Span, str]],
+    span: Span,
+    *,
+    tensors: tuple[bool, bool] = (True, True),
+) -> NoReturn:
+    """Refuse two element types that meet. `tensors` says which of the operands are tensors: only these have `.to`."""
     floats = a.kind == "float" and b.kind == "float"
     first, second = labels[0][0], labels[1][0]
-    offers = [f"`{as_operand(second)}.to({a})` or `{as_operand(first)}.to({b})` says which is meant"]
+    conversions = [f"`{as_operand(second)}.to({a})`"] if tensors[1] else []
+    conversions += [f"`{as_operand(first)}.to({b})`"] if tensors[0] else []
+    offers = [f"{' or '.join(conversions)} says which is meant"] if conversions else []
     if first == second:
         offers = [f"`.to({a})` or `.to({b})` on one of them says which is meant"]
         labels = labels[:1]

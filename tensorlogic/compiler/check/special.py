@@ -325,11 +325,8 @@ def _len(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
         case ListType(_, items) | TupleType(items) if items is not None:
             return cx.add("host.len", (value,), IntType(Polynomial.of(len(items))), node.span)
         case ListType() | StringType():
-            result = cx.add("host.len", (value,), INT, node.span)
-            assert isinstance(result.type, IntType)
-            assert result.type.value is not None
-            cx.facts = cx.facts.with_bound(result.type.value)
-            return result
+            length = IntType(cx.length_of(value))
+            return cx.add("host.len", (value,), length, node.span)
     helps = [f"`{found['list'].span.text}.shape[0]`"] if isinstance(value.type, TensorType) else []
     fail("TL2001", "`len` takes a list, a tuple or a string", found["list"].span, str(value.type), helps=helps)
 

@@ -194,8 +194,14 @@ class TypeReader:
                     fail("TL1013", "a pack comes first, and there is at most one", dim.span)
                 pack = self._pack(dim)
             else:
-                sizes.append(self.dim(dim))
+                sizes.append(self._size(dim))
         return Shape(pack, tuple(sizes))
+
+    def _size(self, node: nodes.Dim) -> Polynomial:
+        size = self.dim(node)
+        if size.constant is not None and size.constant < 0:
+            fail("TL1013", f"`{node.span.text}` is {size}: a dim is at least 0", node.span)
+        return size
 
     def _pack(self, node: nodes.Pack) -> PackVariable:
         if node.name is None:
@@ -257,12 +263,10 @@ class TypeReader:
             fail("TL3012", f"`{left} / {right}` is not exact", span)
         own = self.own if self.own is not None else {v for p in (left, right) for v in p.variables()}
         offered = clauses.nameable((left, right), own)
-        fail(
-            "TL3012",
-            f"cannot prove that `{left} / {right}` is exact",
-            span,
-            helps=[f"add `where {clauses.divisible(left, right)}`"] if offered else [],
-        )
+        helps = [f"add `where {clauses.divisible(left, right)}`"] if offered else []
+        if self.own is None and not self.declares:
+            helps = ["a struct has no `where`: name the quotient in its brackets, and say the other dims by it"]
+        fail("TL3012", f"cannot prove that `{left} / {right}` is exact", span, helps=helps)
 
     def _dim_name(self, name: str, span: Span) -> Polynomial:
         visible = self.names.get(name) or self.outer(name)

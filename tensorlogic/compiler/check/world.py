@@ -32,7 +32,6 @@ from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.types import (
-    ElementTypeType,
     IntType,
     OptionalType,
     StructDefinition,
@@ -222,12 +221,9 @@ class World:
     def default(self, cx: Context, signature: Signature, parameter: Parameter, span: Span) -> Value:
         """A parameter's default as a value at a call."""
         from tensorlogic.compiler.check.expressions import constant_value
-        from tensorlogic.compiler.types import ElementType
 
         assert parameter.default is not None
         value = self.evaluate(parameter.default, signature.module)
-        if isinstance(value, ElementType):
-            return cx.add("constant", (), ElementTypeType(value), span, value=value)
         return constant_value(cx, value, span)
 
     # --- helpers for bodies
@@ -264,8 +260,11 @@ class World:
         end = Operation("yield", values, (), {}, (), span)
         return Region(region.arguments, (*region.operations, end))
 
-    def note_evaluation(self, cx: Context, span: Span) -> None:
-        """A function that must evaluate a tensor while it builds its graph is told of, not refused."""
+    def note_evaluation(self, cx: Context, span: Span, *, chooses: bool = False) -> None:
+        """A function that must evaluate a tensor while it builds its graph is told of, not refused.
+
+        `chooses` is for a condition, for which there is another way.
+        """
         if cx.is_script:
             return
         message = f"`{cx.function_name}` evaluates this while its graph is built, so it is not one graph"
@@ -273,7 +272,7 @@ class World:
             "TL2020",
             message,
             (Label(span, "", primary=True),),
-            helps=("`where(condition, a, b)` chooses inside the graph",),
+            helps=("`where(condition, a, b)` chooses inside the graph",) if chooses else (),
             severity="note",
         )
         place = (cx.function_name, span.source.name, span.start)
