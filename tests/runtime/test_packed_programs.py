@@ -391,3 +391,47 @@ def test_a_model_that_is_loaded_to_expand_has_no_packed_weights(
     )
     assert capsys.readouterr().out == "[1, 6]\n"
     assert expansions == [(6,)]
+
+
+def test_what_a_branch_chooses_stays_packed(model: Model, expansions: list[tuple[int, ...]]) -> None:
+    module = tensorlogic.compile(
+        """
+        struct Net[V, D] { embed: float16[V, D], head: float16[V, D]? }
+        fn optional(x: float16[N, K], w: float16[?, K]?) -> float16[N, ?] {
+            if w == none { return x }
+            return x @ w.T
+        }
+        fn branches(n: Net[V, D], x: float16[N, D]) -> float16[N, V] {
+            let head = n.head
+            if head != none { return x @ head.T }
+            return x @ n.embed.T
+        }
+        fn tied(n: Net[V, D], x: float16[N, D]) -> float16[N, V] {
+            let head = if n.head == none { n.embed } else { n.head }
+            return x @ head.T
+        }
+        """
+    )
+    x, w, values = left(3, 64), model.get_tensor("large"), reference()["large"]
+    assert close(module.optional(half(x), w), x @ values.T)
+    for head in (w, None):
+        net = module.Net(embed=w, head=head)
+        assert close(module.branches(net, half(x)), x @ values.T)
+        assert close(module.tied(net, half(x)), x @ values.T)
+    assert expansions == []
+
+
+def test_a_branch_that_computes_makes_an_array(model: Model, expansions: list[tuple[int, ...]]) -> None:
+    module = tensorlogic.compile(
+        """
+        fn chosen(w: float16[V, D], x: float16[N, D], double: bool) -> float16[N, V] {
+            let head = if double { w * 2 } else { w }
+            return x @ head.T
+        }
+        """
+    )
+    x, w, values = left(3, 64), model.get_tensor("large"), reference()["large"]
+    assert close(module.chosen(w, half(x), False), x @ values.T)
+    assert expansions == []
+    assert close(module.chosen(w, half(x), True), 2 * (x @ values.T))
+    assert len(expansions) == 1

@@ -3,8 +3,9 @@
 A packed weight may arrive wherever a float tensor of rank 2 or more may: through a parameter, a struct's field, a
 model's tensor. `@` and `embedding` take it as it is (the op table's `packed`); everything else needs an array. A
 parameter is *kept* packed when at least one use takes it packed; else whoever calls expands it. Every other use of a
-value that may be packed gets an `expand` before it, once in a region. Lists and tuples hold what was put into them:
-their items may be packed unless an op of the table, or arrays alone, made the list.
+value that may be packed gets an `expand` before it, once in a region. What a branch chooses is kept in the same way: an
+`if` gives a packed weight where something takes its result packed. Lists and tuples hold what was put into them: their
+items may be packed unless an op of the table, or arrays alone, made the list.
 
 Right because a packed weight and its expansion are the same tensor: storage is not type.
 """
@@ -19,8 +20,10 @@ from tensorlogic.compiler.ops.all_ops import OPS
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.types import FunctionType, OptionalType, TensorType, TupleType, Type
 
-_CARRIES = frozenset(
-    {"retype", "ranked", "tuple", "list", "struct", "dim", "rank", "size", "leading", "item", "field", "bind"}
+_ALIASES = frozenset({"retype", "ranked"})
+"""Operations that give what they take, under another type."""
+_CARRIES = _ALIASES | frozenset(
+    {"tuple", "list", "struct", "dim", "rank", "size", "leading", "item", "field", "bind"}
     | {"host.is_none", "host.is_not_none"}
 )
 """Structural operations that take a packed weight as it is: they store it, hand it on, or ask for its shape or whether
@@ -53,17 +56,39 @@ def kept_packed(
     while changed:
         changed = False
         for function in functions:
-            friendly = {
-                v
-                for o in walk(function.body)
-                for i, v in enumerate(o.operands)
-                if _takes_packed(o, i, kept, parameters) and o.name not in _CARRIES
-            }
+            friendly = _friendly(function, kept, parameters)
             now = tuple(may_be_packed(v.type) and v in friendly for _, v in function.parameters)
             if now != kept[function.symbol]:
                 kept[function.symbol] = now
                 changed = True
     return kept
+
+
+def _friendly(function: Function, kept: Kept, parameters: Mapping[str, tuple[str, ...]]) -> set[Value]:
+    """The values that something takes packed, found from the last use to the first."""
+    found: set[Value] = set()
+
+    def visit(region: Region) -> None:
+        for operation in reversed(region.operations):
+            if operation.name == "if":
+                for given in map(_yielded, operation.regions):
+                    found.update(v for v, r in zip(given, operation.results, strict=False) if r in found)
+            elif operation.name in _ALIASES and operation.result in found:
+                found.update(operation.operands)
+            elif operation.name not in _CARRIES:
+                takes = (_takes_packed(operation, i, kept, parameters) for i in range(len(operation.operands)))
+                found.update(v for v, taken in zip(operation.operands, takes, strict=True) if taken)
+            for inner in operation.regions:
+                visit(inner)
+
+    visit(function.body)
+    return found
+
+
+def _yielded(region: Region) -> tuple[Value, ...]:
+    """What a branch gives; nothing where it leaves the function or a loop."""
+    end = region.operations[-1] if region.operations else None
+    return end.operands if end is not None and end.name == "yield" else ()
 
 
 def may_be_packed(t: Type) -> bool:
@@ -92,20 +117,25 @@ def _expanded(
     function: Function, kept: Kept, parameters: Mapping[str, tuple[str, ...]], own: tuple[bool, ...]
 ) -> Function:
     opened = _opened(function)
+    friendly = _friendly(function, kept, parameters)
     state = _Packed({v for (_, v), keep in zip(function.parameters, own, strict=False) if keep})
     packed = state.values
 
-    def visit(region: Region, done: dict[Value, Value]) -> Region:
+    def visit(region: Region, done: dict[Value, Value], chosen: tuple[Value, ...] = ()) -> Region:
         done = dict(done)
         operations: list[Operation] = []
         for operation in region.operations:
             state.enter(operation)
-            inner = tuple(visit(r, done) for r in operation.regions)
+            results = operation.results if operation.name == "if" else ()
+            inner = tuple(visit(r, done, results) for r in operation.regions)
             operands = list(operation.operands)
             takes: list[str] = []
             names = _names(operation, parameters)
             for i, value in enumerate(operands):
                 if value not in packed:
+                    continue
+                if operation.name == "yield" and i < len(chosen) and chosen[i] in friendly:
+                    packed.add(chosen[i])
                     continue
                 if operation not in opened and _takes_packed(operation, i, kept, parameters):
                     if i < len(names):
@@ -156,7 +186,7 @@ class _Packed:
                 self._add(operation)
             case name if name in _ITEMS:
                 self._item(operation.operands[0], operation.result)
-            case "retype" | "ranked":
+            case name if name in _ALIASES:
                 if self.values.intersection(operation.operands):
                     self._add(operation)
                 if self.arrays_alone.intersection(operation.operands):
