@@ -57,6 +57,22 @@ def test_a_declared_type_says_what_is_read(folder: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out == "[5, 2147483647] int32 [true, false] bool 5 [5, 2147483647]\n"
 
 
+def test_a_parameter_says_what_is_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ran(
+        HEAD
+        + """
+    struct Table[N] { ids: int32[N]
+        mask: bool[N]? }
+    fn pick(x: int32[N], y: float16[2]?) -> int32[N] { return x }
+    fn next(m: Model, x: int32[N]) -> int32[N] { return x - 1 }
+    fn total<T: float>(x: T[...]) -> T[] { return sum(x) }
+    print(pick(m.get_tensor("ids"), y: m.get_tensor("w")), m.next(m.get_tensor("ids")))
+    print(Table(ids: m.get_tensor("ids"), mask: m.get_tensor("mask")).mask, total(m.get_tensor("w")))
+    """
+    )
+    assert capsys.readouterr().out == "[5, 2147483647] [4, 2147483646]\n[true, false] 3.0\n"
+
+
 @pytest.mark.parametrize(
     ("text", "said", "help"),
     [

@@ -147,7 +147,8 @@ class Binder:
 
     def _ranked(self, declared: Type, given: Given) -> Value:
         """A tensor of unknown rank where a shape is declared: its rank is checked when it runs."""
-        return assign.with_rank(self.cx, given.value, declared, given.span, f"`{given.name}`")
+        there = declared.item if isinstance(declared, OptionalType) else declared
+        return assign.with_rank(self.cx, given.value, there, given.span, f"`{given.name}`")
 
     def match(self, declared: Type, actual: Type, given: Given) -> None:
         """Gather what the declared type says about the actual one; structure that differs is refused."""

@@ -39,6 +39,7 @@ from tensorlogic.compiler.types import (
     FunctionType,
     IntType,
     OpaqueType,
+    OptionalType,
     StructType,
     TensorType,
     Type,
@@ -63,7 +64,7 @@ def check_call(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
                 return form(cx, node, expected)
             if symbol is None:
                 expressions.refuse_name(cx, name, callee.span)
-            return call_symbol(cx, symbol, _givens(cx, node), node, name)
+            return call_symbol(cx, symbol, _givens(cx, node, symbol), node, name)
         case nodes.Attribute():
             return _call_attribute(cx, callee, node, expected)
     return _call_local(cx, expressions.check(cx, callee), node)
@@ -92,7 +93,7 @@ def _call_attribute(cx: Context, callee: nodes.Attribute, node: nodes.Call, expe
                 callee.name.span,
                 helps=[f"did you mean `{n}`?" for n in near],
             )
-        return call_symbol(cx, symbol, _givens(cx, node), node, name)
+        return call_symbol(cx, symbol, _givens(cx, node, symbol), node, name)
     mark = cx.builder.mark()
     value = expressions.check(cx, callee.value)
     check_operands(value)
@@ -113,7 +114,7 @@ def _call_attribute(cx: Context, callee: nodes.Attribute, node: nodes.Call, expe
             # No function of the prelude takes one: a method is meant.
             attributes.refuse_attribute(cx, value, callee)
         case FunctionSymbol():
-            return call_symbol(cx, symbol, [(receiver, value), *_givens(cx, node)], node, name)
+            return call_symbol(cx, symbol, [(receiver, value), *_givens(cx, node, symbol, 1)], node, name)
         case BrokenSymbol():
             raise Failure
     attributes.refuse_attribute(cx, value, callee)
@@ -127,8 +128,31 @@ def _form(cx: Context, name: str) -> special.Form | None:
     return None
 
 
-def _givens(cx: Context, node: nodes.Call) -> list[Written]:
-    return [(a, expressions.check(cx, a.value)) for a in node.arguments]
+def _givens(cx: Context, node: nodes.Call, symbol: Symbol | None = None, before: int = 0) -> list[Written]:
+    """The arguments, `before` of which are written elsewhere. Weights have the element type of their parameter."""
+    declared = _declared(cx, symbol)
+    in_order = list(declared.values())[before : before + len(node.arguments)]
+    in_order += [None] * (len(node.arguments) - len(in_order))
+    return [
+        (a, expressions.check(cx, a.value, by_place if a.name is None else declared.get(a.name.name)))
+        for a, by_place in zip(node.arguments, in_order, strict=True)
+    ]
+
+
+def _declared(cx: Context, symbol: Symbol | None) -> dict[str, Type | None]:
+    """The types of tensors and structs that a declared function's parameters, or a struct's fields, are to have."""
+    parameters: dict[str, Type] = {}
+    match symbol:
+        case FunctionSymbol(module=module) if module is not cx.world.graph.prelude:
+            (signature,) = cx.world.signatures(symbol)
+            parameters = {p.name: p.type for p in signature.parameters}
+        case StructSymbol():
+            parameters = dict(cx.world.struct(symbol).fields)
+    return {name: t if isinstance(_present(t), TensorType | StructType) else None for name, t in parameters.items()}
+
+
+def _present(t: Type) -> Type:
+    return t.item if isinstance(t, OptionalType) else t
 
 
 def call_symbol(cx: Context, symbol: Symbol, written: list[Written], node: nodes.Call, name: str) -> Value:
