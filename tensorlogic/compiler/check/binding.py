@@ -61,11 +61,17 @@ class Given:
     """What of the argument is meant, as in `the result of `."""
     path: tuple[int, ...] = ()
     """Which item of which item of it is meant."""
+    dim: str = ""
+    """Which dim of a tensor or struct is meant, as in `dim 0`."""
 
     @property
     def told(self) -> str:
         """The argument, or its item, as messages say it: `xs[0]`."""
         return f"`{self.name}{''.join(f'[{i}]' for i in self.path)}`"
+
+    def told_beside(self, other: Given) -> str:
+        """The argument, and its dim too where another dim of it is told of."""
+        return f"{self.dim} of {self.told}" if self.told == other.told and self.dim != other.dim else self.told
 
     @property
     def type(self) -> Type:
@@ -168,7 +174,7 @@ class Binder:
             case StructType(), StructType() if declared.definition is actual.definition:
                 for e, f in zip(declared.elements, actual.elements, strict=True):
                     self._element(e, f, given)
-                self._equate(declared.dims, actual.dims, given)
+                self._equate(declared.dims, actual.dims, given, [f"`{v.name}`" for v in declared.definition.dims])
                 return
             case TupleType(a), TupleType(b) if len(a) == len(b):
                 for i, (x, y) in enumerate(zip(a, b, strict=True)):
@@ -246,7 +252,7 @@ class Binder:
                 "TL2002",
                 f"{self._what(given)} is {declared}, not {actual}",
                 given.span,
-                str(given.value.type),
+                str(given.type),
                 notes=["element types are never changed without being asked to"],
                 helps=helps,
             )
@@ -261,10 +267,13 @@ class Binder:
         split = len(other.dims) - count
         if shape.pack is not None:
             self._pack(shape.pack, Shape(other.pack, other.dims[:split]), given)
-        self._equate(shape.dims, other.dims[split:], given)
+        first = 0 if shape.pack is None else -count
+        self._equate(shape.dims, other.dims[split:], given, [f"dim {first + i}" for i in range(count)])
 
-    def _equate(self, declared: tuple[Polynomial, ...], actual: tuple[Polynomial, ...], given: Given) -> None:
-        for p, q in zip(declared, actual, strict=True):
+    def _equate(
+        self, declared: tuple[Polynomial, ...], actual: tuple[Polynomial, ...], given: Given, names: list[str]
+    ) -> None:
+        for p, q, dim in zip(declared, actual, names, strict=True):
             if q.variable is HOLE and p.variable is not HOLE:
                 name = f"`{p}` of `{self.signature.name}`"
                 fail(
@@ -276,7 +285,7 @@ class Binder:
                     str(given.value.type),
                     others=self._declaration(given),
                 )
-            self.equations.append(_Equation(p, q, given))
+            self.equations.append(_Equation(p, q, replace(given, dim=dim)))
 
     def _refuse_rank(self, declared: TensorType, actual: TensorType, given: Given) -> NoReturn:
         wanted, found = len(declared.shape.dims), len(actual.shape.dims)
@@ -379,12 +388,13 @@ class Binder:
 
     def _require(self, p: Polynomial, q: Polynomial, by: Given, given: Given, name: str) -> None:
         constant = by is given and (not name or name == str(p))
+        first, second = by.told_beside(given), given.told_beside(by)
 
         def refuse() -> NoReturn:
             told = (
                 f"{self._what(given)} has a dim {q} where {p} is declared"
                 if constant
-                else f"`{name}` of `{self.signature.name}` is {p} by {by.told} and {q} by {given.told}"
+                else f"`{name}` of `{self.signature.name}` is {p} by {first} and {q} by {second}"
             )
             others = _labels(by, given)
             sizes = [d.variable for d in (self.cx.facts.normal(p), self.cx.facts.normal(q))]
@@ -392,7 +402,7 @@ class Binder:
             both = f"{' and '.join(notes)} are independent dims of `{self.cx.function_name}`"
             fail("TL3003", told, self.span, others=others, notes=[both] if len(notes) == 2 else [])
 
-        message = f"`{name}` of `{self.signature.name}` is {{0}} by {by.told} and {{1}} by {given.told}"
+        message = f"`{name}` of `{self.signature.name}` is {{0}} by {first} and {{1}} by {second}"
         if constant:
             message = f"{self._what(given)} has a dim {{1}} where {{0}} is declared"
         self.cx.require_equal(p, q, given.span, message, refuse)

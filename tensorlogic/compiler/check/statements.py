@@ -83,14 +83,14 @@ def _declare_errors(cx: Context, node: nodes.Statement) -> None:
 
 
 def _would_declare(span: Span) -> list[tuple[str, Span]]:
-    """The names that a statement which cannot be read was to declare: those between `let` and `:` or `=`."""
-    target = re.match(r"(let\b)?([^:={}]*)[:=](?!=)", span.text)
-    if target is None:
-        target = re.match(r"(let\b)([^:={}]*)", span.text)
+    """The names that a statement which cannot be read was to declare: after `let`, or alone before `=`."""
+    target = re.match(r"let\b([^:={}]*)", span.text) or re.match(
+        r"([(\s]*\w+[\w\s,]*(?:,[\w\s,()]*)?)=(?!=)", span.text
+    )
     if target is None:
         return []
-    found = re.finditer(r"[^\W\d]\w*", target[2])
-    start = span.start + target.start(2)
+    found = re.finditer(r"[^\W\d]\w*", target[1])
+    start = span.start + target.start(1)
     return [(m[0], Span(span.source, start + m.start(), start + m.end())) for m in found]
 
 

@@ -177,6 +177,8 @@ def _advice(situation: Situation) -> str:
         return INNER_TUPLE
     if kind == "QUESTION" and "PLUS" in situation.expected:
         return "a choice is written `if c { a } else { b }`"
+    if pair == ("NAME", "EQUALS") and before.kind in ("LPAREN", "COMMA") and "COLON" in situation.expected:
+        return f"an argument is named with a colon: `{previous.value}: ...`"
     if kind == "EQUALS" and "COMPARISON" in situation.expected:
         return "`==` compares"
     if kind == "COLON" and "ARROW" in situation.expected:
