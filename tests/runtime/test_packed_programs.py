@@ -435,3 +435,35 @@ def test_a_branch_that_computes_makes_an_array(model: Model, expansions: list[tu
     assert expansions == []
     assert close(module.chosen(w, half(x), True), 2 * (x @ values.T))
     assert len(expansions) == 1
+
+
+def test_lists_and_tuples_that_are_returned_stay_packed_inside_and_are_arrays_outside(
+    model: Model, expansions: list[tuple[int, ...]]
+) -> None:
+    module = tensorlogic.compile(
+        """
+        struct Net[V, D] { embed: float16[V, D], head: float16[V, D]? }
+        fn parts(n: Net[V, D]) -> (float16[V, D], int, [float16[V, D]?]) { return (n.embed, 1, [n.head]) }
+        fn same(ws: [float16[V, D]]) -> [float16[V, D]] { return ws }
+        fn used(n: Net[V, D], x: float16[N, D]) -> float16[N, V] {
+            let (a, k, b) = parts(n)
+            return x @ same([a])[0].T
+        }
+        fn split_up(x: float16[N, 64], w: float16[6, 64]) -> (float16[N, 6], float16[N, 2]) {
+            let y = x @ w.T
+            return (y, y[:, :2])
+        }
+        """
+    )
+    x, w, values = left(3, 64), model.get_tensor("large"), reference()["large"]
+    net = module.Net(embed=w, head=w)
+    assert close(module.used(net, half(x)), x @ values.T)
+    assert close(module.split_up(half(x), w)[0], x @ values.T)
+    assert expansions == []
+    weight, one, (head,) = module.parts(net)
+    assert (weight.dtype, one, head.dtype) == (mx.float16, 1, mx.float16)
+    assert close(weight, values)
+    assert module.parts(module.Net(embed=w))[2] == (None,)
+    assert close(module.same([w])[0], values)
+    # A body whose lists hold arrays alone is not asked to expand them.
+    assert "Packed" not in str(module._split_up.__annotations__["return"])

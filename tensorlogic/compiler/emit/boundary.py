@@ -67,32 +67,35 @@ def accept(o: Naming, t: Type, value: Text, name: str, where: str, *, packed: bo
     return value
 
 
-def give(o: Naming, t: Type, value: Text) -> Text:
-    """The value as it can be seen: float16 is float16 again.
+def give(o: Naming, t: Type, value: Text, *, packed: bool = False) -> Text:
+    """The value as it can be seen: float16 is float16 again, and with `packed` what lists and tuples hold is expanded.
 
     A struct is handed out as it is: what it holds was carried when it was made, and will be used so again.
     """
     match t:
-        case TensorType(element, _) if _changes(t):
+        case TensorType(element, _) if packed and may_be_packed(t):
+            return Text(f"{o.runtime('dense')}({value.code}, {o.visible_dtype(element)})")
+        case TensorType(element, _) if _changes(t, packed):
             return Text(f"{value:atom}.astype({o.visible_dtype(element)})")
-        case TupleType(items) if any(_changes(i) for i in items):
-            parts = [give(o, item, Text(f"{value:atom}[{i}]")).code for i, item in enumerate(items)]
+        case TupleType(items) if any(_changes(i, packed) for i in items):
+            parts = [give(o, item, Text(f"{value:atom}[{i}]"), packed=packed).code for i, item in enumerate(items)]
             return Text(tuple_of(parts))
-        case ListType(item, _) if _changes(item):
-            return Text(f"tuple({give(o, item, Text('item')).code} for item in {value.code})")
-        case OptionalType(item) if _changes(item):
-            return Text(f"None if {value.code} is None else {give(o, item, value).code}", 0)
+        case ListType(item, _) if _changes(item, packed):
+            return Text(f"tuple({give(o, item, Text('item'), packed=packed).code} for item in {value.code})")
+        case OptionalType(item) if _changes(item, packed):
+            return Text(f"None if {value.code} is None else {give(o, item, value, packed=packed).code}", 0)
     return value
 
 
-def _changes(t: Type) -> bool:
+def _changes(t: Type, packed: bool) -> bool:
     match t:
         case TensorType(element, _):
-            return isinstance(element, ElementVariable) or (element.kind == "float" and element.name != "float32")
+            carried = isinstance(element, ElementVariable) or (element.kind == "float" and element.name != "float32")
+            return carried or (packed and may_be_packed(t))
         case TupleType(items):
-            return any(_changes(i) for i in items)
+            return any(_changes(i, packed) for i in items)
         case ListType(item, _) | OptionalType(item):
-            return _changes(item)
+            return _changes(item, packed)
     return False
 
 
@@ -127,7 +130,7 @@ def _holds_floats(t: Type) -> bool:
     """Whether a value of the type holds tensors that are carried or stored otherwise than they are seen."""
     match t:
         case TensorType():
-            return _changes(t) or may_be_packed(t)
+            return _changes(t, packed=True)
         case TupleType(items):
             return any(_holds_floats(i) for i in items)
         case ListType(item, _) | OptionalType(item):

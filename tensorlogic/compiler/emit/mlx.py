@@ -26,7 +26,7 @@ from tensorlogic.compiler.emit.operations import Operations
 from tensorlogic.compiler.emit.structs import struct_lines
 from tensorlogic.compiler.emit.variables import Variables
 from tensorlogic.compiler.ir.core import Entry, Function, Operation, Program, Value, walk
-from tensorlogic.compiler.passes.packing import kept_packed
+from tensorlogic.compiler.passes.packing import giving_packed, kept_packed
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
@@ -156,7 +156,7 @@ class Emitter:
             for (v, text), kept in zip(parameters, keeps, strict=True)
         ]
         hints += ["*", *(f"{text}: mx.Dtype" for text in told.values())] if told else []
-        result = hint(function.result, self.names.structs)
+        result = hint(function.result, self.names.structs, packed=function.symbol in self._giving)
         lines = wrapped(f"def {name}({', '.join(hints)}) -> {result}:", where(function.span))
         visible = dict(told)
         carried: dict[ElementVariable, str] = {}
@@ -171,6 +171,12 @@ class Emitter:
     def _kept(self) -> Mapping[str, tuple[bool, ...]]:
         """For each function, which parameters may be packed weights."""
         return {} if self.names.standalone else kept_packed(self.program.functions, self.parameters)
+
+    @cached_property
+    def _giving(self) -> frozenset[str]:
+        """The functions whose lists and tuples may hold packed weights."""
+        standalone = self.names.standalone
+        return frozenset() if standalone else giving_packed(self.program.functions, self._kept, self.parameters)
 
     def _holds_packed(self, t: Type, kept: bool) -> bool:
         """Whether what a parameter holds may be packed: it is kept so, or is a list or tuple of whatever was put in."""

@@ -24,7 +24,8 @@ def _accept(o: Naming, operation: Operation, texts: Texts) -> Text:
 
 
 def _give(o: Naming, operation: Operation, texts: Texts) -> Text:
-    return give(o, operation.result.type, texts[operation.operands[0]])
+    packed = operation.attributes.get("packed", False)
+    return give(o, operation.result.type, texts[operation.operands[0]], packed=packed)
 
 
 def _extern(o: Naming, operation: Operation, texts: Texts) -> Text:

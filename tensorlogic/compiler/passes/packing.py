@@ -12,7 +12,7 @@ Right because a packed weight and its expansion are the same tensor: storage is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import field, replace
 
 from tensorlogic.compiler.ir.core import Entry, Function, Operation, Program, Region, Value, walk
@@ -38,11 +38,12 @@ def run(program: Program, parameters: Mapping[str, tuple[str, ...]]) -> Program:
     if program.standalone:
         return program
     kept = kept_packed(program.functions, parameters)
-    functions = tuple(_expanded(f, kept, parameters, kept[f.symbol]) for f in program.functions)
+    giving = giving_packed(program.functions, kept, parameters)
+    functions = tuple(_expanded(f, kept, parameters, giving)[0] for f in program.functions)
     script = program.script
     if script is not None:
-        script = _expanded(script, kept, parameters, ())
-    entries = tuple(_accepting(entry, kept) for entry in program.entries)
+        script, _ = _expanded(script, kept, parameters, giving)
+    entries = tuple(_accepting(entry, kept, giving) for entry in program.entries)
     constructors = {d: _keeping(f) for d, f in program.constructors.items()}
     return replace(program, functions=functions, script=script, entries=entries, constructors=constructors)
 
@@ -62,6 +63,20 @@ def kept_packed(
                 kept[function.symbol] = now
                 changed = True
     return kept
+
+
+def giving_packed(
+    functions: tuple[Function, ...], kept: Kept, parameters: Mapping[str, tuple[str, ...]]
+) -> frozenset[str]:
+    """The functions whose lists and tuples may hold packed weights when they return: the least solution."""
+    given = [f for f in functions if f.result is not None and _holds_packed(f.result) and not may_be_packed(f.result)]
+    found: set[str] = set()
+    changed = True
+    while changed:
+        new = {f.symbol for f in given if f.symbol not in found and _expanded(f, kept, parameters, found)[1]}
+        changed = bool(new)
+        found |= new
+    return frozenset(found)
 
 
 def _friendly(function: Function, kept: Kept, parameters: Mapping[str, tuple[str, ...]]) -> set[Value]:
@@ -114,12 +129,15 @@ def _takes_packed(operation: Operation, i: int, kept: Kept, parameters: Mapping[
 
 
 def _expanded(
-    function: Function, kept: Kept, parameters: Mapping[str, tuple[str, ...]], own: tuple[bool, ...]
-) -> Function:
+    function: Function, kept: Kept, parameters: Mapping[str, tuple[str, ...]], giving: Set[str]
+) -> tuple[Function, bool]:
+    """The function with its expansions, and whether a list or tuple that it returns may hold packed weights."""
     opened = _opened(function)
     friendly = _friendly(function, kept, parameters)
-    state = _Packed({v for (_, v), keep in zip(function.parameters, own, strict=False) if keep})
+    own = kept.get(function.symbol, ())
+    state = _Packed(giving, {v for (_, v), keep in zip(function.parameters, own, strict=False) if keep})
     packed = state.values
+    returned: list[Value] = []
 
     def visit(region: Region, done: dict[Value, Value], chosen: tuple[Value, ...] = ()) -> Region:
         done = dict(done)
@@ -150,9 +168,12 @@ def _expanded(
             operation = replace(operation, operands=tuple(operands), regions=inner, attributes=attributes)
             operations.append(operation)
             state.leave(operation)
+            returned.extend(operands if operation.name == "return" else ())
         return Region(region.arguments, tuple(operations))
 
-    return replace(function, body=visit(function.body, {}))
+    body = visit(function.body, {})
+    gives = not all(map(state.is_plain, returned))
+    return replace(function, body=body), gives
 
 
 def _opened(function: Function) -> frozenset[Operation]:
@@ -169,8 +190,12 @@ def _names(operation: Operation, parameters: Mapping[str, tuple[str, ...]]) -> t
 
 @dataclass
 class _Packed:
-    """Which values of a function may be packed, and which lists and tuples hold arrays alone."""
+    """Which values of a function may be packed, and which lists and tuples hold arrays alone.
 
+    `giving` are the functions whose lists and tuples may hold packed weights.
+    """
+
+    giving: Set[str]
     values: set[Value]
     arrays_alone: set[Value] = field(default_factory=set)
 
@@ -192,13 +217,17 @@ class _Packed:
                 if self.arrays_alone.intersection(operation.operands):
                     self.arrays_alone.update(operation.results)
             case "tuple" | "list":
-                plain = all(v not in self.values and self._plain(v) for v in operation.operands)
+                plain = all(self.is_plain(v) for v in operation.operands)
                 self.arrays_alone.update(operation.results if plain else ())
+            case "call" if operation.attributes["callee"] not in self.giving:
+                self.arrays_alone.update(operation.results)
             case name if name in OPS:
                 self.arrays_alone.update(operation.results)
 
-    def _plain(self, value: Value) -> bool:
-        return isinstance(value.type, TensorType) or value in self.arrays_alone
+    def is_plain(self, value: Value) -> bool:
+        """Whether a value is not packed, and holds nothing that is."""
+        holds = _holds_packed(value.type) and not may_be_packed(value.type)
+        return value not in self.values and (not holds or value in self.arrays_alone)
 
     def _item(self, whole: Value, item: Value) -> None:
         if whole in self.arrays_alone:
@@ -210,17 +239,15 @@ class _Packed:
         self.values.update(r for r in operation.results if may_be_packed(r.type))
 
 
-def _accepting(entry: Entry, kept: Kept) -> Entry:
-    """The entry accepts packed weights where the body keeps them; elsewhere `accept` expands."""
-    flags = next(
-        (kept.get(o.attributes["callee"], ()) for o in walk(entry.checks.body) if o.name == "call"),
-        (),
-    )
+def _accepting(entry: Entry, kept: Kept, giving: Set[str]) -> Entry:
+    """The entry accepts packed weights where the body keeps them, else `accept` expands; it gives none back."""
+    callee = next((o.attributes["callee"] for o in walk(entry.checks.body) if o.name == "call"), "")
+    flags = kept.get(callee, ())
     taken = {
         v: keep or not isinstance(v.type, TensorType | OptionalType)
         for (_, v), keep in zip(entry.checks.parameters, flags, strict=False)
     }
-    return replace(entry, checks=_marked(entry.checks, taken))
+    return replace(entry, checks=_marked(entry.checks, taken, gives=callee in giving))
 
 
 def _keeping(function: Function) -> Function:
@@ -228,9 +255,10 @@ def _keeping(function: Function) -> Function:
     return _marked(function, {v: True for _, v in function.parameters})
 
 
-def _marked(function: Function, taken: Mapping[Value, bool]) -> Function:
+def _marked(function: Function, taken: Mapping[Value, bool], *, gives: bool = False) -> Function:
     def mark(operation: Operation) -> Operation:
-        if operation.name == "accept" and taken.get(operation.operands[0]) and _holds_packed(operation.result.type):
+        accepts = operation.name == "accept" and taken.get(operation.operands[0])
+        if (accepts and _holds_packed(operation.result.type)) or (gives and operation.name == "give"):
             return replace(operation, attributes={**operation.attributes, "packed": True})
         return operation
 

@@ -197,7 +197,7 @@ def main(args: tuple[str, ...]) -> None:
     )
     s, n, m = _shapes(mx.array([[1.0], [2.0]], dtype=F16))  # overwriting.tl:62
     tl.print_values(  # overwriting.tl:63
-        tl.shown(tl.dense(s), "float16"),
+        tl.shown(s, "float16"),
         n,
         m,
         tl.shown(_branches(a, 2), "float16"),
