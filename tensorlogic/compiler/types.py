@@ -344,6 +344,19 @@ def sizes_in(t: Type) -> list[Polynomial]:
     return found
 
 
+def packs_in(t: Type) -> list[PackVariable]:
+    """All packs that a type names."""
+    found: list[PackVariable] = []
+
+    def leaf(t: Type) -> Type:
+        if isinstance(t, TensorType) and t.shape.pack is not None:
+            found.append(t.shape.pack)
+        return t
+
+    transform(t, leaf)
+    return found
+
+
 def substitute(t: Type, s: Substitution) -> Type:
     """The type with a signature's parameters replaced."""
 

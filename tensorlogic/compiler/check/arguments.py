@@ -31,6 +31,7 @@ from tensorlogic.compiler.types import (
     TensorType,
     TupleType,
     Type,
+    packs_in,
 )
 
 _ZERO = Polynomial.of(0)
@@ -205,7 +206,7 @@ class _Checks:
             match t:
                 case TensorType(_, shape) if shape.pack is not None and shape.pack not in self.packs:
                     self.packs[shape.pack] = (self._leading(value, t, self._span_of(at)), self._where(at))
-                case TupleType(items) if _packs_in(t):
+                case TupleType(items) if packs_in(t):
                     for k, item in enumerate(items):
                         inner = Place(at.parameter, (*at.steps, ("item", k)), at.polynomial)
                         visit(item, item_of(self.cx, value, k, self._span_of(at)), inner)
@@ -232,9 +233,9 @@ class _Checks:
     def _compare_hidden_packs(self) -> None:
         """The packs that only lists and optionals have: run time finds the first tensor that is there."""
         types = [p.type for p in self.signature.parameters]
-        hidden = dict.fromkeys(pack for t in types for pack in _packs_in(t) if pack not in self.packs)
+        hidden = dict.fromkeys(pack for t in types for pack in packs_in(t) if pack not in self.packs)
         for pack in hidden:
-            having = [i for i, t in enumerate(types) if pack in _packs_in(t)]
+            having = [i for i, t in enumerate(types) if pack in packs_in(t)]
             if len(having) == 1 and _is_single(types[having[0]]):
                 continue
             operands = tuple(self.values[i] for i in having)
@@ -290,18 +291,6 @@ class _Checks:
         self.cx.builder.add_statement("demand", operands, self._span, kind=kind, code=code, message=message)
 
 
-def _packs_in(t: Type) -> list[PackVariable]:
-    """The packs of every tensor that a value of the type may hold."""
-    match t:
-        case TensorType(_, shape):
-            return [] if shape.pack is None else [shape.pack]
-        case OptionalType(item) | ListType(item, _):
-            return _packs_in(item)
-        case TupleType(items):
-            return [pack for item in items for pack in _packs_in(item)]
-    return []
-
-
 def _is_single(t: Type) -> bool:
     """Whether a value of the type holds one tensor at most."""
     return isinstance(t, OptionalType) and isinstance(t.item, TensorType)
@@ -317,8 +306,8 @@ def _form(t: Type, pack: PackVariable) -> Form | None:
             return len(shape.dims)
         case OptionalType(item):
             return _form(item, pack)
-        case ListType(item, _) if pack in _packs_in(item):
+        case ListType(item, _) if pack in packs_in(item):
             return [_form(item, pack)]
-        case TupleType(items) if pack in _packs_in(t):
+        case TupleType(items) if pack in packs_in(t):
             return tuple(_form(item, pack) for item in items)
     return None

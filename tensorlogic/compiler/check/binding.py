@@ -228,6 +228,9 @@ class Binder:
         return [(p.span, f"declared {p.type}") for p in self.signature.parameters if p.name == given.name]
 
     def _element(self, declared: Element, actual: Element, given: Given) -> None:
+        if declared is actual:
+            # What a function argument is given, before anything says what it is, tells nothing when it comes back.
+            return
         if isinstance(declared, ElementVariable) and declared in self.signature.elements.values():
             if declared not in self.elements:
                 if declared.bound == "float" and actual.kind != "float":
@@ -300,6 +303,8 @@ class Binder:
         )
 
     def _pack(self, pack: PackVariable, leading: Shape, given: Given) -> None:
+        if leading.pack is pack:
+            return
         if pack not in self.packs:
             self.packs[pack] = (leading, given)
             return

@@ -43,6 +43,7 @@ from tensorlogic.compiler.types import (
     StructType,
     TensorType,
     Type,
+    packs_in,
     substitute,
 )
 
@@ -204,7 +205,8 @@ def call_function(cx: Context, signature: Signature, written: list[Written], spa
             cx.world.note_evaluation(cx, span)
         return _folded(cx, op.name, result, operands)
     cx.world.reach(called)
-    unbound = [e for e in signature.elements.values() if e not in binder.elements]
+    unbound = [str(e) for e in signature.elements.values() if e not in binder.elements]
+    unbound += [str(p) for p in signature.packs.values() if p not in binder.packs and p in packs_in(signature.result)]
     if unbound:
         fail("TL2008", f"nothing says what `{unbound[0]}` of `{signature.name}` is", span)
     sizes, places = chosen.renew(signature)
