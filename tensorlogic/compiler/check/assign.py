@@ -175,7 +175,10 @@ class _Assignment:
         if declared.unknown_rank and actual.unknown_rank and declared.shape.dims == actual.shape.dims == ():
             return
         if declared.shape.pack is not actual.shape.pack or len(declared.shape.dims) != len(actual.shape.dims):
-            self._refuse("TL3005" if declared.shape.rank != actual.shape.rank else "TL3013")
+            pack = declared.shape.pack
+            open_ = pack is not None and not pack.unknown and not pack.name
+            notes = ["`...` stands for dims that are found where this function is called"] if open_ else []
+            self._refuse("TL3005" if declared.shape.rank != actual.shape.rank else "TL3013", notes)
         for p, q in zip(declared.shape.dims, actual.shape.dims, strict=True):
             self._dim(p, q)
 

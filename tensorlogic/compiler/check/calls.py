@@ -191,7 +191,7 @@ def call_function(cx: Context, signature: Signature, written: list[Written], spa
         element = next((e for e, _ in binder.elements.values()), None)
         if op.rule is not None:
             arguments = {
-                p.name: Argument(p.name, v, g.span)
+                p.name: Argument(p.name, v, g.span, written=g.span != span)
                 for p, v, g in zip(signature.parameters, operands, givens, strict=True)
             }
             arguments.update({g.name: Argument(g.name, g.value, g.span) for g in extra})

@@ -208,7 +208,7 @@ def _op_name(app: Application) -> str:
 def name_of(argument: Argument) -> str:
     """An operand as it is written, where that is short; else its place. Never holds braces: messages are templates."""
     text = " ".join(argument.span.text.split())
-    if len(text) <= _LONGEST_NAME and not set(text) & set("{}"):
+    if argument.written and len(text) <= _LONGEST_NAME and not set(text) & set("{}"):
         return f"`{text}`"
     return {"a": "the left operand", "b": "the right operand"}.get(argument.name, f"`{argument.name}`")
 

@@ -77,11 +77,15 @@ class Demands(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument: where it is written (the call's own span for a default) and its value."""
+    """One argument: where it is written (the call's own span for what is not) and its value.
+
+    Defaults are not `written`, nor is what a function that is an argument itself is called with.
+    """
 
     name: str
     value: Value
     span: Span
+    written: bool = True
 
     @property
     def type(self) -> Type:
