@@ -412,11 +412,7 @@ def _count(number: int, one: str, several: str) -> str:
 
 
 def _negative_literal(node: nodes.Node) -> bool:
-    return isinstance(node, nodes.Unary) and node.operator == "-" and isinstance(node.operand, nodes.IntegerLiteral)
-
-
-def _say_shape(element: Element, node: nodes.Expression) -> str:
-    """The help for a tensor whose rank only run time knows: a declaration that says it."""
-    if isinstance(node, nodes.Name):
-        return f"say the shape where `{node.name}` is declared: `let {node.name}: {element}[?, ?] = ...`"
-    return f"say the shape: `let w: {element}[?, ?] = {node.span.text}`"
+    """Whether an index counts from the end: `-1`. `-0` is 0."""
+    if not isinstance(node, nodes.Unary) or node.operator != "-":
+        return False
+    return isinstance(node.operand, nodes.IntegerLiteral) and node.operand.value > 0
