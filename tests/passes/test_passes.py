@@ -39,6 +39,31 @@ def test_folding_keeps_items_of_tuples_that_come_from_elsewhere() -> None:
     )
 
 
+def test_folding_takes_the_branch_of_a_known_condition() -> None:
+    text = "const FAST = true\nfn f(x: float16[N]) -> float16[N] { return if FAST { x * 2 } else { x * 3 } }"
+    _, after = stages(text, "check", "fold")
+    assert not any("if " in line for line in after)
+    assert sum("= multiply" in line for line in after) == 1
+
+
+def test_nothing_follows_a_known_branch_that_leaves() -> None:
+    text = """
+    const FAST = true
+    fn f(x: float16[N], c: bool, n: int) -> float16[N] {
+        let y = x
+        for i in 0..n {
+            if FAST { y = y * 2; continue }
+            y = y * 3
+        }
+        if c { return y } else { if FAST { return y * 4 }; y = y * 5 }
+        return y * 6
+    }
+    """
+    before, after = stages(text, "check", "fold")
+    assert sum("= multiply" in line for line in before) == 5
+    assert sum("= multiply" in line for line in after) == 2
+
+
 # --- transposes
 
 

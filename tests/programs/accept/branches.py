@@ -39,9 +39,7 @@ def _early(n: int) -> int:  # branches.tl:20
         return 100
     if n == 1:
         a = 5
-        if True:
-            return a
-        a = 6
+        return a
     else:
         a = n
     a_2 = a + 1
