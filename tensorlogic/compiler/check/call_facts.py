@@ -112,7 +112,25 @@ class CallFacts:
 
 
 def _definitions(signature: Signature) -> list[Variable]:
-    """The variables that stand for quotients in the signature's types."""
-    types = [*(p.type for p in signature.parameters), signature.result]
-    variables = (v for t in types for size in sizes_in(t) for v in size.variables())
-    return list(dict.fromkeys(v for v in variables if v.definition is not None))
+    """The variables that stand for quotients in the signature, those inside of other quotients first."""
+    found: dict[Variable, None] = {}
+
+    def visit(size: Polynomial) -> None:
+        for variable in size.variables():
+            if variable.definition is not None and variable not in found:
+                for part in variable.definition:
+                    visit(part)
+                found[variable] = None
+
+    for type in (*(p.type for p in signature.parameters), signature.result):
+        for size in sizes_in(type):
+            visit(size)
+    for assumption, _ in signature.where:
+        match assumption:
+            case Bound(low, high):
+                visit(low)
+                visit(high)
+            case Equation(p, q) | Divisible(p, q):
+                visit(p)
+                visit(q)
+    return list(found)

@@ -416,3 +416,10 @@ def _negative_literal(node: nodes.Node) -> bool:
     if not isinstance(node, nodes.Unary) or node.operator != "-":
         return False
     return isinstance(node.operand, nodes.IntegerLiteral) and node.operand.value > 0
+
+
+def _say_shape(element: Element, node: nodes.Expression) -> str:
+    """The help for a tensor whose rank only run time knows: a declaration that says it."""
+    if isinstance(node, nodes.Name):
+        return f"say the shape where `{node.name}` is declared: `let {node.name}: {element}[?, ?] = ...`"
+    return f"say the shape: `let w: {element}[?, ?] = {node.span.text}`"
