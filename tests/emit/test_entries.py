@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from types import ModuleType
 from typing import Any
@@ -209,3 +210,11 @@ def test_a_struct_and_an_element_type_as_a_result(externs: Any, helper: ModuleTy
     assert refusal(externs.typed, mx.ones(3)) == "TL5002 `typed(...)` is int32[3], not T[N]"
     helper.typed = lambda x: x * 2  # type: ignore[attr-defined]
     assert externs.typed(mx.ones(3)).dtype == mx.float32
+
+
+def test_a_bound_that_every_dim_keeps_is_not_checked_again() -> None:
+    text = "fn f(x: float16[N], k: int) -> float16[k] where 0 <= k and 1 <= k and 0 < N + k and k <= N { return x[:k] }"
+    module = tensorlogic.compile(text, "bounds")
+    assert refusal(module.f, half(3), 0) == "TL5001 `k` is 0: a dimension variable is at least 1"
+    assert refusal(module.f, half(3), 4).startswith("TL5006 `f` demands `k <= N`")
+    assert inspect.getsource(module.f).count('"TL5006"') == 1

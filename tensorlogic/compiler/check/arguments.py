@@ -19,6 +19,7 @@ from tensorlogic.compiler.check.places import at_place, item_of, witness_step
 from tensorlogic.compiler.check.plan import Parameter, Place, Step, places_of
 from tensorlogic.compiler.check.signatures import Signature
 from tensorlogic.compiler.dims import HOLE, ONE, Kind, Polynomial, Variable
+from tensorlogic.compiler.facts import Facts
 from tensorlogic.compiler.ir.core import Region, Value
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
@@ -125,7 +126,8 @@ class _Checks:
             kind, sides = sides_of(assumption)
             if parts_of(sides).keys() <= self.found.keys():
                 self.clauses.remove((assumption, clause))
-                self._require(kind, sides, clause)
+                if not _is_sure(kind, sides):
+                    self._require(kind, sides, clause)
 
     def _require(self, kind: str, sides: tuple[Polynomial, Polynomial], clause: Span) -> None:
         """A part of the `where`, told with the numbers that it is about."""
@@ -289,6 +291,14 @@ class _Checks:
     def _demand(self, kind: str, numbers: tuple[Polynomial, ...], message: str, code: str = "TL5001") -> None:
         operands = tuple(self.cx.number(p, self._span) for p in numbers)
         self.cx.builder.add_statement("demand", operands, self._span, kind=kind, code=code, message=message)
+
+
+def _is_sure(kind: str, sides: tuple[Polynomial, Polynomial]) -> bool:
+    """Whether a bound holds for all dims that are at least 1, which was demanded when they were read."""
+    if kind not in ("at_least", "more_than") or any(v.definition for side in sides for v in side.variables()):
+        return False
+    high, low = sides
+    return Facts().nonnegative(high - low - (1 if kind == "more_than" else 0))
 
 
 def _is_single(t: Type) -> bool:

@@ -138,8 +138,6 @@ def first(x: mx.array, k: int) -> mx.array:
     k = tl.integer(k, "k", "wheres.tl:6")
     if k < 1:
         tl.refuse("wheres.tl:6", "TL5001", "`k` is {}: a dimension variable is at least {}", k, 1)
-    if k < 0:
-        tl.refuse("wheres.tl:6", "TL5006", "`first` demands `0 <= k`: `k` is {}", k)
     N = x.shape[0]
     if N < 1:
         tl.refuse("wheres.tl:6", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
