@@ -9,9 +9,10 @@ import difflib
 from dataclasses import replace
 
 from tensorlogic.compiler.check import attributes, chosen, expressions, making, special
-from tensorlogic.compiler.check.binding import Binder, Given
+from tensorlogic.compiler.check.binding import Binder
 from tensorlogic.compiler.check.bindings import Binding, FunctionSymbolType, LambdaType, check_operands
 from tensorlogic.compiler.check.context import Context
+from tensorlogic.compiler.check.matching import Given
 from tensorlogic.compiler.check.methods import METHODS, call_method
 from tensorlogic.compiler.check.overloads import Written, choose
 from tensorlogic.compiler.check.plan import Parameter
@@ -186,7 +187,7 @@ def call_function(cx: Context, signature: Signature, written: list[Written], spa
     binder = Binder(cx, signature, span)
     operands = binder.bind(givens)
     if op is not None:
-        element = next((e for e, _ in binder.elements.values()), None)
+        element = next((e for e, _ in binder.matched.elements.values()), None)
         if op.rule is not None:
             arguments = {
                 p.name: Argument(p.name, v, g.span, written=g.span != span)
@@ -203,8 +204,10 @@ def call_function(cx: Context, signature: Signature, written: list[Written], spa
             cx.world.note_evaluation(cx, span)
         return _folded(cx, op.name, result, operands)
     cx.world.reach(called)
-    unbound = [str(e) for e in signature.elements.values() if e not in binder.elements]
-    unbound += [str(p) for p in signature.packs.values() if p not in binder.packs and p in packs_in(signature.result)]
+    unbound = [str(e) for e in signature.elements.values() if e not in binder.matched.elements]
+    unbound += [
+        str(p) for p in signature.packs.values() if p not in binder.matched.packs and p in packs_in(signature.result)
+    ]
     if unbound:
         fail("TL2008", f"nothing says what `{unbound[0]}` of `{signature.name}` is", span)
     sizes, places = chosen.renew(signature)

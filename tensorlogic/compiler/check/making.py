@@ -43,7 +43,9 @@ def make_struct(cx: Context, symbol: StructSymbol, written: list[Written], node:
     givens = calls.match_arguments(cx, signature, written, node.span)
     binder = Binder(cx, signature, node.span)
     operands = binder.bind(givens)
-    binder.elements.update({e: (FLOAT16, givens[0]) for e in definition.elements if e not in binder.elements})
+    binder.matched.elements.update(
+        {e: (FLOAT16, givens[0]) for e in definition.elements if e not in binder.matched.elements}
+    )
     type = substitute(signature.result, binder.substitution)
     assert isinstance(type, StructType)
     names = (*definition.fields, *(v.name for v in definition.dims))
