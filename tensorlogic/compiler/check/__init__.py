@@ -1,6 +1,15 @@
 """The checker: from trees to typed IR.
 
-`program.py` holds the argument why a checked program cannot fail on a shape; the other files are its rooms:
-`signatures.py` (what is declared), `context.py` (what is known while one body is checked), `expressions.py`,
-`operators.py`, `indexing.py`, `calls.py`, `statements.py`, `loops.py`, `entry.py` (what comes from outside).
+`program.py` holds the argument why a checked program cannot fail on a shape. The other files are its rooms:
+
+- what is declared: `signatures.py`, `type_reader.py`, `plan.py`, `constants.py`, `needs.py`, `world.py` (all files
+  together)
+- what is known while one body is checked: `context.py`, `bindings.py`, `assumptions.py`, `places.py`
+- statements: `statements.py`, `branches.py`, `loops.py`, `merging.py` (values that come by several ways)
+- expressions: `expressions.py`, `conditions.py`, `attributes.py`, `indexing.py`, `operators.py` with `host_numbers.py`
+  and `adaptation.py`
+- calls: `calls.py`, `overloads.py`, `operands.py`, `matching.py`, `binding.py`, `call_facts.py`, `chosen.py`, `assign.py`, `making.py`
+  and `constructing.py` (structs), `special.py`, `bind.py`, `methods.py`
+- what comes from outside: `entry.py`, `arguments.py`
+- what is told: `refusals.py`, `clauses.py`
 """
