@@ -6,10 +6,10 @@
   together)
 - what is known while one body is checked: `context.py`, `bindings.py`, `assumptions.py`, `places.py`
 - statements: `statements.py`, `branches.py`, `loops.py`, `merging.py` (values that come by several ways)
-- expressions: `expressions.py`, `conditions.py`, `attributes.py`, `indexing.py`, `operators.py` with `host_numbers.py`
-  and `adaptation.py`
-- calls: `calls.py`, `overloads.py`, `operands.py`, `matching.py`, `binding.py`, `call_facts.py`, `chosen.py`, `assign.py`, `making.py`
-  and `constructing.py` (structs), `special.py`, `bind.py`, `methods.py`
+- expressions: `expressions.py`, `conditions.py`, `attributes.py`, `indexing.py`, `operators.py` with `operands.py`,
+  `host_numbers.py` and `adaptation.py`
+- calls: `calls.py`, `overloads.py`, `matching.py`, `binding.py`, `call_facts.py`, `chosen.py`, `assign.py`, `special.py`,
+  `bind.py`, `methods.py`; structs are made by `making.py` and `constructing.py`
 - what comes from outside: `entry.py`, `arguments.py`
 - what is told: `refusals.py`, `clauses.py`
 """
