@@ -8,8 +8,8 @@
 - statements: `statements.py`, `branches.py`, `loops.py`, `merging.py` (values that come by several ways)
 - expressions: `expressions.py`, `conditions.py`, `attributes.py`, `indexing.py`, `operators.py` with `operands.py`,
   `host_numbers.py` and `adaptation.py`
-- calls: `calls.py`, `overloads.py`, `matching.py`, `binding.py`, `call_facts.py`, `chosen.py`, `assign.py`, `special.py`,
-  `bind.py`, `methods.py`; structs are made by `making.py` and `constructing.py`
+- calls: `calls.py`, `overloads.py`, `matching.py`, `binding.py`, `call_facts.py`, `chosen.py`, `assign.py`,
+  `special.py`, `bind.py`, `methods.py`; structs are made by `making.py` and `constructing.py`
 - what comes from outside: `entry.py`, `arguments.py`
 - what is told: `refusals.py`, `clauses.py`
 """

@@ -57,7 +57,7 @@ def check_call(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
         case nodes.Name(name=name):
             binding = cx.lookup(name)
             if binding is not None:
-                return _call_local(cx, binding.value, node)
+                return _call_local(cx, cx.narrowed.get((name,), binding.value), node)
             symbol = cx.world.resolve(cx.module, name)
             form = _form(cx, name)
             if form is not None:
