@@ -17,6 +17,7 @@ from tensorlogic.compiler.check.operands import COMPARISONS, OP_OF, labels
 from tensorlogic.compiler.check.refusals import as_operand, fail
 from tensorlogic.compiler.dims import ONE, Polynomial
 from tensorlogic.compiler.ir.core import Value
+from tensorlogic.compiler.ops.sizes import LARGEST_DIM
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
     BOOLEAN,
@@ -29,8 +30,6 @@ from tensorlogic.compiler.types import (
 
 LONGEST = 1024
 """How many terms of polynomials are multiplied. A longer product is an unknown int."""
-LARGEST_DIM = 2**31 - 1
-"""MLX's shapes are int32: no size is larger."""
 
 
 def ints(cx: Context, operator: str, left: Value, right: Value, spans: tuple[Span, Span], span: Span) -> Value:

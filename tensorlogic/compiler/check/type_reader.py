@@ -19,6 +19,7 @@ from tensorlogic.compiler.check.refusals import Failure, fail
 from tensorlogic.compiler.dims import HOLE, Kind, Polynomial, Variable
 from tensorlogic.compiler.facts import Facts
 from tensorlogic.compiler.names import BrokenSymbol, ConstantSymbol, FileModule, StructSymbol
+from tensorlogic.compiler.ops.sizes import LARGEST_DIM
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
@@ -201,6 +202,8 @@ class TypeReader:
         size = self.dim(node)
         if size.constant is not None and size.constant < 0:
             fail("TL1013", f"`{node.span.text}` is {size}: a dim is at least 0", node.span)
+        if size.constant is not None and size.constant > LARGEST_DIM:
+            fail("TL1013", f"`{node.span.text}` is {size}: a dim is at most {LARGEST_DIM}", node.span)
         return size
 
     def _pack(self, node: nodes.Pack) -> PackVariable:

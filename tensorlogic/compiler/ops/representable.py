@@ -13,6 +13,7 @@ import math
 from tensorlogic.compiler.ops.lowering import Call
 from tensorlogic.compiler.ops.rule import Application, Argument
 from tensorlogic.compiler.types import (
+    FLOAT16,
     FLOAT32,
     UINT32,
     Element,
@@ -62,9 +63,12 @@ def require_representable(app: Application, argument: Argument, element: Element
 
 
 def require_held(app: Application, argument: Argument, value: float, element: Element) -> None:
-    """The same of a number that an argument says, in its own way."""
+    """The same of a number that an argument says, in its own way. A `T: float` may be float16, the narrowest."""
+    parameter = element if isinstance(element, ElementVariable) else None
     if isinstance(element, ElementVariable):
-        return
+        if element.kind != "float":
+            return
+        element = FLOAT16
     change = loss(value, element)
     if change is None:
         return
@@ -74,7 +78,9 @@ def require_held(app: Application, argument: Argument, value: float, element: El
         note = f"{element} holds magnitudes from {element.smallest:g} to {element.largest:g}"
     else:
         note = "{} goes from {} to {}".format(element, *range_of(element))
-    app.demands.fail("TL2007", f"{_written(argument, value)} {change}", argument.span, notes=[note], helps=helps)
+    told = f"{change}, which `{parameter}` may be" if parameter is not None else change
+    helps = [] if parameter is not None else helps
+    app.demands.fail("TL2007", f"{_written(argument, value)} {told}", argument.span, notes=[note], helps=helps)
 
 
 def _written(argument: Argument, value: float) -> str:
@@ -94,8 +100,9 @@ def fitting(call: Call, name: str) -> str:
     assert isinstance(call.result, TensorType)
     element = call.result.element
     known = type.constant if isinstance(type, IntType | FloatType) else 0
+    checked = not isinstance(element, ElementVariable) or element.kind == "float"
     code = call[name].code
-    if element.kind == "bool" or (known is not None and not isinstance(element, ElementVariable)):
+    if element.kind == "bool" or (known is not None and checked):
         return code
     dtype = call.names.visible_dtype(element)
     # The emitted expression is the program's own, but for what became a variable on the way.
