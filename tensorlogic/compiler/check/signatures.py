@@ -76,6 +76,8 @@ def read_signature(reader: TypeReader, node: nodes.FunctionDeclaration, symbol: 
             reader.names[p.name.name] = Polynomial.of(Variable(p.name.name, kind))
     written = {p.name.name: p.type.span.text for p in node.parameters if not _is_int(p.type)}
     reader.no_int = written.get
+    for p in node.parameters:
+        _declare_unknowns(reader, p.type)
     where = _read_where(reader, node)
     parameters: list[Parameter] = []
     for p in node.parameters:
@@ -131,6 +133,7 @@ def _read_result(reader: TypeReader, node: nodes.FunctionDeclaration, op: str | 
     if node.result is None:
         return NONE
     names, packs, anonymous = dict(reader.names), dict(reader.packs), len(reader.anonymous_packs)
+    _declare_unknowns(reader, node.result)
     result = reader.read(node.result)
     _refuse_result_only(reader.declared, names)
     if op is None:
@@ -158,22 +161,27 @@ def _refuse_unused_elements(reader: TypeReader, node: nodes.FunctionDeclaration)
 
 def _names_of_dims(node: nodes.FunctionDeclaration) -> set[str]:
     """The names that stand as a dim of their own in a signature: such an `int` is at least 1, as every dim is."""
-    found: set[str] = set()
+    written = [d for p in node.parameters for d in _dims_written(p.type)] + _dims_written(node.result)
+    return {dim.name for dim in written if isinstance(dim, nodes.Name)}
 
-    def visit(written: nodes.TypeExpression | None) -> None:
-        match written:
-            case nodes.NamedType(dims=dims):
-                found.update(dim.name for dim in dims or () if isinstance(dim, nodes.Name))
-            case nodes.TupleType(items=items):
-                for item in items:
-                    visit(item)
-            case nodes.ListType(item=item) | nodes.OptionalType(item=item):
-                visit(item)
 
-    for parameter in node.parameters:
-        visit(parameter.type)
-    visit(node.result)
-    return found
+def _declare_unknowns(reader: TypeReader, node: nodes.TypeExpression | None) -> None:
+    """Each `?S` of a type, so that `S` is the same wherever it stands, before it or in a `where`."""
+    for dim in _dims_written(node):
+        if isinstance(dim, nodes.UnknownDim) and dim.name is not None:
+            reader.dim(dim)
+
+
+def _dims_written(node: nodes.TypeExpression | None) -> list[nodes.Dim]:
+    """The dims between the brackets of a type, those of function types left out."""
+    match node:
+        case nodes.NamedType(dims=dims):
+            return list(dims or ())
+        case nodes.TupleType(items=items):
+            return [dim for item in items for dim in _dims_written(item)]
+        case nodes.ListType(item=item) | nodes.OptionalType(item=item):
+            return _dims_written(item)
+    return []
 
 
 def _is_int(node: nodes.TypeExpression) -> bool:
