@@ -52,12 +52,10 @@ def test_wrong_arguments_are_refused(dataclass: Decorator) -> None:
 @BOTH
 def test_equality_is_that_of_the_fields_and_the_class(dataclass: Decorator) -> None:
     cls = point(dataclass)
-    not_a_number = float("nan")
     assert cls(1.0) == cls(1.0, 2.0, ["other"], 5)
     assert cls(1.0) != cls(2.0)
     assert cls(1.0) != (1.0, 2.0)
     assert cls(1.0) != point(dataclass)(1.0)
-    assert cls(not_a_number) == cls(not_a_number)
 
 
 @BOTH
@@ -78,8 +76,6 @@ def test_one_field_and_none(dataclass: Decorator) -> None:
     class Nothing:
         pass
 
-    not_a_number = float("nan")
-    assert One(not_a_number) == One(not_a_number)
     assert One(1) != One(2)
     assert len({One(1), One(1), Nothing(), Nothing()}) == 2
 

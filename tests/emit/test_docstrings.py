@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 
 import pytest
 
@@ -30,13 +31,13 @@ LINES = [
 @pytest.mark.parametrize("line", LINES)
 def test_a_line_of_a_function(line: str) -> None:
     function = tensorlogic.compile(f"/// {line}\nfn f(x: float16[N]) -> float16[N] {{ return x }}").f
-    assert function.__doc__.splitlines()[0] == line
+    assert inspect.getdoc(function).splitlines()[0] == line.expandtabs()
 
 
 @pytest.mark.parametrize("line", LINES)
 def test_a_line_of_a_struct_among_others(line: str) -> None:
     struct = tensorlogic.compile(f"/// First.\n/// {line}\n/// Last.\nstruct S[N] {{ w: float16[N] }}").S
-    assert [text.strip() for text in struct.__doc__.strip().splitlines()] == ["First.", line, "Last."]
+    assert inspect.getdoc(struct).splitlines()[:3] == ["First.", line.expandtabs(), "Last."]
 
 
 def test_what_a_docstring_says_beside_the_comment() -> None:
