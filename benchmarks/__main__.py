@@ -8,6 +8,7 @@ import platform
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 
 import mlx.core as mx
 
@@ -53,9 +54,9 @@ def main() -> None:
     entries += [
         (
             row.comparison.name,
-            f"{row.entry * 1e6:.1f}",
-            f"{row.body * 1e6:.1f}",
-            f"{(row.entry - row.body) * 1e6:.1f}",
+            f"{median(row.entry.ours) * 1e6:.1f}",
+            f"{median(row.entry.baseline) * 1e6:.1f}",
+            f"{row.entry.added * 1e6:.1f}",
             f"{row.difference:.1e}",
         )
         for row in rows
@@ -79,9 +80,7 @@ def main() -> None:
         RESULTS,
         summaries,
         where,
-        entries=[
-            {"name": r.comparison.name, "entry": r.entry, "body": r.body, "difference": r.difference} for r in rows
-        ],
+        entries=[{**asdict(r.entry), "added": r.entry.added, "difference": r.difference} for r in rows],
         compiler=[asdict(cost) for cost in costs],
     )
     print(f"\nwritten to {RESULTS.relative_to(Path.cwd()) if RESULTS.is_relative_to(Path.cwd()) else RESULTS}")

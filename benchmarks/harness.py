@@ -46,6 +46,11 @@ class Comparison:
         return tuple(ours / baseline for ours, baseline in zip(self.ours, self.baseline, strict=True))
 
     @property
+    def added(self) -> float:
+        """How many seconds ours takes more: the median of the paired differences."""
+        return statistics.median(ours - baseline for ours, baseline in zip(self.ours, self.baseline, strict=True))
+
+    @property
     def summary(self) -> Summary:
         lower, median, upper = statistics.quantiles(self.ratios, n=4, method="inclusive")
         return Summary(
@@ -90,17 +95,6 @@ def compare(
             for side in (0, 1) if pair % 2 == 0 else (1, 0):
                 times[side].append(_seconds(sides[side], repeats, clock))
     return Comparison(name, tuple(times[0]), tuple(times[1]))
-
-
-def seconds_per_run(
-    run: Run, *, samples: int = PAIRS, warm_up: int = WARM_UP, clock: Clock = time.perf_counter
-) -> float:
-    """The median time of one run, for what has nothing to be compared with, such as an entry's checks."""
-    with _no_garbage_collection():
-        for _ in range(warm_up):
-            run()
-        repeats = _repeats(run, clock)
-        return statistics.median(_seconds(run, repeats, clock) for _ in range(samples))
 
 
 def table(summaries: Sequence[Summary]) -> str:

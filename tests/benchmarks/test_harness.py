@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness import Comparison, Summary, compare, seconds_per_run, table, write_json
+from benchmarks.harness import Comparison, Summary, compare, table, write_json
 
 
 class Machine:
@@ -53,13 +53,18 @@ def test_short_runs_are_repeated_as_often_on_both_sides() -> None:
 
 def test_a_run_too_short_for_the_clock_is_repeated_a_limited_number_of_times() -> None:
     machine = Machine()
-    assert seconds_per_run(lambda: machine.run("a", 0), samples=1, warm_up=0, clock=machine.clock) == 0
-    assert len(machine.order) == 1 + 10_000
+
+    def run() -> None:
+        machine.run("a", 0)
+
+    assert compare("x", run, run, pairs=2, warm_up=0, clock=machine.clock).ours == (0, 0)
+    assert len(machine.order) == 2 + 4 * 10_000
 
 
 def test_the_median_is_of_the_ratios_not_the_ratio_of_medians() -> None:
     comparison = Comparison("x", ours=(1.0, 4.0, 9.0), baseline=(1.0, 2.0, 3.0))
     assert comparison.ratios == (1.0, 2.0, 3.0)
+    assert comparison.added == 2.0
     assert comparison.summary == Summary(
         name="x",
         pairs=3,
@@ -78,7 +83,7 @@ def test_one_pair_has_no_quartiles() -> None:
 
 def test_garbage_collection_is_off_meanwhile_and_on_again_after() -> None:
     seen = []
-    seconds_per_run(lambda: seen.append(gc.isenabled()), samples=1, warm_up=1)
+    compare("x", lambda: seen.append(gc.isenabled()), lambda: None, pairs=2, warm_up=1)
     assert set(seen) == {False}
     assert gc.isenabled()
 
@@ -86,7 +91,7 @@ def test_garbage_collection_is_off_meanwhile_and_on_again_after() -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        seconds_per_run(failing)
+        compare("x", failing, failing)
     assert gc.isenabled()
 
 
