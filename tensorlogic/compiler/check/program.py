@@ -18,7 +18,8 @@ Why that holds:
 3. *A call meets the callee's assumptions.* The body of a function assumes that its dimension variables are at least 1
    and that its `where` holds. Binding proves or checks both for what it bound, and compares every dim of every
    argument with what the parameter says under that binding. Inside, the variables are rigid: nothing is assumed of
-   them that binding did not establish.
+   them that binding did not establish. A call inside the function itself has variables of its own. A size that the
+   function chooses (`chosen.py`) is one number for each `return`, and a fresh unknown for each call.
 4. *Facts end with their scope.* A condition's facts hold in its branch, and after it where the other branch leaves;
    a check's facts hold to the end of its block. A variable made inside a block that would be seen outside of it becomes
    an unknown of its own (`leave`). A loop's variables are forgotten at its entry except for their types, which every
