@@ -133,6 +133,13 @@ def test_what_does_not_fit_is_told_with_its_line(folder: Path, statement: str, c
     assert all(word in said for word in words), said
 
 
+def test_a_pack_that_another_argument_tells(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    function = "fn rows(x: float16[...B, M], y: float16[...B]) -> float16[...B] { return sum(x, axis: -1) + y }\n"
+    assert printed(function + "print(rows(w, ones([2])), rows(v, tensor<float16>(1.0)))", capsys) == "[4.0, 13.0] 1.0\n"
+    assert "`x` has the shape [3], not float16[?, M]" in refused(function + "print(rows(v, ones([2])))")
+    assert "2 by `x` and 3 by `y`" in refused(function + "print(rows(w, ones([3])))")
+
+
 def test_inside_a_function_a_shape_must_be_said(folder: Path) -> None:
     (wrong,) = tensorlogic.check('fn f(m: Model) -> float16[?] { let w = m.get_tensor("w"); return w + w }')
     assert "let w: float16[?" in "".join(wrong.helps)

@@ -10,6 +10,7 @@ until nothing changes (language.md, section 4.5). Only then are the remaining eq
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NoReturn
 
 from tensorlogic.compiler import dims
@@ -32,6 +33,8 @@ from tensorlogic.compiler.types import (
     NoneType,
     OpaqueType,
     OptionalType,
+    PackVariable,
+    Shape,
     Substitution,
     TensorType,
     Type,
@@ -59,7 +62,8 @@ class Binder:
 
     def bind(self, givens: list[Given]) -> list[Value]:
         """Bind all arguments; gives them as the parameters' types want them."""
-        values = [self._ranked(p.type, g) for p, g in zip(self.signature.parameters, givens, strict=True)]
+        ranks = self._ranks_of_packs(givens)
+        values = [self._ranked(p.type, g, ranks) for p, g in zip(self.signature.parameters, givens, strict=True)]
         givens = [Given(g.name, v, g.span) for g, v in zip(givens, values, strict=True)]
         late: list[int] = []
         for i, (parameter, given) in enumerate(zip(self.signature.parameters, givens, strict=True)):
@@ -88,12 +92,25 @@ class Binder:
         self.dims.update({variable: Polynomial.of(HOLE) for variable in untold})
         return values
 
-    def _ranked(self, declared: Type, given: Given) -> Value:
+    def _ranks_of_packs(self, givens: list[Given]) -> dict[PackVariable, int]:
+        """How many dims each named pack has, where an argument of known rank says it."""
+        found: dict[PackVariable, int] = {}
+        for parameter, given in zip(self.signature.parameters, givens, strict=True):
+            match parameter.type, given.value.type:
+                case TensorType(_, Shape(PackVariable(name=name) as pack, dims)), TensorType(
+                    _, Shape(None, actual)
+                ) if name:
+                    found.setdefault(pack, len(actual) - len(dims))
+        return found
+
+    def _ranked(self, declared: Type, given: Given, ranks: Mapping[PackVariable, int]) -> Value:
         """A tensor of unknown rank where a shape is declared: its rank is checked when it runs."""
         there = declared.item if isinstance(declared, OptionalType) else declared
+        pack = there.shape.pack if isinstance(there, TensorType) else None
+        if isinstance(there, TensorType) and pack is not None and pack in ranks:
+            more = (Polynomial.of(HOLE),) * ranks[pack]
+            there = TensorType(there.element, Shape(None, more + there.shape.dims))
         return assign.with_rank(self.cx, given.value, there, given.span, f"`{given.name}`")
-
-    # --- solving and comparing
 
     def solve(self) -> None:
         own = set(self.signature.variables)
