@@ -64,7 +64,7 @@ _WHERE = {
     "saving": ("save_model",),
     "script": ("run_main",),
     "show": ("print_values",),
-    "sizes": ("sized",),
+    "sizes": ("affordable", "sized"),
     "text.tokenizer": ("Tokenizer", "load_tokenizer"),
     "values": ("debug", "dynamic", "item", "numbers", "read_line", "select"),
 }

@@ -3,8 +3,8 @@
 Takes MLX arrays whose shapes were checked while compiling; gives lazy ones. MLX reads foreign memory for an index that
 is out of bounds: the plain functions clamp indices to 0...N-1, the `_checked` ones evaluate them and raise
 BoundaryError TL5003 with the `.tl` place. MLX lets ints that are too large wrap around, where these functions clamp
-them, or raise TL5004. Each function depends on MLX, on `refuse`, `fits` and `sized`, and on functions of this file
-only, so that its text can stand in a module of its own.
+them, or raise TL5004. Each function depends on MLX, on `refuse`, `fits`, `sized` and `affordable`, and on functions of
+this file only, so that its text can stand in a module of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import mlx.core as mx
 
 from tensorlogic.runtime.boundary import fits
 from tensorlogic.runtime.outside import refuse
-from tensorlogic.runtime.sizes import sized
+from tensorlogic.runtime.sizes import affordable, sized
 
 
 def arange(start: int, stop: int, step: int, dtype: mx.Dtype, where: str) -> mx.array:
@@ -63,12 +63,12 @@ def require_ids(ids: mx.array, size: int, where: str) -> mx.array:
 
 def take(x: mx.array, ids: mx.array, axis: int) -> mx.array:
     """What the indices name along an axis; their dims stand in its place."""
-    return mx.take(x, clamped(ids, x.shape[axis]), axis)
+    return affordable(mx.take(x, clamped(ids, x.shape[axis]), axis))
 
 
 def take_checked(x: mx.array, ids: mx.array, axis: int, where: str) -> mx.array:
     """As `take`, with every index in bounds."""
-    return mx.take(x, require_ids(ids, x.shape[axis], where), axis)
+    return affordable(mx.take(x, require_ids(ids, x.shape[axis], where), axis))
 
 
 def take_along(x: mx.array, ids: mx.array, axis: int) -> mx.array:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import mlx.core as mx
 
 from tensorlogic.runtime import device
+from tensorlogic.runtime.sizes import affordable
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
@@ -83,7 +84,7 @@ def matmul(x: mx.array, w: Tensor, *, transpose: bool) -> mx.array:
             product = product.squeeze(-2)
     else:
         product = x @ (mx.swapaxes(w, -1, -2) if transpose else w)
-    return product if product.dtype == x.dtype else product.astype(x.dtype)
+    return affordable(product if product.dtype == x.dtype else product.astype(x.dtype))
 
 
 def linear(x: mx.array, w: Tensor, bias: mx.array | None = None) -> mx.array:
@@ -91,7 +92,7 @@ def linear(x: mx.array, w: Tensor, bias: mx.array | None = None) -> mx.array:
     if isinstance(w, Packed) or bias is None:
         product = matmul(x, w, transpose=True)
         return product if bias is None else product + bias
-    return mx.addmm(bias, x, w.T)
+    return affordable(mx.addmm(bias, x, w.T))
 
 
 def embedding(ids: mx.array, w: Tensor, dtype: mx.Dtype | None = None) -> mx.array:
@@ -104,7 +105,7 @@ def embedding(ids: mx.array, w: Tensor, dtype: mx.Dtype | None = None) -> mx.arr
     assert count > 0, "a table of embeddings has rows"
     rows = mx.clip(ids, 0, count - 1)
     if not isinstance(w, Packed):
-        return dense(mx.take(w, rows, axis=0), dtype)
+        return affordable(dense(mx.take(w, rows, axis=0), dtype))
     kept = dtype or device.carried(w.dtype)
     if ids.size == 0:
         return mx.zeros((*ids.shape, *w.shape[1:]), kept)
@@ -119,4 +120,4 @@ def _expand(layout: Packed, words: mx.array, scales: mx.array, biases: mx.array,
     words, scales, biases = (part.reshape(*rows, part.shape[-1]) for part in (words, scales, biases))
     scales, biases = scales.astype(mx.float32), biases.astype(mx.float32)
     wide = mx.dequantize(words, scales, biases, group_size=layout.group_size, bits=layout.bits)
-    return wide.reshape(*shape).astype(dtype)
+    return affordable(wide.reshape(*shape).astype(dtype))

@@ -1,8 +1,9 @@
 """Sizes of tensors that are about to be made, where they are large or only run time knows them.
 
 MLX counts a dim in 32 bits, and on a CPU it does not survive a tensor that the machine has no memory for: the process
-ends without a word. `sized` takes a shape of ints that are at least 0 and promises it back, or raises `BoundaryError`
-TL5010 with the `.tl` place. A GPU's memory is MLX's own to ask for and to refuse.
+ends without a word. `sized` takes a shape of ints that are at least 0, `affordable` an array that is not evaluated
+yet; both promise it back, or raise `BoundaryError` TL5010 with the `.tl` place. A GPU's memory is MLX's own to ask for
+and to refuse.
 """
 
 from __future__ import annotations
@@ -25,11 +26,20 @@ def sized(shape: tuple[int, ...], dtype: mx.Dtype, where: str) -> tuple[int, ...
         if size > LARGEST_DIM:
             shown = str(size) if size.bit_length() < 128 else f"about 2 to the {size.bit_length()}"
             refuse(where, "TL5010", "a size is {}: the largest that a dim may have is {}", shown, LARGEST_DIM)
-    needed = math.prod(shape) * dtype.size
+    _require_memory(math.prod(shape) * dtype.size, shape, where)
+    return shape
+
+
+def affordable(made: mx.array, where: str = "") -> mx.array:
+    """A lazy array that may be far larger than what it is made of. Without a place it is that of the emitted call."""
+    _require_memory(made.nbytes, made.shape, where)
+    return made
+
+
+def _require_memory(needed: int, shape: tuple[int, ...], where: str) -> None:
     if needed > memory() and not on_gpu():
         message = "a tensor of the shape {} takes {} GB, and this machine has {} GB of memory"
         refuse(where, "TL5010", message, list(shape), needed // 10**9, memory() // 10**9)
-    return shape
 
 
 @cache

@@ -7,6 +7,7 @@ from typing import Any
 import mlx.core as mx
 
 from tensorlogic.runtime.outside import refuse
+from tensorlogic.runtime.sizes import affordable
 
 
 class Packed:
@@ -22,4 +23,4 @@ def dense(w: Any, dtype: mx.Dtype | None = None) -> mx.array:
 
 def linear(x: mx.array, w: mx.array, bias: mx.array | None = None) -> mx.array:
     """`x @ w.T + bias` for `w` of shape [O, I] and `bias` [O]."""
-    return x @ w.T if bias is None else mx.addmm(bias, x, w.T)
+    return affordable(x @ w.T if bias is None else mx.addmm(bias, x, w.T))

@@ -10,6 +10,7 @@ import mlx.core as mx
 
 from tensorlogic.runtime.boundary import fits
 from tensorlogic.runtime.outside import refuse
+from tensorlogic.runtime.sizes import affordable
 
 Item = TypeVar("Item")
 
@@ -76,7 +77,7 @@ def dynamic(name: str, where: str, *operands: Any) -> mx.array:
         for a, b in zip(reversed(shapes[0]), reversed(shapes[1]), strict=False):
             if a != b and 1 not in (a, b):
                 refuse(where, "TL5001", "the shapes {} and {} do not broadcast", list(shapes[0]), list(shapes[1]))
-    return _DYNAMIC[name](*arrays)
+    return affordable(_DYNAMIC[name](*arrays))
 
 
 def _matmul(a: mx.array, b: mx.array, where: str) -> mx.array:
@@ -88,7 +89,7 @@ def _matmul(a: mx.array, b: mx.array, where: str) -> mx.array:
     for p, q in zip(reversed(a.shape[:-2]), reversed(b.shape[:-2]), strict=False):
         if p != q and 1 not in (p, q):
             refuse(where, "TL5001", "the shapes {} and {} do not broadcast", list(a.shape), list(b.shape))
-    return a @ b
+    return affordable(a @ b)
 
 
 def _dense(value: Any) -> Any:

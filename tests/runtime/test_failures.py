@@ -177,3 +177,33 @@ def test_an_entry_is_the_function_that_was_written() -> None:
     assert (f.__name__, f(), f(3), f(n=4)) == ("f", 2, 3, 4)
     with pytest.raises(TypeError, match="unexpected keyword"):
         f(m=1)
+
+
+TOO_LARGE = {
+    "a broadcast sum": "x[:, none] + x[none, :]",
+    "a product of matrices": "x[:, none] @ x[none, :]",
+    "a comparison": "where(x[:, none] < x[none, :], x, 0.0)",
+    "a repetition": "repeat(x[none, :], 2_000_000, axis: 0)",
+    "a tile": "tile(x[none, :], [2_000_000, 1])",
+    "a broadcast": "broadcast_to(x, [2_000_000, N])",
+    "an einsum": 'einsum("i, j -> i j", x, x)',
+    "a linear layer": "linear(x[:, none], x[:, none])",
+    "a table of embeddings": "embedding(zeros([2_000_000], dtype: int32), x[none, :])",
+    "a gather": "x[none, :][zeros([2_000_000], dtype: int32)]",
+}
+
+
+@pytest.mark.parametrize("what", TOO_LARGE)
+def test_a_result_that_the_machine_has_no_memory_for_is_refused_before_it_is_evaluated(what: str) -> None:
+    module = tensorlogic.compile(f"fn f(x: float16[N]) -> float16[?, ?] {{\n    return {TOO_LARGE[what]}\n}}\n", "vast")
+    small = module.f(mx.zeros((3,), mx.float16)) if "_000" not in TOO_LARGE[what] else None
+    assert small is None or small.shape == (3, 3)
+    with pytest.raises(tensorlogic.TensorLogicError) as raised:
+        module.f(mx.zeros((2_000_000,), mx.float16))
+    assert raised.value.code == "TL5010"
+    assert raised.value.where.startswith("vast.tl:")
+
+
+def test_what_an_operand_bounds_is_not_looked_at() -> None:
+    text = "fn f(x: float16[...B, D], w: float16[D]) -> float16[...B, D] {\n    return x * w + x\n}\n"
+    assert "affordable" not in str(driver.compile_text(text, "plain.tl").python)

@@ -8,6 +8,7 @@ a host number may stand for any operand as long as a tensor is among them. Float
 from __future__ import annotations
 
 from tensorlogic.compiler.ops.broadcast import broadcast, shape_of, with_element
+from tensorlogic.compiler.ops.growth import growing
 from tensorlogic.compiler.ops.lowering import PRODUCT, Call, Infix, Lowering, Prefix, Text
 from tensorlogic.compiler.ops.operators import divides_safely, refuse_element, require_exponent, require_numbers
 from tensorlogic.compiler.ops.representable import fitting, require_representable
@@ -131,10 +132,10 @@ OPS: tuple[Op, ...] = (
     _unary("softplus", "mx.logaddexp({x}, 0)"),
     Op("isnan", "mx.isnan({x})"),
     Op("isfinite", "mx.isfinite({x})"),
-    Op("pow", "mx.power({x}, {exponent})", rule=_pow, coreml="pow"),
-    Op("minimum", "mx.minimum({a}, {b})", rule=_extreme, coreml="minimum"),
-    Op("maximum", "mx.maximum({a}, {b})", rule=_extreme, coreml="maximum"),
-    Op("clip", "mx.clip({x}, {low}, {high})", rule=_clip),
-    Op("floor_div", _lower_floor_div, rule=_floor_div, coreml="floor_div"),
-    Op("where", _lower_where, rule=_where, coreml="select"),
+    Op("pow", growing("mx.power({x}, {exponent})"), rule=_pow, coreml="pow"),
+    Op("minimum", growing("mx.minimum({a}, {b})"), rule=_extreme, coreml="minimum"),
+    Op("maximum", growing("mx.maximum({a}, {b})"), rule=_extreme, coreml="maximum"),
+    Op("clip", growing("mx.clip({x}, {low}, {high})"), rule=_clip),
+    Op("floor_div", growing(_lower_floor_div), rule=_floor_div, coreml="floor_div"),
+    Op("where", growing(_lower_where), rule=_where, coreml="select"),
 )

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from tensorlogic.compiler.dims import ZERO, Kind, Polynomial
+from tensorlogic.compiler.ops.growth import LARGE
 from tensorlogic.compiler.ops.lowering import Call, Text
 from tensorlogic.compiler.ops.quotients import rounded_up
 from tensorlogic.compiler.ops.representable import fitting, range_of, require_held, require_representable
@@ -150,8 +151,6 @@ def _random(app: Application) -> Type:
 
 _FARTHEST = 2**30
 """Up to where MLX's diagonals are right."""
-_LARGE = 2**28
-"""From how many items on a tensor may be too large for a machine."""
 
 
 def _sized(call: Call, shape: str) -> str:
@@ -160,7 +159,7 @@ def _sized(call: Call, shape: str) -> str:
     dims = call.result.shape.dims
     constants = [size.constant for size in dims if size.constant is not None]
     of_tensors = (v.rigid or v.kind is Kind.UNKNOWN for size in dims for v in size.variables())
-    if all(of_tensors) and math.prod(constants) < _LARGE:
+    if all(of_tensors) and math.prod(constants) < LARGE:
         return shape
     return f"{call.names.runtime('sized')}({shape}, {call.result_dtype}, {json.dumps(call.where)})"
 

@@ -8,6 +8,7 @@ of the same name do the rest. Weights have PyTorch's order of dims and are turne
 from __future__ import annotations
 
 from tensorlogic.compiler.ops import neural_rules
+from tensorlogic.compiler.ops.growth import guarded
 from tensorlogic.compiler.ops.lowering import PRODUCT, SUM, Call, Text
 from tensorlogic.compiler.ops.shape import indexed
 from tensorlogic.compiler.ops.shape_rules import same_shape_along_axis
@@ -29,8 +30,8 @@ def _lower_linear(call: Call) -> Text:
         arguments = f"{x}, {weight}, {bias}" if _given(call, "bias") else f"{x}, {weight}"
         return Text(f"{call.names.runtime('linear')}({arguments})")
     if _given(call, "bias"):
-        return Text(f"mx.addmm({bias}, {x}, {weight:atom}.T)")
-    return Text(f"{x.within(PRODUCT)} @ {weight:atom}.T", PRODUCT)
+        return guarded(call, Text(f"mx.addmm({bias}, {x}, {weight:atom}.T)"))
+    return guarded(call, Text(f"{x.within(PRODUCT)} @ {weight:atom}.T", PRODUCT))
 
 
 def _lower_embedding(call: Call) -> Text:

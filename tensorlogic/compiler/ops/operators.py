@@ -26,6 +26,7 @@ from tensorlogic.compiler.ops.broadcast import (
     shape_of,
     with_element,
 )
+from tensorlogic.compiler.ops.growth import growing, guarded
 from tensorlogic.compiler.ops.lowering import (
     BIT_AND,
     BIT_OR,
@@ -265,7 +266,7 @@ def _provable_product(app: Application, a: Shape, b: Shape) -> Shape | None:
 def _lower_matmul(call: Call) -> Text:
     if "b" in call.packed:
         return Text(f"{call.names.runtime('matmul')}({call['a']}, {call['b']}, transpose=False)")
-    return Infix("@", PRODUCT).lower(call["a"], call["b"])
+    return guarded(call, Infix("@", PRODUCT).lower(call["a"], call["b"]))
 
 
 def tensor_first(infix: Infix) -> Callable[[Call], Text]:
@@ -294,7 +295,7 @@ def _lower_remainder(call: Call) -> Text:
 
 
 def _op(name: str, mlx: Lowering, rule: Rule, coreml: str) -> Op:
-    return Op(name, mlx, rule=rule, parameters=BOTH, coreml=coreml)
+    return Op(name, growing(mlx), rule=rule, parameters=BOTH, coreml=coreml)
 
 
 OPS: tuple[Op, ...] = (

@@ -10,6 +10,7 @@ from __future__ import annotations
 from itertools import accumulate
 
 from tensorlogic.compiler.ops import gather_rules, shape_patterns, shape_rules
+from tensorlogic.compiler.ops.growth import growing
 from tensorlogic.compiler.ops.lowering import Call, Text
 from tensorlogic.compiler.ops.reduce import surely_has_items
 from tensorlogic.compiler.ops.shape_patterns import Group, Side, names_of, rearrange_sides, tensors_of
@@ -232,17 +233,17 @@ OPS: tuple[Op, ...] = (
     Op("concat", "mx.concatenate({tensors:list}, {axis})", rule=gather_rules.concat, coreml="concat"),
     Op("stack", "mx.stack({tensors:list}, {axis})", rule=gather_rules.stack, coreml="stack"),
     Op("split", _lower_split, rule=gather_rules.split, coreml="split"),
-    Op("broadcast_to", "mx.broadcast_to({x}, {shape})", rule=shape_rules.broadcast_to),
+    Op("broadcast_to", growing("mx.broadcast_to({x}, {shape})"), rule=shape_rules.broadcast_to),
     Op("flip", _lower_flip, rule=shape_rules.flip, coreml="reverse"),
     Op("roll", _lower_roll, rule=shape_rules.same_shape_along_axis),
-    Op("repeat", "mx.repeat({x}, {n}, {axis})", rule=shape_rules.repeat),
-    Op("tile", "mx.tile({x}, {reps})", rule=shape_rules.tile, coreml="tile"),
-    Op("pad", _lower_pad, rule=shape_rules.pad, coreml="pad"),
+    Op("repeat", growing("mx.repeat({x}, {n}, {axis})"), rule=shape_rules.repeat),
+    Op("tile", growing("mx.tile({x}, {reps})"), rule=shape_rules.tile, coreml="tile"),
+    Op("pad", growing(_lower_pad), rule=shape_rules.pad, coreml="pad"),
     Op("take", _lower_take, rule=gather_rules.take, coreml="gather"),
     Op("gather", _lower_gather, rule=gather_rules.gather, coreml="gather_along_axis"),
     Op("scatter", _lower_scatter, rule=gather_rules.scatter, coreml="scatter_along_axis"),
     Op("slice_update", _lower_slice_update, rule=gather_rules.slice_update, coreml="slice_update"),
     Op("rearrange", _lower_rearrange, rule=shape_patterns.rearrange, keywords=True),
-    Op("einsum", _lower_einsum, rule=shape_patterns.einsum, variadic=True),
+    Op("einsum", growing(_lower_einsum), rule=shape_patterns.einsum, variadic=True),
     Op("astype", _lower_astype, rule=shape_rules.astype, sees=True, coreml="cast"),
 )
