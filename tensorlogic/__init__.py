@@ -4,17 +4,18 @@
     model = tensorlogic.load("model.tl")          # a module with the program's functions
     tensorlogic.install_importer()                # `import model` finds model.tl
 
-The compiler is imported when one of these names is first used.
+The compiler is imported when one of these names is first used. Nothing else is imported here: `tlc` is quiet about a
+Ctrl-C from its first own line on (`__main__.py`), and this file runs before it.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from tensorlogic._version import __version__
 
+TYPE_CHECKING = False  # as type checkers know it, without the import of `typing`
 if TYPE_CHECKING:
+    from typing import Any
+
     from tensorlogic.api import check, compile, load
     from tensorlogic.compiler.diagnostics.model import CompileError, Diagnostic
     from tensorlogic.importer import install_importer
@@ -35,5 +36,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     where = {"install_importer": "importer", "TensorLogicError": "runtime.errors"}.get(name, "api")
     return getattr(import_module(f"tensorlogic.{where}"), name)
