@@ -54,7 +54,7 @@ def array(
     Raises BoundaryError TL5001 for another rank, TL5002 for another element type, TL5004 for values that become `inf`.
     """
     if type(value) is not mx.array:
-        if hasattr(value, "scales") and hasattr(value, "group_size"):
+        if hasattr(value, "scales") and hasattr(value, "layout"):
             value = value if packed else _expanded(value)
             if value.dtype != dtype:
                 refuse(where, "TL5002", "`{}` is {}, not {}", name, short(value.dtype), declared)

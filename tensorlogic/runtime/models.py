@@ -17,34 +17,23 @@ import weakref
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NoReturn, get_args
+from typing import NoReturn, get_args
 
 import mlx.core as mx
 import numpy as np
 
+from tensorlogic.runtime import reading
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, open_model
-from tensorlogic.runtime.formats.blocks import Affine, read_affine
 from tensorlogic.runtime.formats.header import shown, unsupported
 from tensorlogic.runtime.formats.triples import is_triple
-from tensorlogic.runtime.formats.values import (
-    ROUNDS_TO_INFINITY,
-    Array,
-    read_dense,
-    refuse_overflow,
-    widen_bfloat16,
-)
 from tensorlogic.runtime.losses import tell_zeros
-from tensorlogic.runtime.packed import Packed, Tensor, dense
+from tensorlogic.runtime.outside import short
+from tensorlogic.runtime.packed import Tensor
+from tensorlogic.runtime.reading import FloatType, Wanted
 from tensorlogic.runtime.saving import save_model
 
-__all__ = ["Model", "ModelMetadata", "load_model", "save_model"]
-
-FloatType = Literal["float16", "bfloat16", "float32", "native"]
-
-_FLOATS = {"float16": mx.float16, "bfloat16": mx.bfloat16, "float32": mx.float32}
-_ELEMENTS = _FLOATS | {"int32": mx.int32, "bool": mx.bool_}
-_OWN_FLOAT = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
+__all__ = ["FloatType", "Model", "ModelMetadata", "load_model", "save_model"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +48,12 @@ class ModelMetadata:
 class Model:
     """An open model file. Made by `load_model`."""
 
-    def __init__(self, header: FileHeader, files: OpenFiles, dtype: FloatType, dequantize: bool) -> None:
+    def __init__(self, header: FileHeader, files: OpenFiles, wanted: Wanted) -> None:
         self.header = header
         self.underflows: Counter[str] = Counter()
         """How many nonzero values became 0, by tensor, of those read so far."""
         self._files = files
-        self._dtype = dtype
-        self._dequantize = dequantize
+        self._wanted = wanted
         self._alive: weakref.WeakValueDictionary[str, Tensor] = weakref.WeakValueDictionary()
         weakref.finalize(self, _close, tuple(files.values()))
 
@@ -94,10 +82,7 @@ class Model:
 
     def dtype(self, name: str) -> mx.Dtype:
         """The element type that a tensor has when it is read, from the header."""
-        info = self._info(name)
-        if info.layout is None:
-            return _ELEMENTS[self._element_type(info, info.storage)]
-        return _FLOATS[self._element_type(info, _scale_storage(info))]
+        return reading.element(self._info(name), self._wanted)
 
     def get_tensor(self, name: str) -> Tensor:
         """The tensor's elements: packed where the file quantized them, unless the model was loaded to expand them.
@@ -167,56 +152,19 @@ class Model:
         raise ModelFileError("TL4011", message)
 
     def _read(self, info: TensorInfo) -> Tensor:
-        label = f"tensor `{shown(info.name)}`"
-        if not info.readable:
-            unsupported(info.file, f"{label} is stored as {info.storage}, which is not supported yet")
         if is_triple(self.header.tensors, info.name):
             unsupported(
                 info.file,
-                f"{label} was packed by MLX, and nothing says with how many bits and in which groups",
+                f"tensor `{shown(info.name)}` was packed by MLX, and nothing says with how many bits and in which "
+                "groups",
                 "load its folder, whose `config.json` says it under `quantization`",
             )
-        if info.layout is not None:
-            return self._read_packed(info)
-        dtype = self._element_type(info, info.storage)
-        values, underflows = read_dense(self._files[info.file], info, dtype)
+        tensor, underflows = reading.read(self._files[info.file], info, self._wanted)
         if underflows:
             self.underflows[info.name] = underflows
+            dtype = short(tensor.dtype)
             tell_zeros(underflows, f"the tensor `{shown(info.name)}` of `{info.file}`", dtype)
-        return _to_mlx(values, is_bfloat16=dtype == "bfloat16")
-
-    def _read_packed(self, info: TensorInfo) -> Tensor:
-        assert info.layout is not None, "only quantized tensors have a layout"
-        dtype = self._element_type(info, _scale_storage(info))
-        if 0 in info.shape:
-            return mx.zeros(info.shape, _FLOATS[dtype])
-        affine = read_affine(self._files[info.file], info)
-        # MLX packs matrices; a vector becomes one of a single row, and is expanded, for nothing multiplies by it.
-        rows = info.shape[:-1] or (1,)
-        scales, biases = (
-            _to_mlx(part.reshape(*rows, -1), is_bfloat16=affine.is_bfloat16) for part in (affine.scales, affine.biases)
-        )
-        words = _to_mlx(affine.words.reshape(*rows, -1))
-        shape = (*rows, info.shape[-1])
-        bits, group_size = info.layout.bits, info.layout.group_size
-        packed = Packed(words, scales, biases, bits, group_size, shape, _FLOATS[dtype])
-        _check_range(info, affine, packed, dtype)
-        if self._dequantize or len(info.shape) == 1:
-            return dense(packed).reshape(info.shape)
-        return packed
-
-    def _element_type(self, info: TensorInfo, storage: str) -> str:
-        if info.dtype != "float16":
-            return info.dtype
-        if self._dtype != "native":
-            return self._dtype
-        if storage not in _OWN_FLOAT:
-            unsupported(
-                info.file,
-                f"tensor `{shown(info.name)}` is stored as {storage}, and the language has no such element type",
-                "load the model with `dtype: float32`",
-            )
-        return _OWN_FLOAT[storage]
+        return tensor
 
 
 def load_model(path: str | os.PathLike[str], *, dtype: FloatType = "float16", dequantize: bool = False) -> Model:
@@ -229,17 +177,12 @@ def load_model(path: str | os.PathLike[str], *, dtype: FloatType = "float16", de
         choices = ", ".join(get_args(FloatType))
         raise ModelFileError("TL4013", f"`load_model` has no `dtype: {shown(str(dtype))}`", helps=[f"use {choices}"])
     header, files = open_model(path)
-    return Model(header, files, dtype, dequantize)
+    return Model(header, files, Wanted(dtype, dequantize))
 
 
 def _close(files: tuple[io.FileIO, ...]) -> None:
     for file in files:
         file.close()
-
-
-def _scale_storage(info: TensorInfo) -> str:
-    """How the scales of a quantized tensor are stored: its elements are of that type in the file."""
-    return "F16" if info.scales is None else info.scales.storage
 
 
 def _quantization(tensors: Iterable[TensorInfo]) -> str | None:
@@ -253,29 +196,3 @@ def _quantization(tensors: Iterable[TensorInfo]) -> str | None:
 def _nearest(name: str, names: Iterable[str]) -> list[str]:
     near = difflib.get_close_matches(name[:200], list(names), n=3)
     return [f"did you mean {' or '.join(f'`{shown(other)}`' for other in near)}?"] if near else []
-
-
-def _to_mlx(values: Array, *, is_bfloat16: bool = False) -> mx.array:
-    array = mx.array(values)
-    return array.view(mx.bfloat16) if is_bfloat16 else array
-
-
-def _check_range(info: TensorInfo, affine: Affine, packed: Packed, dtype: str) -> None:
-    """Refuse a packed tensor with elements that become infinite in its element type.
-
-    Elements lie between those of the lowest and the highest bits, so that the groups' two ends decide for nearly every
-    tensor; the rare one whose ends are beyond is expanded and counted.
-    """
-    limit = ROUNDS_TO_INFINITY[dtype]
-    scales, biases = (
-        widen_bfloat16(part) if affine.is_bfloat16 else part.astype(np.float32)
-        for part in (affine.scales, affine.biases)
-    )
-    with np.errstate(over="ignore"):
-        ends = scales * (2**packed.bits - 1) + biases
-    if max(np.abs(ends).max(), np.abs(biases).max()) < limit:
-        return
-    magnitudes = np.abs(np.asarray(dense(packed, mx.float32)))
-    beyond = magnitudes[magnitudes >= limit]
-    if beyond.size:
-        refuse_overflow(info, dtype, beyond.size, float(beyond.max()))

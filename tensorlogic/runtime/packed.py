@@ -1,11 +1,11 @@
-"""Weights that stay packed: quantized tensors in MLX's affine layout, and the three operations that take them.
+"""Weights that stay packed: quantized tensors in MLX's layouts, and the three operations that take them.
 
 A `Packed` stands wherever a float tensor does: its element type is `dtype`, its shape the unpacked one. `matmul` and
 `embedding` use the packed bits as they are; `dense` expands them, for everything else. All three take a dense array,
 too, and are lazy: they build graph nodes and evaluate nothing.
 
-An element is `scale * bits + bias`. That is computed in float32 and rounded once, because in float16 the product
-would lose what the sum needs: an 8-bit block's bias is 128 times its scale.
+In the mode `affine` an element is `scale * bits + bias`. That is computed in float32 and rounded once, because in
+float16 the product would lose what the sum needs: an 8-bit block's bias is 128 times its scale.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import mlx.core as mx
 
 from tensorlogic.runtime import device
+from tensorlogic.runtime.formats.header import PackedLayout
 from tensorlogic.runtime.sizes import affordable
 
 
@@ -22,22 +23,25 @@ from tensorlogic.runtime.sizes import affordable
 class Packed:
     """A quantized tensor of logical `shape` and element type `dtype`.
 
-    `weight` holds uint32 words, `bits` for each element, the row's first element in the lowest bits of its first word.
-    `scales` and `biases` have one float for each `group_size` elements of a row. All have the leading dims of `shape`.
+    `weight` holds uint32 words, `layout.bits` for each element, the row's first element in the lowest bits of its first
+    word. `scales` has one item for each `layout.group_size` elements of a row: a float in the mode `affine`, which has
+    `biases` of the same kind, and a byte in the others, which have none. All have the leading dims of `shape`.
     """
 
     weight: mx.array
     scales: mx.array
-    biases: mx.array
-    bits: int
-    group_size: int
+    biases: mx.array | None
+    layout: PackedLayout
     shape: tuple[int, ...]
     dtype: mx.Dtype
 
     def __post_init__(self) -> None:
         *rows, width = self.shape
-        assert self.weight.shape == (*rows, width * self.bits // 32), "the words hold the elements of the shape"
-        assert self.scales.shape == self.biases.shape == (*rows, width // self.group_size), "one scale for each group"
+        groups = (*rows, width // self.layout.group_size)
+        assert self.weight.shape == (*rows, width * self.layout.bits // 32), "the words hold the elements of the shape"
+        assert self.scales.shape == groups, "one scale for each group"
+        assert (self.biases is None) == (self.layout.mode != "affine"), "only the mode affine has biases"
+        assert self.biases is None or self.biases.shape == groups, "one bias for each group"
 
     @property
     def ndim(self) -> int:
@@ -45,12 +49,12 @@ class Packed:
 
     @property
     def size(self) -> int:
-        return self.weight.size * 32 // self.bits
+        return self.weight.size * 32 // self.layout.bits
 
     @property
     def nbytes(self) -> int:
         """The bytes that it takes in memory."""
-        return self.weight.nbytes + self.scales.nbytes + self.biases.nbytes
+        return self.weight.nbytes + self.scales.nbytes + (0 if self.biases is None else self.biases.nbytes)
 
 
 Tensor = mx.array | Packed
@@ -78,7 +82,14 @@ def matmul(x: mx.array, w: Tensor, *, transpose: bool) -> mx.array:
         # MLX does not broadcast a left side of lower rank than a stack of matrices, and gives a wrong shape for it.
         lifted = wide.reshape(*[1] * (w.ndim - x.ndim), *x.shape) if x.ndim < w.ndim > 2 else wide
         product = mx.quantized_matmul(
-            lifted, w.weight, w.scales, w.biases, transpose=transpose, group_size=w.group_size, bits=w.bits
+            lifted,
+            w.weight,
+            w.scales,
+            w.biases,
+            transpose=transpose,
+            group_size=w.layout.group_size,
+            bits=w.layout.bits,
+            mode=w.layout.mode,
         )
         if x.ndim == 1 and w.ndim > 2:
             product = product.squeeze(-2)
@@ -109,15 +120,20 @@ def embedding(ids: mx.array, w: Tensor, dtype: mx.Dtype | None = None) -> mx.arr
     kept = dtype or device.carried(w.dtype)
     if ids.size == 0:
         return mx.zeros((*ids.shape, *w.shape[1:]), kept)
-    words, scales, biases = (mx.take(part, rows, axis=0) for part in (w.weight, w.scales, w.biases))
+    words, scales = mx.take(w.weight, rows, axis=0), mx.take(w.scales, rows, axis=0)
+    biases = None if w.biases is None else mx.take(w.biases, rows, axis=0)
     return _expand(w, words, scales, biases, kept)
 
 
-def _expand(layout: Packed, words: mx.array, scales: mx.array, biases: mx.array, dtype: mx.Dtype) -> mx.array:
-    shape = (*words.shape[:-1], layout.shape[-1])
+def _expand(w: Packed, words: mx.array, scales: mx.array, biases: mx.array | None, dtype: mx.Dtype) -> mx.array:
+    """The elements of rows that were taken from `w`."""
+    shape = (*words.shape[:-1], w.shape[-1])
     # `mx.dequantize` takes no vectors: one row of a table becomes a matrix, and a vector again.
     rows = words.shape[:-1] or (1,)
-    words, scales, biases = (part.reshape(*rows, part.shape[-1]) for part in (words, scales, biases))
-    scales, biases = scales.astype(mx.float32), biases.astype(mx.float32)
-    wide = mx.dequantize(words, scales, biases, group_size=layout.group_size, bits=layout.bits)
+    words, scales = words.reshape(*rows, -1), scales.reshape(*rows, -1)
+    if biases is not None:
+        scales, biases = scales.astype(mx.float32), biases.reshape(*rows, -1).astype(mx.float32)
+    wide = mx.dequantize(
+        words, scales, biases, group_size=w.layout.group_size, bits=w.layout.bits, mode=w.layout.mode, dtype=mx.float32
+    )
     return affordable(wide.reshape(*shape).astype(dtype))

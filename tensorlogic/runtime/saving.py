@@ -64,8 +64,9 @@ def save_model(model: Model | Mapping[str, Tensor], path: str | os.PathLike[str]
         whole = dense(tensor) if dequantize else tensor
         if isinstance(whole, Packed):
             scales, biases = companions(name)
+            assert whole.biases is not None, "a packed tensor is affine"
             parts = {name: whole.weight, scales: whole.scales, biases: whole.biases}
-            layouts[name] = [whole.bits, whole.group_size]
+            layouts[name] = [whole.layout.bits, whole.layout.group_size]
         else:
             parts = {name: whole}
         for part, array in parts.items():

@@ -93,7 +93,7 @@ def _matmul(a: mx.array, b: mx.array, where: str) -> mx.array:
 
 
 def _dense(value: Any) -> Any:
-    if hasattr(value, "group_size"):
+    if hasattr(value, "layout"):
         from tensorlogic.runtime.device import carried
         from tensorlogic.runtime.packed import dense
 

@@ -76,7 +76,7 @@ def test_a_packed_weight_is_refused_by_name(tmp_path: Path) -> None:
     text = "fn f(x: float16[N, K], w: float16[M, K]) -> float16[N, M] { return x @ w.T }"
     calls = """
 class Packed:
-    scales = group_size = None
+    scales = layout = None
 try:
     f([[1.0]], Packed())
 except ValueError as wrong:

@@ -12,6 +12,7 @@ from mypy import api
 
 import tensorlogic
 from tensorlogic import runtime
+from tensorlogic.runtime.formats import PackedLayout
 from tensorlogic.runtime.packed import Packed
 
 ROOT = Path(__file__).parent.parent.parent
@@ -48,7 +49,7 @@ def test_a_list_that_an_op_takes_holds_arrays() -> None:
     module: ModuleType = tensorlogic.compile(text, "m")
     rows = mx.random.normal((4, 64)).astype(mx.float16)
     words, scales, biases = mx.quantize(rows, 32, 4)
-    packed = Packed(words, scales, biases, group_size=32, bits=4, shape=(4, 64), dtype=mx.float16)
+    packed = Packed(words, scales, biases, layout=PackedLayout(4, 32), shape=(4, 64), dtype=mx.float16)
     table = module.Table(rows=packed)
     assert module.grown(table, mx.ones((1, 64), mx.float16)).shape == (5, 64)
     assert module.product(table, mx.ones((64,), mx.float16)).shape == (4,)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tensorlogic.compiler.driver import Options, compile_text
 from tensorlogic.runtime.errors import BoundaryError
+from tensorlogic.runtime.formats import PackedLayout
 from tensorlogic.runtime.packed import Packed
 from tests.ops.harness import Array, compiled
 from tests.ops.references import neural as reference
@@ -137,7 +138,7 @@ def test_losses_of_float16_do_not_overflow_inside(strict: bool) -> None:
 def _packed(rows: int, width: int) -> tuple[Packed, Array]:
     dense = mx.array(_normal(rows, width))
     weight, scales, biases = mx.quantize(dense, group_size=32, bits=4)
-    packed = Packed(weight, scales, biases, 4, 32, (rows, width), mx.float16)
+    packed = Packed(weight, scales, biases, PackedLayout(4, 32), (rows, width), mx.float16)
     return packed, np.array(mx.dequantize(weight, scales, biases, group_size=32, bits=4))
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tensorlogic.runtime import device
 from tensorlogic.runtime.errors import ModelFileError
+from tensorlogic.runtime.formats import PackedLayout
 from tensorlogic.runtime.models import load_model
 from tensorlogic.runtime.packed import Packed, dense, embedding, matmul
 from tests.runtime.model_files import BLOCK_BYTES, expanded, random_blocks, write_gguf
@@ -41,7 +42,7 @@ def test_elements_are_exactly_the_files(tmp_path: Path, storage: str, largest: f
     tensor = load_model(path, dtype="float32").get_tensor("w")
     assert isinstance(tensor, Packed)
     assert (tensor.shape, tensor.ndim, tensor.size) == ((5, 3, 96), 3, 5 * 3 * 96)
-    assert (tensor.bits, tensor.group_size, tensor.dtype) == (BITS[storage], 32, mx.float32)
+    assert (tensor.layout, tensor.dtype) == (PackedLayout(BITS[storage], 32), mx.float32)
     assert tensor.weight.dtype == mx.uint32
     np.testing.assert_array_equal(np.asarray(dense(tensor)), expanded(storage, blocks))
 
@@ -180,4 +181,4 @@ def test_bytes_in_memory(tmp_path: Path) -> None:
 def test_parts_that_do_not_fit_are_a_bug() -> None:
     words, scales = mx.zeros((2, 4), mx.uint32), mx.zeros((2, 1))
     with pytest.raises(AssertionError):
-        Packed(words, scales, scales, 4, 32, (2, 64), mx.float16)
+        Packed(words, scales, scales, PackedLayout(4, 32), (2, 64), mx.float16)

@@ -35,7 +35,7 @@ def packed_model(folder: Path) -> Path:
 def same(found: Tensor, expected: Tensor) -> bool:
     """Bit-equal, of the same element type and packed alike."""
     if isinstance(found, Packed) and isinstance(expected, Packed):
-        fields = ("bits", "group_size", "shape", "dtype")
+        fields = ("layout", "shape", "dtype")
         parts = ("weight", "scales", "biases")
         alike = all(getattr(found, field) == getattr(expected, field) for field in fields)
         return alike and all(same(getattr(found, part), getattr(expected, part)) for part in parts)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tensorlogic.runtime.formats import PackedLayout
 from tensorlogic.runtime.packed import Packed, dense
 from tensorlogic.runtime.show import Form, print_values, show, show_tensor
 
@@ -120,7 +121,7 @@ def test_structs() -> None:
 
 def test_packed_weights_print_expanded() -> None:
     weight, scales, biases = mx.quantize(mx.arange(64).reshape([2, 32]).astype(mx.float32), group_size=32, bits=8)
-    packed = Packed(weight, scales, biases, bits=8, group_size=32, shape=(2, 32), dtype=mx.float16)
+    packed = Packed(weight, scales, biases, layout=PackedLayout(8, 32), shape=(2, 32), dtype=mx.float16)
     text = show(packed)
     assert text == show(dense(packed)) == show([packed])[1:-1]
     assert text.startswith("[[0.0, ")

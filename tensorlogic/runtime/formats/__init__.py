@@ -16,9 +16,9 @@ from tensorlogic.runtime.formats.files import open_file
 from tensorlogic.runtime.formats.folder import read_config, read_index
 from tensorlogic.runtime.formats.gguf import read_gguf
 from tensorlogic.runtime.formats.header import (
-    AffineLayout,
     FileHeader,
     MetadataValue,
+    PackedLayout,
     TensorInfo,
     damaged,
     shown,
@@ -27,7 +27,7 @@ from tensorlogic.runtime.formats.header import (
 from tensorlogic.runtime.formats.safetensors import noted_layouts, read_safetensors
 from tensorlogic.runtime.formats.triples import configured_layouts, fold_triples
 
-__all__ = ["AffineLayout", "FileHeader", "MetadataValue", "OpenFiles", "TensorInfo", "open_model", "read_header"]
+__all__ = ["FileHeader", "MetadataValue", "OpenFiles", "PackedLayout", "TensorInfo", "open_model", "read_header"]
 
 OpenFiles = dict[Path, io.FileIO]
 
@@ -77,7 +77,7 @@ def _read_folder(folder: Path, index: Path | None, files: OpenFiles) -> FileHead
     places = None if index is None else read_index(index)
     tensors: dict[str, TensorInfo] = {}
     metadata: dict[str, MetadataValue] = {}
-    layouts: dict[str, AffineLayout] = {}
+    layouts: dict[str, PackedLayout] = {}
     for file in [single] if places is None else sorted(set(places.values())):
         header = _read_file(file, files)
         wanted = header.tensors if places is None else [name for name, place in places.items() if place == file]

@@ -31,26 +31,27 @@ _BIAS_OF_SCALE = {"Q4_0": -8, "Q8_0": -128}
 
 
 @dataclass(frozen=True, slots=True)
-class Affine:
+class Parts:
     """A packed tensor in NumPy: uint32 words, scales and biases, each with the tensor's leading dims.
 
-    Scales and biases are float16 or float32, or bfloat16 as its bits where `is_bfloat16`.
+    Scales and biases are float16 or float32, or bfloat16 as its bits where `is_bfloat16`; only the mode `affine` has
+    biases, and the scales of the other modes are bytes.
     """
 
     words: Array
     scales: Array
-    biases: Array
+    biases: Array | None
     is_bfloat16: bool = False
 
 
-def read_affine(file: io.FileIO, info: TensorInfo) -> Affine:
+def read_packed(file: io.FileIO, info: TensorInfo) -> Parts:
     """A packed tensor of either format. Raises `ModelFileError` for scales that are no finite numbers (TL4009)."""
     if info.storage in _BLOCKS:
         return _read_blocks(file, info)
     return _read_triple(file, info)
 
 
-def _read_blocks(file: io.FileIO, info: TensorInfo) -> Affine:
+def _read_blocks(file: io.FileIO, info: TensorInfo) -> Parts:
     assert info.layout is not None, "only quantized storage types have blocks"
     form = _BLOCKS[info.storage]
     rows, groups = info.shape[:-1], info.shape[-1] // BLOCK
@@ -70,7 +71,7 @@ def _read_blocks(file: io.FileIO, info: TensorInfo) -> Affine:
     _check_finite(info, scales, minima)
     scales, biases = (scales, minima) if minima.size else _with_biases(scales, _BIAS_OF_SCALE[info.storage])
     shape = (*rows, groups)
-    return Affine(words.reshape(*rows, groups * words_each), scales.reshape(shape), biases.reshape(shape))
+    return Parts(words.reshape(*rows, groups * words_each), scales.reshape(shape), biases.reshape(shape))
 
 
 def _words_of_bytes(bits: Array) -> Array:
@@ -99,7 +100,7 @@ def _with_biases(scales: Array, factor: int) -> tuple[Array, Array]:
     return scales, biases.astype(np.float16)
 
 
-def _read_triple(file: io.FileIO, info: TensorInfo) -> Affine:
+def _read_triple(file: io.FileIO, info: TensorInfo) -> Parts:
     assert info.layout is not None, "a triple has the layout that its file notes"
     assert info.scales is not None, "a packed tensor is of blocks or of three tensors"
     assert info.biases is not None, "a packed tensor is of blocks or of three tensors"
@@ -111,7 +112,7 @@ def _read_triple(file: io.FileIO, info: TensorInfo) -> Affine:
     scales, _ = read_dense(file, info.scales, own)
     biases, _ = read_dense(file, info.biases, own)
     _check_finite(info, scales, biases)
-    return Affine(words, scales, biases, own == "bfloat16")
+    return Parts(words, scales, biases, own == "bfloat16")
 
 
 def _check_finite(info: TensorInfo, *parts: Array) -> None:

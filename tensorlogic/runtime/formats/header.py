@@ -27,11 +27,16 @@ MetadataValue = str | int | float | bool | tuple["MetadataValue", ...]
 
 
 @dataclass(frozen=True, slots=True)
-class AffineLayout:
-    """MLX's packed layout: `bits` for each element, and a scale and a bias for each `group_size` elements of a row."""
+class PackedLayout:
+    """One of MLX's packed layouts: `bits` for each element, and what each `group_size` elements of a row share.
+
+    `mode` is MLX's name for it: in `affine` they share a scale and a bias, floats both; in `mxfp4` and `mxfp8` a
+    power of two as a byte (E8M0), in `nvfp4` a byte of E4M3, and elements are small floats themselves.
+    """
 
     bits: int
     group_size: int
+    mode: str = "affine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ class Storage:
     dtype: str
     block_size: int
     block_bytes: int
-    layout: AffineLayout | None = None
+    layout: PackedLayout | None = None
     readable: bool = True
 
     def nbytes(self, shape: tuple[int, ...]) -> int | None:
@@ -74,7 +79,7 @@ class TensorInfo:
     offset: int
     nbytes: int
     file: Path
-    layout: AffineLayout | None = None
+    layout: PackedLayout | None = None
     readable: bool = True
     scales: TensorInfo | None = None
     biases: TensorInfo | None = None

@@ -20,9 +20,9 @@ from tensorlogic.runtime.formats.header import (
     MAX_NAME_BYTES,
     MAX_RANK,
     MAX_TENSORS,
-    AffineLayout,
     FileHeader,
     MetadataValue,
+    PackedLayout,
     Storage,
     TensorInfo,
     check_regions,
@@ -140,7 +140,7 @@ def _read_tensor(scanner: _Scanner, path: Path, name: str, start: int) -> Tensor
     return TensorInfo(name, dtype, shape, storage.dtype, start + offsets[0], nbytes, path, None, storage.readable)
 
 
-def noted_layouts(path: Path, metadata: Mapping[str, MetadataValue]) -> dict[str, AffineLayout]:
+def noted_layouts(path: Path, metadata: Mapping[str, MetadataValue]) -> dict[str, PackedLayout]:
     """The packed layouts that `save_model` noted in the metadata of a file, by tensor name."""
     noted = metadata.get(LAYOUTS_KEY)
     if noted is None:
@@ -152,7 +152,7 @@ def noted_layouts(path: Path, metadata: Mapping[str, MetadataValue]) -> dict[str
         numbers = scanner.integers(f"the quantization of `{shown(name)}`", 2)
         if len(numbers) != 2 or numbers[0] not in AFFINE_BITS or numbers[1] not in AFFINE_GROUPS:
             damaged(path, f"its metadata gives `{shown(name)}` {list(numbers)}, which are no bits and group size")
-        layouts[name] = AffineLayout(numbers[0], numbers[1])
+        layouts[name] = PackedLayout(numbers[0], numbers[1])
     scanner.finish()
     return layouts
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tensorlogic.runtime.formats.header import AffineLayout, TensorInfo, damaged, shown
+from tensorlogic.runtime.formats.header import PackedLayout, TensorInfo, damaged, shown
 
 LAYOUTS_KEY = "tensorlogic.quantization"
 AFFINE_BITS = (2, 3, 4, 5, 6, 8)
@@ -32,7 +32,7 @@ def is_triple(tensors: Mapping[str, TensorInfo], name: str) -> bool:
 
 def configured_layouts(
     path: Path, tensors: Mapping[str, TensorInfo], quantization: Mapping[str, object]
-) -> dict[str, AffineLayout]:
+) -> dict[str, PackedLayout]:
     """The layouts that mlx-lm's `config.json` at `path` gives to the triples among `tensors`."""
     layouts = {}
     for name in tensors:
@@ -46,12 +46,12 @@ def configured_layouts(
             damaged(path, f"it gives `{shown(name)}` no whole numbers of bits and of elements in a group")
         if bits not in AFFINE_BITS or group_size not in AFFINE_GROUPS:
             damaged(path, f"it gives `{shown(name)}` {bits} bits in groups of {group_size}, which MLX does not pack")
-        layouts[name] = AffineLayout(bits, group_size)
+        layouts[name] = PackedLayout(bits, group_size)
     return layouts
 
 
 def fold_triples(
-    path: Path, tensors: Mapping[str, TensorInfo], layouts: Mapping[str, AffineLayout]
+    path: Path, tensors: Mapping[str, TensorInfo], layouts: Mapping[str, PackedLayout]
 ) -> dict[str, TensorInfo]:
     """The tensors with each noted triple made one. A triple that is not whole, or does not fit, is refused."""
     folded = dict(tensors)
@@ -65,7 +65,7 @@ def fold_triples(
     return folded
 
 
-def _fold(path: Path, weight: TensorInfo, scales: TensorInfo, biases: TensorInfo, layout: AffineLayout) -> TensorInfo:
+def _fold(path: Path, weight: TensorInfo, scales: TensorInfo, biases: TensorInfo, layout: PackedLayout) -> TensorInfo:
     rows, width = weight.shape[:-1], (scales.shape[-1] if scales.shape else 0) * layout.group_size
     fits = (
         len(weight.shape) >= 2
