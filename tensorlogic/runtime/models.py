@@ -159,7 +159,7 @@ class Model:
                 "groups",
                 "load its folder, whose `config.json` says it under `quantization`",
             )
-        tensor, underflows = reading.read(self._files[info.file], info, self._wanted)
+        tensor, underflows = reading.read(self._files, info, self._wanted)
         if underflows:
             self.underflows[info.name] = underflows
             dtype = short(tensor.dtype)
@@ -188,7 +188,7 @@ def _close(files: tuple[io.FileIO, ...]) -> None:
 def _quantization(tensors: Iterable[TensorInfo]) -> str | None:
     elements: Counter[str] = Counter()
     for info in tensors:
-        if info.layout is not None or not info.readable:
+        if info.layout is not None or info.is_quantized:
             elements[info.storage] += int(np.prod(info.shape, dtype=object))
     return elements.most_common(1)[0][0] if elements else None
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +40,7 @@ STORED = {
 }
 """How NumPy reads each storage type; BF16 as its bits."""
 
-_KEPT = {"float16": np.float16, "bfloat16": np.uint16, "float32": np.float32, "int32": np.int32, "bool": np.bool_}
+KEPT = {"float16": np.float16, "bfloat16": np.uint16, "float32": np.float32, "int32": np.int32, "bool": np.bool_}
 """How NumPy holds each element type; bfloat16 as its bits."""
 
 ROUNDS_TO_INFINITY = {
@@ -54,28 +54,37 @@ As float64, and so every comparison with it: a Python number would take the othe
 """
 
 
-def read_pieces(file: io.FileIO, info: TensorInfo, unit: int) -> Iterator[tuple[int, bytes]]:
+def read_pieces(file: io.FileIO, info: TensorInfo, unit: int, most: int = PIECE_BYTES) -> Iterator[tuple[int, bytes]]:
     """The bytes of a tensor in order, in pieces of whole units of `unit` bytes, each with its place in the tensor."""
-    step = max(PIECE_BYTES // unit, 1) * unit
+    step = max(most // unit, 1) * unit
     for place in range(0, info.nbytes, step):
         wanted = min(step, info.nbytes - place)
         piece = os.pread(file.fileno(), wanted, info.offset + place)
         if len(piece) != wanted:
-            raise ModelFileError(
-                "TL4008", f"`{info.file}` became shorter after it was opened: tensor `{shown(info.name)}` is cut off"
-            )
+            _refuse_shorter(info)
         yield place, piece
 
 
-def read_dense(file: io.FileIO, info: TensorInfo, dtype: str) -> tuple[Array, int]:
+def _refuse_shorter(info: TensorInfo) -> NoReturn:
+    raise ModelFileError(
+        "TL4008", f"`{info.file}` became shorter after it was opened: tensor `{shown(info.name)}` is cut off"
+    )
+
+
+def read_dense(file: io.FileIO, info: TensorInfo, dtype: str, values: Array | None = None) -> tuple[Array, int]:
     """A tensor's elements as `dtype`, bfloat16 as its bits, and how many nonzero ones became 0.
 
-    Raises `ModelFileError` for finite values that become infinite (TL4006), for integers outside int32 (TL4007) and
-    for a file that became shorter (TL4008).
+    They go into `values` where that is given, of the tensor's shape and `KEPT[dtype]`. Raises `ModelFileError` for
+    finite values that become infinite (TL4006), for integers outside int32 (TL4007) and for a file that became shorter
+    (TL4008).
     """
-    stored = np.dtype(STORED[info.storage])
-    values: Array = np.empty(info.shape, _KEPT[dtype])
+    if values is None:
+        values = np.empty(info.shape, KEPT[dtype])
     flat = values.reshape(-1)
+    if _same_type(info.storage, dtype):
+        _read_straight(file, info, flat)
+        return values, 0
+    stored = np.dtype(STORED[info.storage])
     underflows = 0
     for place, piece in read_pieces(file, info, stored.itemsize):
         source = np.frombuffer(piece, stored)
@@ -84,11 +93,19 @@ def read_dense(file: io.FileIO, info: TensorInfo, dtype: str) -> tuple[Array, in
             _convert_integers(info, source, target)
         elif dtype == "bool":
             np.not_equal(source, 0, out=target)
-        elif _same_type(info.storage, dtype):
-            target[:] = source
         else:
             underflows += _convert_floats(file, info, dtype, source, target)
     return values, underflows
+
+
+def _read_straight(file: io.FileIO, info: TensorInfo, flat: Array) -> None:
+    """The file's bytes as they are, without a copy in between; in pieces, since a system gives at most 2 GB at once."""
+    target = flat.view(np.uint8).data
+    step = 1 << 28
+    for place in range(0, info.nbytes, step):
+        piece = target[place : place + step]
+        if os.preadv(file.fileno(), [piece], info.offset + place) != len(piece):
+            _refuse_shorter(info)
 
 
 def _same_type(storage: str, dtype: str) -> bool:
@@ -108,11 +125,30 @@ def _convert_integers(info: TensorInfo, source: Array, target: Array) -> None:
 
 def _convert_floats(file: io.FileIO, info: TensorInfo, dtype: str, source: Array, target: Array) -> int:
     """Convert one piece; gives how many values became 0."""
-    wide = widen_bfloat16(source) if info.storage == "BF16" else source
+    return narrow(info, dtype, widen(info.storage, source), target, lambda: _all_pieces(file, info))
+
+
+def _all_pieces(file: io.FileIO, info: TensorInfo) -> Iterator[Array]:
+    stored = np.dtype(STORED[info.storage])
+    return (widen(info.storage, np.frombuffer(piece, stored)) for _, piece in read_pieces(file, info, stored.itemsize))
+
+
+def widen(storage: str, source: Array) -> Array:
+    """Elements as numbers that NumPy knows, exactly: those of bfloat16 become float32."""
+    return widen_bfloat16(source) if storage == "BF16" else source
+
+
+def narrow(info: TensorInfo, dtype: str, wide: Array, target: Array, everything: Callable[[], Iterable[Array]]) -> int:
+    """Convert one piece of a tensor, floats of any size, into `target`, which is of `dtype`.
+
+    Gives how many values became 0. Where a finite one would become infinite the tensor is refused (TL4006), and
+    `everything` gives all of its pieces once more, so that the message counts over the whole tensor.
+    """
     limit = ROUNDS_TO_INFINITY[dtype]
     # Written so that NaN, too, takes the careful way.
     if not (wide.min() > -limit and wide.max() < limit) and _overflows(wide, limit)[0]:
-        _refuse_overflow(file, info, dtype)
+        counts = [_overflows(piece, limit) for piece in everything()]
+        refuse_overflow(info, dtype, sum(count for count, _ in counts), max(largest for _, largest in counts))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         target[:] = round_to_bfloat16(_narrow_to_odd(wide)) if dtype == "bfloat16" else wide
     magnitude_bits = target.view(np.uint32) & 0x7FFFFFFF if dtype == "float32" else target.view(np.uint16) & 0x7FFF
@@ -124,18 +160,6 @@ def _overflows(wide: Array, limit: float) -> tuple[int, float]:
     magnitudes = np.abs(wide[np.isfinite(wide)])
     beyond = magnitudes[magnitudes >= limit]
     return beyond.size, float(beyond.max(initial=0.0))
-
-
-def _refuse_overflow(file: io.FileIO, info: TensorInfo, dtype: str) -> None:
-    """Count over the whole tensor, so that the message tells all of it, and refuse."""
-    stored = np.dtype(STORED[info.storage])
-    count, largest = 0, 0.0
-    for _, piece in read_pieces(file, info, stored.itemsize):
-        source = np.frombuffer(piece, stored)
-        wide = widen_bfloat16(source) if info.storage == "BF16" else source
-        more, magnitude = _overflows(wide, ROUNDS_TO_INFINITY[dtype])
-        count, largest = count + more, max(largest, magnitude)
-    refuse_overflow(info, dtype, count, largest)
 
 
 def refuse_overflow(info: TensorInfo, dtype: str, count: int, largest: float) -> None:
