@@ -1,19 +1,22 @@
 """Opens mutations of one model file, in a process of its own, so that whoever started it sees a crash as a signal.
 
-    python -m tests.fuzz.mutate_model_files FILE FOLDER FIRST_SEED COUNT
+    python -m tests.fuzz.mutate_model_files FILE FOLDER FIRST_SEED (--count COUNT | --seconds SECONDS)
 
 Each seed makes one mutation of FILE, writes it into FOLDER, opens it and reads its tensors. It must load or end in
 `ModelFileError`: any other exception ends the process with a traceback, two seconds of processor time for one mutation
 end it with SIGPROF, and memory of more than the file's size and 200 MB ends it with a message. The last line counts
-what loaded and what was refused.
+what loaded and what was refused. FOLDER keeps the mutation
+that ended the process.
 """
 
 from __future__ import annotations
 
+import argparse
 import random
 import resource
 import signal
 import sys
+import time
 from pathlib import Path
 
 from tensorlogic.runtime.errors import ModelFileError
@@ -99,23 +102,34 @@ def opened(path: Path) -> bool:
     return False
 
 
-def main(file: Path, folder: Path, first: int, count: int) -> None:
+def main(file: Path, folder: Path, first: int, count: int | None, seconds: float) -> None:
     content = file.read_bytes()
     assert opened(file), "the file itself is sound"
     header_bytes = min(info.offset for info in load_model(file).header.tensors.values())
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     before = memory()
     target = folder / f"mutation{file.suffix}"
-    loaded = 0
-    for seed in range(first, first + count):
+    loaded = done = 0
+    end = time.monotonic() + seconds
+    while time.monotonic() < end if count is None else done < count:
+        seed = first + done
+        done += 1
         target.write_bytes(mutation(content, header_bytes, seed))
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         loaded += opened(target)
         signal.setitimer(signal.ITIMER_PROF, 0)
         if memory() - before > MEMORY_BYTES + len(content):
             sys.exit(f"seed {seed} took {memory() - before} bytes of memory")
-    print(f"{loaded} loaded, {count - loaded} refused")
+    print(f"{loaded} loaded, {done - loaded} refused")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("file", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("first", type=int)
+    limit = parser.add_mutually_exclusive_group(required=True)
+    limit.add_argument("--count", type=int)
+    limit.add_argument("--seconds", type=float, default=0.0)
+    given = parser.parse_args()
+    main(given.file, given.folder, given.first, given.count, given.seconds)
