@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from typing import NoReturn, get_args
 
 import mlx.core as mx
-import numpy as np
 
-from tensorlogic.runtime import reading
+from tensorlogic.runtime import progress, reading
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, open_model
 from tensorlogic.runtime.formats.header import shown, unsupported
+from tensorlogic.runtime.formats.summary import architecture, quantization, stored_bytes
 from tensorlogic.runtime.formats.triples import is_triple
 from tensorlogic.runtime.losses import tell_zeros
 from tensorlogic.runtime.outside import short
@@ -68,10 +68,7 @@ class Model:
     @property
     def metadata(self) -> ModelMetadata:
         header = self.header
-        # What `save_model` kept of a GGUF file, and what Hugging Face calls it in `config.json`.
-        names = (header.metadata.get(key) for key in ("general.architecture", "model_type"))
-        architecture = next((name for name in names if isinstance(name, str)), None)
-        return ModelMetadata(header.format, _quantization(header.tensors.values()), architecture)
+        return ModelMetadata(header.format, quantization(header.tensors.values()), architecture(header.metadata))
 
     def has(self, name: str) -> bool:
         return name in self.header.tensors
@@ -159,12 +156,18 @@ class Model:
                 "groups",
                 "load its folder, whose `config.json` says it under `quantization`",
             )
-        tensor, underflows = reading.read(self._files[info.file], info, self._wanted)
+        with progress.work(f"Reading {self.header.path.name}", self._nbytes):
+            tensor, underflows = reading.read(self._files[info.file], info, self._wanted)
+            progress.advanced(stored_bytes(info))
         if underflows:
             self.underflows[info.name] = underflows
             dtype = short(tensor.dtype)
             tell_zeros(underflows, f"the tensor `{shown(info.name)}` of `{info.file}`", dtype)
         return tensor
+
+    def _nbytes(self) -> builtins.int:
+        """The bytes of all tensors: what there is to read in a program that uses the whole model."""
+        return sum(map(stored_bytes, self.header.tensors.values()))
 
 
 def load_model(path: str | os.PathLike[str], *, dtype: FloatType = "float16", dequantize: bool = False) -> Model:
@@ -183,14 +186,6 @@ def load_model(path: str | os.PathLike[str], *, dtype: FloatType = "float16", de
 def _close(files: tuple[io.FileIO, ...]) -> None:
     for file in files:
         file.close()
-
-
-def _quantization(tensors: Iterable[TensorInfo]) -> str | None:
-    elements: Counter[str] = Counter()
-    for info in tensors:
-        if info.layout is not None or not info.readable:
-            elements[info.storage] += int(np.prod(info.shape, dtype=object))
-    return elements.most_common(1)[0][0] if elements else None
 
 
 def _nearest(name: str, names: Iterable[str]) -> list[str]:
