@@ -127,6 +127,13 @@ python -c "from tensorlogic.runtime.models import load_model; load_model('model.
 #           let net = bind<Net>(load_model("model.safetensors"))
 tlc run model.tl""",
     ),
+    "TL4040": Page(
+        "no tensor matches a pattern",
+        "`tlc inspect --filter PATTERN` compares the pattern with the whole name of each tensor: `*` stands for any "
+        "text, `?` for one character, `[ab]` for one of these. `tlc inspect` without it lists all names.",
+        """\
+tlc inspect model.safetensors --filter attn    # '*attn*' matches names in which it stands""",
+    ),
     "TL4401": Page(
         "the library for tokenizers is not installed",
         "Texts are split into tokens by the library `tokenizers`, which is not among the packages that are always "
