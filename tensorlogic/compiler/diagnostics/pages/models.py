@@ -127,6 +127,13 @@ python -c "from tensorlogic.runtime.models import load_model; load_model('model.
 #           let net = bind<Net>(load_model("model.safetensors"))
 tlc run model.tl""",
     ),
+    "TL4040": Page(
+        "no tensor matches a pattern",
+        "`tlc inspect --filter PATTERN` compares the pattern with the whole name of each tensor: `*` stands for any "
+        "text, `?` for one character, `[ab]` for one of these. `tlc inspect` without it lists all names.",
+        """\
+tlc inspect model.safetensors --filter attn    # '*attn*' matches names in which it stands""",
+    ),
     "TL4060": Page(
         "a part of a split model is missing",
         "A GGUF model may be split into parts, `NAME-00001-of-00003.gguf` and so on. Each of them may be opened, and "
