@@ -25,8 +25,7 @@ import numpy as np
 from tensorlogic.runtime import reading
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, open_model
-from tensorlogic.runtime.formats.header import shown, unsupported
-from tensorlogic.runtime.formats.triples import is_triple
+from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.losses import tell_zeros
 from tensorlogic.runtime.outside import short
 from tensorlogic.runtime.packed import Tensor
@@ -152,14 +151,7 @@ class Model:
         raise ModelFileError("TL4011", message)
 
     def _read(self, info: TensorInfo) -> Tensor:
-        if is_triple(self.header.tensors, info.name):
-            unsupported(
-                info.file,
-                f"tensor `{shown(info.name)}` was packed by MLX, and nothing says with how many bits and in which "
-                "groups",
-                "load its folder, whose `config.json` says it under `quantization`",
-            )
-        tensor, underflows = reading.read(self._files[info.file], info, self._wanted)
+        tensor, underflows = reading.read(self._files, info, self._wanted)
         if underflows:
             self.underflows[info.name] = underflows
             dtype = short(tensor.dtype)
@@ -188,7 +180,7 @@ def _close(files: tuple[io.FileIO, ...]) -> None:
 def _quantization(tensors: Iterable[TensorInfo]) -> str | None:
     elements: Counter[str] = Counter()
     for info in tensors:
-        if info.layout is not None or not info.readable:
+        if info.layout is not None or info.scales is not None or not info.readable:
             elements[info.storage] += int(np.prod(info.shape, dtype=object))
     return elements.most_common(1)[0][0] if elements else None
 

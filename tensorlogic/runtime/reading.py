@@ -7,21 +7,23 @@ element type cannot hold (TL4006, TL4007), a file that became shorter (TL4008) a
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Literal
 
 import mlx.core as mx
 import numpy as np
 
-from tensorlogic.runtime.formats import TensorInfo
+from tensorlogic.runtime.formats import OpenFiles, TensorInfo
+from tensorlogic.runtime.formats.assembled import read_expanded, read_parts, settled
 from tensorlogic.runtime.formats.blocks import Parts, read_packed
 from tensorlogic.runtime.formats.header import shown, unsupported
+from tensorlogic.runtime.formats.schemes import refuse_unreadable
 from tensorlogic.runtime.formats.values import (
     ROUNDS_TO_INFINITY,
     Array,
     read_dense,
     refuse_overflow,
+    widen,
     widen_bfloat16,
 )
 from tensorlogic.runtime.packed import Packed, Tensor, dense
@@ -30,6 +32,8 @@ FloatType = Literal["float16", "bfloat16", "float32", "native"]
 
 _FLOATS = {"float16": mx.float16, "bfloat16": mx.bfloat16, "float32": mx.float32}
 _ELEMENTS = _FLOATS | {"int32": mx.int32, "bool": mx.bool_}
+_SMALL_FLOATS = {"mxfp4": (6.0, "F8_E8M0"), "mxfp8": (448.0, "F8_E8M0"), "nvfp4": (6.0, "F8_E4M3")}
+"""The largest element of each of MLX's modes other than affine, and what kind of float its scales are."""
 _OWN_FLOAT = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
 
 
@@ -46,14 +50,18 @@ def element(info: TensorInfo, wanted: Wanted) -> mx.Dtype:
     return _ELEMENTS[_element_type(info, wanted)]
 
 
-def read(file: io.FileIO, info: TensorInfo, wanted: Wanted) -> tuple[Tensor, int]:
+def read(files: OpenFiles, info: TensorInfo, wanted: Wanted) -> tuple[Tensor, int]:
     """The tensor, and how many of its nonzero values became 0."""
     if not info.readable:
-        unsupported(info.file, f"tensor `{shown(info.name)}` is stored as {info.storage}, which is not supported yet")
+        refuse_unreadable(info)
     dtype = _element_type(info, wanted)
+    info = settled(files, info)
     if info.layout is not None:
-        return _read_packed(file, info, dtype, wanted.dequantize), 0
-    values, underflows = read_dense(file, info, dtype)
+        return _read_packed(files, info, dtype, wanted.dequantize), 0
+    if info.scales is not None:
+        values, underflows = read_expanded(files, info, dtype)
+    else:
+        values, underflows = read_dense(files[info.file], info, dtype)
     return _to_mlx(values, is_bfloat16=dtype == "bfloat16"), underflows
 
 
@@ -63,9 +71,11 @@ def _element_type(info: TensorInfo, wanted: Wanted) -> str:
     if wanted.dtype != "native":
         return wanted.dtype
     storage = info.storage
-    if info.layout is not None:
-        # The elements of a quantized tensor are of the type of its scales.
-        storage = "F16" if info.scales is None else info.scales.storage
+    # The elements of a quantized tensor are of the type of its scales; where those are bytes, of MLX's own choice.
+    if info.scales is not None:
+        storage = "BF16" if info.scales.storage == "U8" else info.scales.storage
+    elif info.layout is not None:
+        storage = "F16"
     if storage not in _OWN_FLOAT:
         unsupported(
             info.file,
@@ -75,11 +85,11 @@ def _element_type(info: TensorInfo, wanted: Wanted) -> str:
     return _OWN_FLOAT[storage]
 
 
-def _read_packed(file: io.FileIO, info: TensorInfo, dtype: str, dequantize: bool) -> Tensor:
+def _read_packed(files: OpenFiles, info: TensorInfo, dtype: str, dequantize: bool) -> Tensor:
     assert info.layout is not None, "only quantized tensors have a layout"
     if 0 in info.shape:
         return mx.zeros(info.shape, _FLOATS[dtype])
-    parts = read_packed(file, info)
+    parts = read_packed(files[info.file], info) if info.scales is None else read_parts(files, info)
     # MLX packs matrices; a vector becomes one of a single row, and is expanded, for nothing multiplies by it.
     rows = info.shape[:-1] or (1,)
     words, scales = _to_mlx(parts.words.reshape(*rows, -1)), _of_groups(parts, parts.scales, rows)
@@ -107,15 +117,22 @@ def _check_range(info: TensorInfo, parts: Parts, packed: Packed, dtype: str) -> 
     tensor; the rare one whose ends are beyond is expanded and counted.
     """
     limit = ROUNDS_TO_INFINITY[dtype]
-    assert parts.biases is not None, "a packed tensor is affine"
-    scales, biases = (
-        widen_bfloat16(part) if parts.is_bfloat16 else part.astype(np.float32) for part in (parts.scales, parts.biases)
-    )
-    with np.errstate(over="ignore"):
-        ends = scales * (2**packed.layout.bits - 1) + biases
-    if max(np.abs(ends).max(), np.abs(biases).max()) < limit:
+    if _bound(parts, packed) < limit:
         return
     magnitudes = np.abs(np.asarray(dense(packed, mx.float32)))
     beyond = magnitudes[magnitudes >= limit]
     if beyond.size:
         refuse_overflow(info, dtype, beyond.size, float(beyond.max()))
+
+
+def _bound(parts: Parts, packed: Packed) -> float:
+    """A magnitude that no element is above."""
+    if parts.biases is None:
+        largest, kind = _SMALL_FLOATS[packed.layout.mode]
+        return largest * float(widen(kind, parts.scales).max())
+    scales, biases = (
+        widen_bfloat16(part) if parts.is_bfloat16 else part.astype(np.float32) for part in (parts.scales, parts.biases)
+    )
+    with np.errstate(over="ignore"):
+        ends = scales * (2**packed.layout.bits - 1) + biases
+    return float(max(np.abs(ends).max(), np.abs(biases).max()))

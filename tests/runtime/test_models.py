@@ -302,7 +302,7 @@ def test_a_packed_tensor_of_bfloat16_scales_beyond_float16(tmp_path: Path) -> No
 
 def test_hostile_names_in_messages(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
-    entry = {"dtype": "F8_E5M2", "shape": [1], "data_offsets": [0, 1]}
+    entry = {"dtype": "F4", "shape": [2], "data_offsets": [0, 1]}
     path.write_bytes(safetensors_bytes({"\x1b]0;": entry}, b"\0"))
     assert "\x1b" not in str(refusal(load_model(path), "\x1b]0;"))
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats.header import TensorInfo, shown
-from tensorlogic.runtime.formats.values import Array, read_dense, read_pieces
+from tensorlogic.runtime.formats.values import Array, read_pieces
 
 BLOCK = 32
 _BLOCKS = {
@@ -45,13 +45,7 @@ class Parts:
 
 
 def read_packed(file: io.FileIO, info: TensorInfo) -> Parts:
-    """A packed tensor of either format. Raises `ModelFileError` for scales that are no finite numbers (TL4009)."""
-    if info.storage in _BLOCKS:
-        return _read_blocks(file, info)
-    return _read_triple(file, info)
-
-
-def _read_blocks(file: io.FileIO, info: TensorInfo) -> Parts:
+    """A tensor of blocks, packed. Raises `ModelFileError` for scales that are no finite numbers (TL4009)."""
     assert info.layout is not None, "only quantized storage types have blocks"
     form = _BLOCKS[info.storage]
     rows, groups = info.shape[:-1], info.shape[-1] // BLOCK
@@ -98,21 +92,6 @@ def _with_biases(scales: Array, factor: int) -> tuple[Array, Array]:
     if np.abs(biases).max(initial=0) > np.finfo(np.float16).max:
         return scales.astype(np.float32), biases
     return scales, biases.astype(np.float16)
-
-
-def _read_triple(file: io.FileIO, info: TensorInfo) -> Parts:
-    assert info.layout is not None, "a triple has the layout that its file notes"
-    assert info.scales is not None, "a packed tensor is of blocks or of three tensors"
-    assert info.biases is not None, "a packed tensor is of blocks or of three tensors"
-    words = np.empty((*info.shape[:-1], info.shape[-1] * info.layout.bits // 32), np.uint32)
-    flat = words.reshape(-1)
-    for place, piece in read_pieces(file, info, 4):
-        flat[place // 4 :][: len(piece) // 4] = np.frombuffer(piece, "<u4")
-    own = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}[info.scales.storage]
-    scales, _ = read_dense(file, info.scales, own)
-    biases, _ = read_dense(file, info.biases, own)
-    _check_finite(info, scales, biases)
-    return Parts(words, scales, biases, own == "bfloat16")
 
 
 def _check_finite(info: TensorInfo, *parts: Array) -> None:

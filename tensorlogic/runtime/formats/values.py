@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tensorlogic.runtime.errors import ModelFileError
+from tensorlogic.runtime.formats.floats8 import FLOATS8, widen_float8
 from tensorlogic.runtime.formats.header import TensorInfo, shown
 
 Array = npt.NDArray[Any]
@@ -37,10 +38,13 @@ STORED = {
     "U16": "<u2",
     "U8": "|u1",
     "BOOL": "|u1",
+    "F8_E4M3": "|u1",
+    "F8_E5M2": "|u1",
+    "F8_E8M0": "|u1",
 }
-"""How NumPy reads each storage type; BF16 as its bits."""
+"""How NumPy reads each storage type; BF16 and floats of eight bits as their bits."""
 
-_KEPT = {"float16": np.float16, "bfloat16": np.uint16, "float32": np.float32, "int32": np.int32, "bool": np.bool_}
+KEPT = {"float16": np.float16, "bfloat16": np.uint16, "float32": np.float32, "int32": np.int32, "bool": np.bool_}
 """How NumPy holds each element type; bfloat16 as its bits."""
 
 ROUNDS_TO_INFINITY = {
@@ -74,7 +78,7 @@ def read_dense(file: io.FileIO, info: TensorInfo, dtype: str) -> tuple[Array, in
     for a file that became shorter (TL4008).
     """
     stored = np.dtype(STORED[info.storage])
-    values: Array = np.empty(info.shape, _KEPT[dtype])
+    values: Array = np.empty(info.shape, KEPT[dtype])
     flat = values.reshape(-1)
     underflows = 0
     for place, piece in read_pieces(file, info, stored.itemsize):
@@ -108,11 +112,32 @@ def _convert_integers(info: TensorInfo, source: Array, target: Array) -> None:
 
 def _convert_floats(file: io.FileIO, info: TensorInfo, dtype: str, source: Array, target: Array) -> int:
     """Convert one piece; gives how many values became 0."""
-    wide = widen_bfloat16(source) if info.storage == "BF16" else source
+    return narrow(info, dtype, widen(info.storage, source), target, lambda: _all_pieces(file, info))
+
+
+def _all_pieces(file: io.FileIO, info: TensorInfo) -> Iterator[Array]:
+    stored = np.dtype(STORED[info.storage])
+    return (widen(info.storage, np.frombuffer(piece, stored)) for _, piece in read_pieces(file, info, stored.itemsize))
+
+
+def widen(storage: str, source: Array) -> Array:
+    """Elements as numbers that NumPy knows, exactly: those of bfloat16 and of eight bits become float32."""
+    if storage == "BF16":
+        return widen_bfloat16(source)
+    return widen_float8(storage, source) if storage in FLOATS8 else source
+
+
+def narrow(info: TensorInfo, dtype: str, wide: Array, target: Array, everything: Callable[[], Iterable[Array]]) -> int:
+    """Convert one piece of a tensor, finite numbers of float32 or float64, into `target`, which is of `dtype`.
+
+    Gives how many values became 0. Where one would become infinite the tensor is refused (TL4006), and `everything`
+    gives all of its pieces once more, so that the message counts over the whole tensor.
+    """
     limit = ROUNDS_TO_INFINITY[dtype]
     # Written so that NaN, too, takes the careful way.
-    if not (wide.min() > -limit and wide.max() < limit) and _overflows(wide, limit)[0]:
-        _refuse_overflow(file, info, dtype)
+    if wide.size and not (wide.min() > -limit and wide.max() < limit) and _overflows(wide, limit)[0]:
+        counts = [_overflows(piece, limit) for piece in everything()]
+        refuse_overflow(info, dtype, sum(count for count, _ in counts), max(largest for _, largest in counts))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         target[:] = round_to_bfloat16(_narrow_to_odd(wide)) if dtype == "bfloat16" else wide
     magnitude_bits = target.view(np.uint32) & 0x7FFFFFFF if dtype == "float32" else target.view(np.uint16) & 0x7FFF
@@ -124,18 +149,6 @@ def _overflows(wide: Array, limit: float) -> tuple[int, float]:
     magnitudes = np.abs(wide[np.isfinite(wide)])
     beyond = magnitudes[magnitudes >= limit]
     return beyond.size, float(beyond.max(initial=0.0))
-
-
-def _refuse_overflow(file: io.FileIO, info: TensorInfo, dtype: str) -> None:
-    """Count over the whole tensor, so that the message tells all of it, and refuse."""
-    stored = np.dtype(STORED[info.storage])
-    count, largest = 0, 0.0
-    for _, piece in read_pieces(file, info, stored.itemsize):
-        source = np.frombuffer(piece, stored)
-        wide = widen_bfloat16(source) if info.storage == "BF16" else source
-        more, magnitude = _overflows(wide, ROUNDS_TO_INFINITY[dtype])
-        count, largest = count + more, max(largest, magnitude)
-    refuse_overflow(info, dtype, count, largest)
 
 
 def refuse_overflow(info: TensorInfo, dtype: str, count: int, largest: float) -> None:
