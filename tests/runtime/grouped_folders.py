@@ -116,7 +116,7 @@ def write_folder(
     if shards == 1:
         mx.save_safetensors(str(folder / "model.safetensors"), arrays, {"format": "mlx"})
         return folder
-    places = {}
+    places: dict[str, str] = {}
     for shard in range(shards):
         file = f"model-{shard + 1:05d}-of-{shards:05d}.safetensors"
         chosen = {name: arrays[name] for place, name in enumerate(arrays) if place % shards == shard}

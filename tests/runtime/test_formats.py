@@ -142,7 +142,21 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
     assert "Core ML" in refusal(tmp_path / "a.mlpackage", "TL4004")
 
 
-@pytest.mark.parametrize("place", ["../one.safetensors", "/etc/passwd", "", ".", "..", "a/b.safetensors", "one.bin", 7])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "../one.safetensors",
+        "/etc/passwd",
+        "",
+        ".",
+        "..",
+        "a/b.safetensors",
+        "one.bin",
+        7,
+        "..\\one.safetensors/",
+        "./one.safetensors",
+    ],
+)
 def test_shards_lie_in_the_folder_itself(tmp_path: Path, place: object) -> None:
     refusal(shards(tmp_path, z=place), "TL4003")
 

@@ -122,7 +122,7 @@ def test_scales_that_are_powers_of_two_and_int8(tmp_path: Path) -> None:
     whole = torch.arange(-128, 128, dtype=torch.int8).reshape(2, 128)
     tensors = {"x.weight": whole, "x.weight_scale": torch.tensor([[0.5], [0.25]])}
     folder = folder_of(tmp_path / "b", tensors, {"quant_method": "compressed-tensors", "format": "int-quantized"})
-    np.testing.assert_array_equal(values(folder), whole.numpy() * np.float32([[0.5], [0.25]]))
+    np.testing.assert_array_equal(values(folder), whole.numpy() * np.array([[0.5], [0.25]]))
 
 
 def test_products_beyond_float16_and_below(tmp_path: Path) -> None:

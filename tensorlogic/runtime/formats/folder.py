@@ -22,6 +22,7 @@ MAX_JSON_BYTES = 20_000_000
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
 _CONFIG = "config.json"
+_LONGEST_NAME = 255
 _OLD_CONFIGS = {"quantize_config.json": "gptq", "quant_config.json": "awq"}
 """Where AutoGPTQ and AutoAWQ noted their settings before `config.json` had a place for them."""
 
@@ -55,6 +56,9 @@ def check_inside(folder: Path, file: Path) -> None:
     Hugging Face's cache keeps every file of `models--ORG--NAME/snapshots/REVISION` as a link into
     `models--ORG--NAME/blobs`: that is the same model's, and fine.
     """
+    if "\0" in str(folder):
+        # No folder has such a name, as opening its files says.
+        return
     real, home = Path(os.path.realpath(file)), Path(os.path.realpath(folder))
     stores = [parent.parent.parent / "blobs" for parent in (home, *home.parents) if parent.parent.name == "snapshots"]
     if home not in real.parents and not any(real.parent == store for store in stores):
@@ -71,7 +75,8 @@ def read_index(path: Path) -> dict[str, Path]:
     if not isinstance(places, dict) or not all(isinstance(file, str) for file in places.values()):
         damaged(path, "it has no `weight_map` from tensor names to file names")
     for file in set(places.values()):
-        if Path(file).name != file or not file.endswith(".safetensors"):
+        plain = Path(file).name == file and file.isprintable() and len(file) <= _LONGEST_NAME
+        if not plain or not file.endswith(".safetensors"):
             damaged(path, f"it names `{shown(file)}`, which is no safetensors file in its own folder")
     return {name: path.parent / file for name, file in places.items()}
 

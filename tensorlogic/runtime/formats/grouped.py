@@ -87,9 +87,9 @@ def _read_settings(path: Path, quantization: Mapping[str, object]) -> _Settings:
     bits = _number(path, quantization, _BITS_KEYS)
     group_size = _number(path, quantization, _GROUP_KEYS)
     if bits not in _BITS[method]:
-        unsupported(path, f"its {method.upper()} weights have {bits} bits, which is not supported")
+        unsupported(path, f"its {method.upper()} weights have {shown(str(bits))} bits, which is not supported")
     if group_size != -1 and group_size < 1:
-        damaged(path, f"it gives groups of {group_size} elements")
+        damaged(path, f"it gives groups of {shown(str(group_size))} elements")
     given = next((quantization[key] for key in _VERSION_KEYS[method] if key in quantization), None)
     version = _VERSIONS[method][0] if given is None else str(given).lower()
     if version not in _VERSIONS[method]:
@@ -136,7 +136,10 @@ def _fold(path: Path, prefix: str, tensors: Mapping[str, TensorInfo], settings: 
     group_size = inputs if settings.group_size == -1 else settings.group_size
     if -(-inputs // group_size) != groups:
         if not settings.mixed or inputs % groups:
-            damaged(words.file, f"{label} make {groups} groups of {inputs} inputs, and not groups of {group_size}")
+            damaged(
+                words.file,
+                f"{label} make {groups} groups of {inputs} inputs, and not groups of {shown(str(group_size))}",
+            )
         group_size = inputs // groups
     if order is not None and (order.storage not in ("I32", "I64") or order.shape != (inputs,)):
         damaged(words.file, f"`{shown(order.name)}` is no list of the groups of {inputs} inputs")

@@ -72,7 +72,8 @@ def _layout(path: Path, name: str, settings: Mapping[str, object]) -> PackedLayo
     layout = PackedLayout(bits, group_size) if fixed is None else fixed
     known = bits in AFFINE_BITS and group_size in AFFINE_GROUPS if fixed is None else True
     if not known or (bits, group_size) != (layout.bits, layout.group_size):
-        damaged(path, f"it gives `{shown(name)}` {bits} bits in groups of {group_size}, which MLX does not pack")
+        how = shown(f"{bits} bits in groups of {group_size}")
+        damaged(path, f"it gives `{shown(name)}` {how}, which MLX does not pack")
     return layout
 
 
