@@ -180,7 +180,7 @@ def _close(files: tuple[io.FileIO, ...]) -> None:
 def _quantization(tensors: Iterable[TensorInfo]) -> str | None:
     elements: Counter[str] = Counter()
     for info in tensors:
-        if info.layout is not None or info.scales is not None or not info.readable:
+        if info.layout is not None or info.is_quantized or info.scales is not None:
             elements[info.storage] += int(np.prod(info.shape, dtype=object))
     return elements.most_common(1)[0][0] if elements else None
 

@@ -16,6 +16,7 @@ import mlx.core as mx
 
 from tensorlogic.runtime import device
 from tensorlogic.runtime.formats.header import PackedLayout
+from tensorlogic.runtime.probing import accepts
 from tensorlogic.runtime.sizes import affordable
 
 
@@ -71,31 +72,38 @@ def matmul(x: mx.array, w: Tensor, *, transpose: bool) -> mx.array:
     """`x @ w`, or `x @ w.T` where `transpose` is set, in `x`'s type.
 
     On a CPU a half-precision `x` meets a packed `w` in float32: MLX accumulates half precision there in half
-    precision, 35 times more slowly.
+    precision, 35 times more slowly. A layout that the device has no kernel for is expanded as part of the graph.
     """
     if isinstance(w, Packed) and x.size == 0:
         # MLX's kernel for the CPU divides by the number of rows. What has no rows has no products either.
         batch = mx.broadcast_shapes(x.shape[:-2], w.shape[:-2])
         return mx.zeros((*batch, *x.shape[-2:-1], w.shape[-2 if transpose else -1]), x.dtype)
     if isinstance(w, Packed):
-        wide = x if device.carried(x.dtype) == x.dtype else x.astype(mx.float32)
-        # MLX does not broadcast a left side of lower rank than a stack of matrices, and gives a wrong shape for it.
-        lifted = wide.reshape(*[1] * (w.ndim - x.ndim), *x.shape) if x.ndim < w.ndim > 2 else wide
-        product = mx.quantized_matmul(
-            lifted,
-            w.weight,
-            w.scales,
-            w.biases,
-            transpose=transpose,
-            group_size=w.layout.group_size,
-            bits=w.layout.bits,
-            mode=w.layout.mode,
-        )
-        if x.ndim == 1 and w.ndim > 2:
-            product = product.squeeze(-2)
+        product = _multiply(x if device.carried(x.dtype) == x.dtype else x.astype(mx.float32), w, transpose)
     else:
         product = x @ (mx.swapaxes(w, -1, -2) if transpose else w)
     return affordable(product if product.dtype == x.dtype else product.astype(x.dtype))
+
+
+def _multiply(x: mx.array, w: Packed, transpose: bool) -> mx.array:
+    """The product by MLX's kernel for the layout where the device has one, by the expanded matrix where it has none."""
+    # Half-precision scales meet a float32 `x` in float32, and float32 scales any `x`.
+    if not accepts(w.layout, x.dtype if w.scales.dtype in (x.dtype, mx.uint8) else mx.float32):
+        wide = dense(w, x.dtype)
+        return x @ (mx.swapaxes(wide, -1, -2) if transpose else wide)
+    # MLX does not broadcast a left side of lower rank than a stack of matrices, and gives a wrong shape for it.
+    lifted = x.reshape(*[1] * (w.ndim - x.ndim), *x.shape) if x.ndim < w.ndim > 2 else x
+    product = mx.quantized_matmul(
+        lifted,
+        w.weight,
+        w.scales,
+        w.biases,
+        transpose=transpose,
+        group_size=w.layout.group_size,
+        bits=w.layout.bits,
+        mode=w.layout.mode,
+    )
+    return product.squeeze(-2) if x.ndim == 1 and w.ndim > 2 else product
 
 
 def linear(x: mx.array, w: Tensor, bias: mx.array | None = None) -> mx.array:

@@ -7,18 +7,26 @@ element type cannot hold (TL4006, TL4007), a file that became shorter (TL4008) a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
 
 import mlx.core as mx
 import numpy as np
 
-from tensorlogic.runtime.formats import OpenFiles, TensorInfo
-from tensorlogic.runtime.formats.assembled import read_expanded, read_parts, settled
-from tensorlogic.runtime.formats.blocks import Parts, read_packed
+from tensorlogic.runtime import device
+from tensorlogic.runtime.buffers import Buffers
+from tensorlogic.runtime.expanding import fill_expanded
+from tensorlogic.runtime.formats import TensorInfo
+from tensorlogic.runtime.formats.assembled import fill_assembled, read_parts, settled
+from tensorlogic.runtime.formats.blocks import Parts
 from tensorlogic.runtime.formats.header import shown, unsupported
+from tensorlogic.runtime.formats.repacked import REPACKINGS, fill_room, make_room
 from tensorlogic.runtime.formats.schemes import refuse_unreadable
 from tensorlogic.runtime.formats.values import (
+    KEPT,
     ROUNDS_TO_INFINITY,
     Array,
     read_dense,
@@ -27,7 +35,9 @@ from tensorlogic.runtime.formats.values import (
     widen_bfloat16,
 )
 from tensorlogic.runtime.packed import Packed, Tensor, dense
+from tensorlogic.runtime.probing import accepts
 
+Filled = TypeVar("Filled")
 FloatType = Literal["float16", "bfloat16", "float32", "native"]
 
 _FLOATS = {"float16": mx.float16, "bfloat16": mx.bfloat16, "float32": mx.float32}
@@ -50,19 +60,126 @@ def element(info: TensorInfo, wanted: Wanted) -> mx.Dtype:
     return _ELEMENTS[_element_type(info, wanted)]
 
 
-def read(files: OpenFiles, info: TensorInfo, wanted: Wanted) -> tuple[Tensor, int]:
+@dataclass(frozen=True, slots=True)
+class Job(Generic[Filled]):
+    """The reading of one tensor, in steps: `begin` makes room for it, `fill` reads, `finish` hands it over.
+
+    The first and the last belong to the thread that uses MLX. `fill` uses NumPy alone, and may run in any thread.
+    """
+
+    fill: Callable[[], Filled]
+    finish: Callable[[Filled], tuple[Tensor, int]]
+
+
+def read(files: Mapping[Path, io.FileIO], info: TensorInfo, wanted: Wanted) -> tuple[Tensor, int]:
     """The tensor, and how many of its nonzero values became 0."""
+    job = begin(files, info, wanted)
+    return job.finish(job.fill())
+
+
+def begin(files: Mapping[Path, io.FileIO], info: TensorInfo, wanted: Wanted) -> Job[Any]:
+    """Make room for a tensor. Its parts may lie in several of the model's files."""
     if not info.readable:
         refuse_unreadable(info)
-    dtype = _element_type(info, wanted)
-    info = settled(files, info)
-    if info.layout is not None:
-        return _read_packed(files, info, dtype, wanted.dequantize), 0
+    dtype, file = _element_type(info, wanted), files[info.file]
+    if 0 in info.shape:
+        return Job(lambda: 0, lambda underflows: (mx.zeros(info.shape, _ELEMENTS[dtype]), underflows))
+    if info.storage in REPACKINGS and _stays_packed(info, dtype):
+        return _begin_blocks(file, info, dtype, wanted)
+    if info.is_quantized:
+        return _begin_dense(info, dtype, lambda values: fill_expanded(file, info, dtype, values))
     if info.scales is not None:
-        values, underflows = read_expanded(files, info, dtype)
-    else:
-        values, underflows = read_dense(files[info.file], info, dtype)
-    return _to_mlx(values, is_bfloat16=dtype == "bfloat16"), underflows
+        return _begin_assembled(files, settled(files, info), dtype, wanted)
+    return _begin_dense(info, dtype, lambda values: read_dense(file, info, dtype, values)[1])
+
+
+def _stays_packed(info: TensorInfo, dtype: str) -> bool:
+    """Whether the device multiplies by the layout that the tensor's blocks become, in the type of such a product."""
+    assert info.layout is not None, "blocks that are repacked have a layout"
+    carried, kept = device.carried(_FLOATS[dtype]), REPACKINGS[info.storage].kept
+    is_alike = kept is np.uint8 or (kept is np.float16 and carried == mx.float16)
+    return accepts(info.layout, carried if is_alike else mx.float32)
+
+
+def _begin_dense(info: TensorInfo, dtype: str, fill: Callable[[Array], int]) -> Job[int]:
+    buffers = Buffers()
+    values = buffers.empty(info.shape, KEPT[dtype])
+
+    def finish(underflows: int) -> tuple[Tensor, int]:
+        array = buffers.array(values)
+        return array.view(mx.bfloat16) if dtype == "bfloat16" else array, underflows
+
+    return Job(lambda: fill(values), finish)
+
+
+def _begin_blocks(file: io.FileIO, info: TensorInfo, dtype: str, wanted: Wanted) -> Job[tuple[Parts, float]]:
+    buffers = Buffers()
+    # MLX packs matrices; a vector becomes one of a single row, and is expanded, for nothing multiplies by it.
+    matrix = info if len(info.shape) > 1 else replace(info, shape=(1, *info.shape))
+    room = make_room(matrix, buffers.empty)
+
+    def finish(filled: tuple[Parts, float]) -> tuple[Tensor, int]:
+        parts, bound = filled
+        return _packed(matrix, parts, bound, dtype, buffers, wanted, info.shape), 0
+
+    return Job(lambda: fill_room(file, matrix, room), finish)
+
+
+def _begin_assembled(files: Mapping[Path, io.FileIO], info: TensorInfo, dtype: str, wanted: Wanted) -> Job[Any]:
+    """A weight that its model keeps as several tensors."""
+    if info.layout is None:
+        return _begin_dense(info, dtype, lambda values: fill_assembled(files, info, dtype, values))
+
+    def finish(parts: Parts) -> tuple[Tensor, int]:
+        return _packed(info, parts, _bound(info, parts), dtype, Buffers(), wanted, info.shape), 0
+
+    return Job(lambda: read_parts(files, info), finish)
+
+
+def _packed(
+    info: TensorInfo,
+    parts: Parts,
+    bound: float,
+    dtype: str,
+    buffers: Buffers,
+    wanted: Wanted,
+    shape: tuple[int, ...],
+) -> Tensor:
+    assert info.layout is not None, "a packed tensor has a layout"
+    numbers = [None if part is None else buffers.array(part) for part in (parts.scales, parts.biases)]
+    if parts.is_bfloat16:
+        numbers = [None if part is None else part.view(mx.bfloat16) for part in numbers]
+    scales, biases = numbers
+    assert scales is not None, "every mode has scales"
+    packed = Packed(buffers.array(parts.words), scales, biases, info.layout, info.shape, _FLOATS[dtype])
+    if bound >= ROUNDS_TO_INFINITY[dtype]:
+        _check_elements(info, packed, dtype)
+    return dense(packed).reshape(shape) if wanted.dequantize or len(shape) == 1 else packed
+
+
+def _bound(info: TensorInfo, parts: Parts) -> float:
+    """A magnitude that no element is above: those of the lowest and highest bits are the groups' ends."""
+    assert info.layout is not None, "a packed tensor has a layout"
+    if parts.biases is None:
+        largest, kind = _SMALL_FLOATS[info.layout.mode]
+        return largest * float(widen(kind, parts.scales).max())
+    scales, biases = (
+        widen_bfloat16(part) if parts.is_bfloat16 else part.astype(np.float32) for part in (parts.scales, parts.biases)
+    )
+    with np.errstate(over="ignore"):
+        ends = scales * (2**info.layout.bits - 1) + biases
+    return float(max(np.abs(ends).max(), np.abs(biases).max()))
+
+
+def _check_elements(info: TensorInfo, packed: Packed, dtype: str) -> None:
+    """Refuse a packed tensor with elements that become infinite in its element type.
+
+    The groups' ends decide for nearly every tensor; the rare one whose ends are beyond is expanded and counted.
+    """
+    magnitudes = np.abs(np.asarray(dense(packed, mx.float32)))
+    beyond = magnitudes[magnitudes >= ROUNDS_TO_INFINITY[dtype]]
+    if beyond.size:
+        refuse_overflow(info, dtype, beyond.size, float(beyond.max()))
 
 
 def _element_type(info: TensorInfo, wanted: Wanted) -> str:
@@ -74,7 +191,7 @@ def _element_type(info: TensorInfo, wanted: Wanted) -> str:
     # The elements of a quantized tensor are of the type of its scales; where those are bytes, of MLX's own choice.
     if info.scales is not None:
         storage = "BF16" if info.scales.storage == "U8" else info.scales.storage
-    elif info.layout is not None:
+    elif info.is_quantized:
         storage = "F16"
     if storage not in _OWN_FLOAT:
         unsupported(
@@ -83,56 +200,3 @@ def _element_type(info: TensorInfo, wanted: Wanted) -> str:
             "load the model with `dtype: float32`",
         )
     return _OWN_FLOAT[storage]
-
-
-def _read_packed(files: OpenFiles, info: TensorInfo, dtype: str, dequantize: bool) -> Tensor:
-    assert info.layout is not None, "only quantized tensors have a layout"
-    if 0 in info.shape:
-        return mx.zeros(info.shape, _FLOATS[dtype])
-    parts = read_packed(files[info.file], info) if info.scales is None else read_parts(files, info)
-    # MLX packs matrices; a vector becomes one of a single row, and is expanded, for nothing multiplies by it.
-    rows = info.shape[:-1] or (1,)
-    words, scales = _to_mlx(parts.words.reshape(*rows, -1)), _of_groups(parts, parts.scales, rows)
-    biases = None if parts.biases is None else _of_groups(parts, parts.biases, rows)
-    packed = Packed(words, scales, biases, info.layout, (*rows, info.shape[-1]), _FLOATS[dtype])
-    _check_range(info, parts, packed, dtype)
-    if dequantize or len(info.shape) == 1:
-        return dense(packed).reshape(info.shape)
-    return packed
-
-
-def _of_groups(parts: Parts, values: Array, rows: tuple[int, ...]) -> mx.array:
-    return _to_mlx(values.reshape(*rows, -1), is_bfloat16=parts.is_bfloat16)
-
-
-def _to_mlx(values: Array, *, is_bfloat16: bool = False) -> mx.array:
-    array = mx.array(values)
-    return array.view(mx.bfloat16) if is_bfloat16 else array
-
-
-def _check_range(info: TensorInfo, parts: Parts, packed: Packed, dtype: str) -> None:
-    """Refuse a packed tensor with elements that become infinite in its element type.
-
-    Elements lie between those of the lowest and the highest bits, so that the groups' two ends decide for nearly every
-    tensor; the rare one whose ends are beyond is expanded and counted.
-    """
-    limit = ROUNDS_TO_INFINITY[dtype]
-    if _bound(parts, packed) < limit:
-        return
-    magnitudes = np.abs(np.asarray(dense(packed, mx.float32)))
-    beyond = magnitudes[magnitudes >= limit]
-    if beyond.size:
-        refuse_overflow(info, dtype, beyond.size, float(beyond.max()))
-
-
-def _bound(parts: Parts, packed: Packed) -> float:
-    """A magnitude that no element is above."""
-    if parts.biases is None:
-        largest, kind = _SMALL_FLOATS[packed.layout.mode]
-        return largest * float(widen(kind, parts.scales).max())
-    scales, biases = (
-        widen_bfloat16(part) if parts.is_bfloat16 else part.astype(np.float32) for part in (parts.scales, parts.biases)
-    )
-    with np.errstate(over="ignore"):
-        ends = scales * (2**packed.layout.bits - 1) + biases
-    return float(max(np.abs(ends).max(), np.abs(biases).max()))

@@ -14,27 +14,76 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-BLOCK_BYTES = {"Q4_0": 18, "Q4_1": 20, "Q8_0": 34}
-"""Bytes of a block of 32 elements."""
-HALVES = {"Q4_0": 1, "Q4_1": 2, "Q8_0": 1}
-"""How many float16 numbers stand at the front of a block: its scale, and Q4_1's minimum."""
+HALVES = {
+    "Q4_0": (0,),
+    "Q4_1": (0, 2),
+    "Q5_0": (0,),
+    "Q5_1": (0, 2),
+    "Q8_0": (0,),
+    "Q2_K": (80, 82),
+    "Q3_K": (108,),
+    "Q4_K": (0, 2),
+    "Q5_K": (0, 2),
+    "Q6_K": (208,),
+    "IQ1_S": (0,),
+    "IQ2_XXS": (0,),
+    "IQ2_XS": (0,),
+    "IQ2_S": (0,),
+    "IQ3_XXS": (0,),
+    "IQ3_S": (0,),
+    "IQ4_NL": (0,),
+    "IQ4_XS": (0,),
+    "TQ1_0": (52,),
+    "TQ2_0": (64,),
+}
+"""Where in a block its float16 numbers stand: the scale, and what is subtracted or added."""
+OTHER_SCALES = ("IQ1_M", "MXFP4", "NVFP4")
+"""Types whose scale lies in four parts, or is a byte."""
+BLOCK_TYPES = sorted([*HALVES, *OTHER_SCALES])
+"""Every quantized type that GGUF's library decodes."""
+
+
+def block_size(storage: str) -> tuple[int, int]:
+    """Elements and bytes of a block."""
+    size, nbytes = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[storage]]
+    return size, nbytes
 
 
 def random_blocks(storage: str, rows: tuple[int, ...], width: int, seed: int, largest: float = 1.0) -> Array:
     """Random blocks for a tensor of shape (*rows, width): any bits, and scales of either sign up to `largest`."""
     random = np.random.default_rng(seed)
-    count = width // 32
-    blocks = random.integers(0, 256, (*rows, count, BLOCK_BYTES[storage]), dtype=np.uint8)
-    halves = random.uniform(-largest, largest, (*rows, count, HALVES[storage])).astype("<f2")
+    size, nbytes = block_size(storage)
+    count = width // size
+    blocks = random.integers(0, 256, (*rows, count, nbytes), dtype=np.uint8)
+    places = HALVES.get(storage, (0,))
+    halves = random.uniform(-largest, largest, (*rows, count, len(places))).astype("<f2")
     # Scales of many magnitudes, subnormal ones among them.
     halves *= np.float16(2) ** -random.integers(0, 20, halves.shape).astype(np.float16)
-    blocks[..., : 2 * HALVES[storage]] = halves.view(np.uint8)
-    return blocks.reshape(*rows, count * BLOCK_BYTES[storage])
+    for place, numbers in zip(places, np.moveaxis(halves, -1, 0), strict=True):
+        set_scales(storage, blocks, numbers, place)
+    return blocks.reshape(*rows, count * nbytes)
+
+
+def set_scales(storage: str, blocks: Array, numbers: Array, place: int | None = None) -> None:
+    """Write float16 numbers, shape (*rows, blocks), as the scales of blocks, shape (*rows, blocks, bytes)."""
+    if storage == "MXFP4":
+        # The nearest power of two at most; there is no sign.
+        blocks[..., 0] = np.clip(np.frexp(np.abs(numbers.astype(np.float32)))[1] + 126, 0, 254)
+    elif storage == "NVFP4":
+        blocks[..., :4] = np.clip((np.frexp(np.abs(numbers.astype(np.float32)))[1] + 7) * 8, 0, 0x7E)[..., None]
+    elif storage == "IQ1_M":
+        bits = np.ascontiguousarray(numbers).astype("<f2").view("<u2")
+        for part in range(4):
+            blocks[..., 49 + 2 * part] = (blocks[..., 49 + 2 * part] & 0x0F) | ((bits >> (4 * part) & 15) << 4)
+    else:
+        begin = HALVES[storage][0] if place is None else place
+        blocks[..., begin : begin + 2] = np.ascontiguousarray(numbers).astype("<f2")[..., None].view(np.uint8)
 
 
 def expanded(storage: str, blocks: Array) -> Array:
     """The float32 elements of blocks, by GGUF's own library."""
-    values: Array = gguf.quants.dequantize(blocks, gguf.GGMLQuantizationType[storage])
+    with np.errstate(all="ignore"):
+        values: Array = gguf.quants.dequantize(blocks, gguf.GGMLQuantizationType[storage])
     return values
 
 

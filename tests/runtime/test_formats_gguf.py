@@ -12,7 +12,8 @@ import pytest
 
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import read_header
-from tensorlogic.runtime.formats.gguf import MAX_KEYS, MAX_STRINGS, STORAGES
+from tensorlogic.runtime.formats.ggml_types import STORAGES
+from tensorlogic.runtime.formats.gguf import MAX_KEYS, MAX_STRINGS
 from tensorlogic.runtime.formats.header import MAX_TENSORS
 from tests.runtime.model_files import (
     gguf_bytes,
@@ -109,11 +110,22 @@ def test_block_sizes_are_the_librarys(number: int) -> None:
     assert (storage.name, storage.block_size, storage.block_bytes) == (kind.name, size, nbytes)
 
 
-def test_a_type_that_cannot_be_read_yet_is_listed(tmp_path: Path) -> None:
+def test_a_type_that_nothing_decodes_is_listed(tmp_path: Path) -> None:
     path = tmp_path / "a.gguf"
-    path.write_bytes(gguf_bytes([gguf_entry("w", [256, 2], 12)], data=bytes(288)))
+    path.write_bytes(gguf_bytes([gguf_entry("w", [256, 2], 15)], data=bytes(584)))
     info = read_header(path).tensors["w"]
-    assert (info.storage, info.shape, info.dtype, info.readable) == ("Q4_K", (2, 256), "float16", False)
+    assert (info.storage, info.shape, info.dtype, info.readable) == ("Q8_K", (2, 256), "float16", False)
+
+
+def test_every_type_that_the_library_decodes_is_read() -> None:
+    """What it learns to decode later shows here."""
+    decoded = {kind.name for kind in gguf.quants._type_traits} | {"F16", "F32"}
+    dense = {"F32", "F16", "BF16", "F64", "I8", "I16", "I32", "I64"}
+    readable = {storage.name for storage in STORAGES.values() if storage.readable}
+    assert readable == decoded | dense
+    assert {storage.name for storage in STORAGES.values() if storage.block_size > 1 and storage.readable} == (
+        decoded - dense
+    )
 
 
 def test_a_scalar_an_empty_tensor_and_no_tensor_are_fine(tmp_path: Path) -> None:

@@ -130,14 +130,14 @@ def test_quantized_tensors_of_no_elements(tmp_path: Path) -> None:
     assert (array(model, "w").shape, array(model, "v").shape) == ((0, 64), (3, 0))
 
 
-def test_a_type_that_cannot_be_read_yet_is_refused_by_name_when_used(tmp_path: Path) -> None:
+def test_a_type_that_nothing_decodes_is_refused_by_name_when_used(tmp_path: Path) -> None:
     path = tmp_path / "a.gguf"
-    path.write_bytes(gguf_bytes([gguf_entry("good", [2]), gguf_entry("w", [256], 14, 32)], data=bytes(32 + 210)))
+    path.write_bytes(gguf_bytes([gguf_entry("good", [2]), gguf_entry("w", [256], 15, 32)], data=bytes(32 + 292)))
     model = load_model(path)
     assert array(model, "good").shape == (2,)
     error = refusal(model, "w")
     assert error.code == "TL4004"
-    assert "`w` is stored as Q6_K, which is not supported yet" in error.message
+    assert "`w` is stored as Q8_K, which neither MLX nor GGUF's library decodes" in error.message
 
 
 def test_a_missing_name_offers_the_nearest(mixed: Path) -> None:

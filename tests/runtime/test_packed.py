@@ -13,10 +13,10 @@ from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import PackedLayout
 from tensorlogic.runtime.models import load_model
 from tensorlogic.runtime.packed import Packed, dense, embedding, matmul
-from tests.runtime.model_files import BLOCK_BYTES, expanded, random_blocks, write_gguf
+from tests.runtime.model_files import block_size, expanded, random_blocks, write_gguf
 
-STORAGES = sorted(BLOCK_BYTES)
-BITS = {"Q4_0": 4, "Q4_1": 4, "Q8_0": 8}
+BITS = {"Q4_0": 4, "Q4_1": 4, "Q5_0": 5, "Q5_1": 5, "Q8_0": 8}
+STORAGES = sorted(BITS)
 
 
 def packed(tmp_path: Path, storage: str, rows: tuple[int, ...], width: int, seed: int = 1) -> Packed:
@@ -51,8 +51,9 @@ def test_elements_are_exactly_the_files(tmp_path: Path, storage: str, largest: f
 def test_every_pattern_of_bits(tmp_path: Path, storage: str) -> None:
     """Blocks whose elements count upwards, so that a swapped element shows by its value."""
     blocks = random_blocks(storage, (64,), 256, seed=3)
-    view = blocks.reshape(64, 8, BLOCK_BYTES[storage])
-    head = BLOCK_BYTES[storage] - (32 if storage == "Q8_0" else 16)
+    nbytes = block_size(storage)[1]
+    view = blocks.reshape(64, 8, nbytes)
+    head = nbytes - (32 if storage == "Q8_0" else 16 + 4 * storage.startswith("Q5"))
     body = view[..., head:]
     body[...] = np.arange(body.size, dtype=np.uint64).reshape(body.shape) * 37 % 256
     path = write_gguf(tmp_path / "a.gguf", {"w": (storage, blocks)})

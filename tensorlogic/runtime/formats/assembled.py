@@ -15,12 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tensorlogic.runtime.errors import ModelFileError
-from tensorlogic.runtime.formats.blocks import Parts
+from tensorlogic.runtime.formats.blocks import Parts, check_finite
 from tensorlogic.runtime.formats.grouped import GroupedInfo
 from tensorlogic.runtime.formats.header import TensorInfo, damaged, shown
 from tensorlogic.runtime.formats.scaled import ScaledInfo, scales_shape
-from tensorlogic.runtime.formats.values import KEPT, STORED, Array, narrow, read_pieces, widen
+from tensorlogic.runtime.formats.values import STORED, Array, narrow, read_pieces, widen
 
 AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
 """Which of eight elements in a row lies in each half byte of a word, the lowest first."""
@@ -47,21 +46,18 @@ def read_parts(files: Files, info: TensorInfo) -> Parts:
     words = _raw(files, replace(info, storage="U32", shape=_words_shape(info)))
     scales = _raw(files, info.scales)
     biases = None if info.biases is None else _raw(files, info.biases)
-    _check_finite(info, _numbers(info.scales, scales, info.layout.mode))
+    check_finite(info, _numbers(info.scales, scales, info.layout.mode))
     if biases is not None:
-        _check_finite(info, _numbers(info.scales, biases))
+        check_finite(info, _numbers(info.scales, biases))
     return Parts(words, scales, biases, info.scales.storage == "BF16")
 
 
-def read_expanded(files: Files, info: TensorInfo, dtype: str) -> tuple[Array, int]:
-    """The elements of a weight without a packed layout as `dtype`, bfloat16 as its bits, and how many became 0.
+def fill_assembled(files: Files, info: TensorInfo, dtype: str, values: Array) -> int:
+    """Put the elements of a weight without a packed layout into `values`, of its shape and `KEPT[dtype]`.
 
-    Raises `ModelFileError` for finite elements that become infinite (TL4006), for a file that became shorter (TL4008)
-    and for scales that are no numbers (TL4009).
+    Gives how many became 0. Raises `ModelFileError` for finite elements that become infinite (TL4006), for a file that
+    became shorter (TL4008) and for scales that are no numbers (TL4009).
     """
-    values: Array = np.empty(info.shape, KEPT[dtype])
-    if not values.size:
-        return values, 0
     rows = _grouped_rows(files, info) if isinstance(info, GroupedInfo) else _scaled_rows(files, info)
     flat = values.reshape(-1)
     place = underflows = 0
@@ -69,7 +65,7 @@ def read_expanded(files: Files, info: TensorInfo, dtype: str) -> tuple[Array, in
         target = flat[place : place + piece.size]
         underflows += narrow(info, dtype, piece.reshape(-1), target, rows)
         place += piece.size
-    return values, underflows
+    return underflows
 
 
 def _raw(files: Files, info: TensorInfo) -> Array:
@@ -87,14 +83,6 @@ def _numbers(info: TensorInfo, raw: Array, mode: str = "affine") -> Array:
     if mode != "affine":
         return widen("F8_E4M3" if mode == "nvfp4" else "F8_E8M0", raw)
     return widen(info.storage, raw)
-
-
-def _check_finite(info: TensorInfo, scales: Array) -> None:
-    bad = scales.size - int(np.count_nonzero(np.isfinite(scales)))
-    if bad:
-        raise ModelFileError(
-            "TL4009", f"tensor `{shown(info.name)}` of `{info.file}` has {bad} block scales that are inf or NaN"
-        )
 
 
 def _words_shape(info: TensorInfo) -> tuple[int, ...]:
@@ -157,7 +145,7 @@ def _scales_and_zeros(files: Files, info: GroupedInfo) -> tuple[Array, Array]:
     assert info.scales is not None, "a weight of groups has scales"
     assert info.zeros is not None, "a weight of groups has zeros"
     scales = _raw(files, info.scales)
-    _check_finite(info, _numbers(info.scales, scales))
+    check_finite(info, _numbers(info.scales, scales))
     words = _raw(files, replace(info.zeros, storage="U32"))
     if info.zero_step and 32 % info.bits == 0:
         # Written by subtracting from whole words, so that a zero of 0 has borrowed from its neighbour.
@@ -211,7 +199,7 @@ def _scaled_rows(files: Files, info: TensorInfo) -> Callable[[], Iterator[Array]
     missing = (1,) * (2 - len(info.shape))
     shape, block = missing + info.shape, missing + info.block
     scales = _numbers(info.scales, _raw(files, info.scales)).astype(np.float64)
-    _check_finite(info, scales)
+    check_finite(info, scales)
     scales = scales.reshape(missing + scales_shape(info.shape, info.scales.shape))
     stored = np.dtype(STORED[info.elements])
 

@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from tensorlogic.runtime.formats.ggml_types import STORAGES
 from tensorlogic.runtime.formats.header import (
     MAX_NAME_BYTES,
     MAX_RANK,
     MAX_TENSORS,
     FileHeader,
     MetadataValue,
-    PackedLayout,
-    Storage,
     TensorInfo,
     check_regions,
     check_shape,
@@ -36,49 +35,6 @@ from tensorlogic.runtime.formats.header import (
 MAX_KEYS = 65_536
 MAX_STRINGS = 4_000_000
 """In all arrays of a file. The largest vocabularies with their merges have under a million."""
-
-_FLOAT, _INT = "float16", "int32"
-_READABLE = {
-    0: Storage("F32", _FLOAT, 1, 4),
-    1: Storage("F16", _FLOAT, 1, 2),
-    2: Storage("Q4_0", _FLOAT, 32, 18, PackedLayout(4, 32)),
-    3: Storage("Q4_1", _FLOAT, 32, 20, PackedLayout(4, 32)),
-    8: Storage("Q8_0", _FLOAT, 32, 34, PackedLayout(8, 32)),
-    24: Storage("I8", _INT, 1, 1),
-    25: Storage("I16", _INT, 1, 2),
-    26: Storage("I32", _INT, 1, 4),
-    27: Storage("I64", _INT, 1, 8),
-    28: Storage("F64", _FLOAT, 1, 8),
-    30: Storage("BF16", _FLOAT, 1, 2),
-}
-_NAMED_ONLY = {
-    6: ("Q5_0", 32, 22),
-    7: ("Q5_1", 32, 24),
-    9: ("Q8_1", 32, 36),
-    10: ("Q2_K", 256, 84),
-    11: ("Q3_K", 256, 110),
-    12: ("Q4_K", 256, 144),
-    13: ("Q5_K", 256, 176),
-    14: ("Q6_K", 256, 210),
-    15: ("Q8_K", 256, 292),
-    16: ("IQ2_XXS", 256, 66),
-    17: ("IQ2_XS", 256, 74),
-    18: ("IQ3_XXS", 256, 98),
-    19: ("IQ1_S", 256, 50),
-    20: ("IQ4_NL", 32, 18),
-    21: ("IQ3_S", 256, 110),
-    22: ("IQ2_S", 256, 82),
-    23: ("IQ4_XS", 256, 136),
-    29: ("IQ1_M", 256, 56),
-    34: ("TQ1_0", 256, 54),
-    35: ("TQ2_0", 256, 66),
-    39: ("MXFP4", 32, 17),
-    40: ("NVFP4", 64, 36),
-    41: ("Q1_0", 128, 18),
-}
-STORAGES = _READABLE | {
-    number: Storage(name, _FLOAT, size, nbytes, readable=False) for number, (name, size, nbytes) in _NAMED_ONLY.items()
-}
 
 _SCALARS = {
     0: struct.Struct("<B"),
@@ -162,7 +118,16 @@ def _read_tensors(cursor: _Cursor, count: int, alignment: int) -> dict[str, Tens
         if offset % alignment:
             damaged(path, f"{label} begins at offset {offset}, which is not aligned to {alignment}")
         tensors[name] = TensorInfo(
-            name, storage.name, shape, storage.dtype, start + offset, nbytes, path, storage.layout, storage.readable
+            name,
+            storage.name,
+            shape,
+            storage.dtype,
+            start + offset,
+            nbytes,
+            path,
+            storage.layout,
+            storage.readable,
+            is_quantized=storage.block_size > 1,
         )
     return tensors
 

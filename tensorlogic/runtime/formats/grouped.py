@@ -148,23 +148,21 @@ def _fold(path: Path, prefix: str, tensors: Mapping[str, TensorInfo], settings: 
     check_shape(words.file, name, (outputs, inputs))
     called = "ROW" if group_size >= inputs else f"G{group_size}"
     return GroupedInfo(
-        name,
-        f"{settings.method.upper()}_{bits}BIT_{called}",
-        (outputs, inputs),
-        "float16",
-        words.offset,
-        words.nbytes,
-        words.file,
-        _layout(bits, inputs, group_size),
-        True,
-        scales,
-        None,
-        settings.method,
-        bits,
-        group_size,
-        1 if settings.version == "gptq" else 0,
-        zeros,
-        order,
+        name=name,
+        storage=f"{settings.method.upper()}_{bits}BIT_{called}",
+        shape=(outputs, inputs),
+        dtype="float16",
+        offset=words.offset,
+        nbytes=words.nbytes,
+        file=words.file,
+        layout=_layout(bits, inputs, group_size),
+        scales=scales,
+        method=settings.method,
+        bits=bits,
+        group_size=group_size,
+        zero_step=1 if settings.version == "gptq" else 0,
+        zeros=zeros,
+        order=order,
     )
 
 

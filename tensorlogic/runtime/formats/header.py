@@ -68,8 +68,10 @@ class TensorInfo:
     """One tensor of a file: `nbytes` bytes from `offset` (counted from the file's start) in `file`.
 
     `shape` is row-major in PyTorch's order, `storage` names the file's type (`F16`, `Q4_1`), and `dtype` is the
-    element type that a program sees by default. `layout` is the packed form in memory, None for dense elements.
-    `scales` and `biases` are set for a weight that MLX quantized, which a file keeps as three tensors.
+    element type that a program sees by default. `layout` is the packed form in memory where the device multiplies by
+    it, None for what is always dense.
+    `scales` and `biases` are set for a weight that MLX quantized, which a file keeps as three tensors. `is_quantized`
+    is set for elements in blocks with scales of their own, packed in memory or not.
     """
 
     name: str
@@ -83,6 +85,7 @@ class TensorInfo:
     readable: bool = True
     scales: TensorInfo | None = None
     biases: TensorInfo | None = None
+    is_quantized: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,19 +59,16 @@ def fold_scaled(
             damaged(path, f"the folder holds zero points of `{shown(name)}`, and such weights have none")
         folded.pop(scales.name, None)
         folded[name] = ScaledInfo(
-            name,
-            f"{info.storage}_SCALED",
-            info.shape,
-            "float16",
-            info.offset,
-            info.nbytes,
-            info.file,
-            None,
-            True,
-            scales,
-            None,
-            info.storage,
-            _block(path, info, scales, sizes),
+            name=name,
+            storage=f"{info.storage}_SCALED",
+            shape=info.shape,
+            dtype="float16",
+            offset=info.offset,
+            nbytes=info.nbytes,
+            file=info.file,
+            scales=scales,
+            elements=info.storage,
+            block=_block(path, info, scales, sizes),
         )
     return folded
 

@@ -80,9 +80,11 @@ def refuse_unreadable(info: TensorInfo) -> NoReturn:
     scheme = _SCHEMES.get(info.storage)
     if scheme is not None:
         unsupported(info.file, f"tensor `{shown(info.name)}` {scheme.what}", scheme.help)
-    helps = [] if info.storage.isupper() else [_OTHER_VERSION]
+    if info.storage.isupper():
+        what = "which neither MLX nor GGUF's library decodes"
+        unsupported(info.file, f"tensor `{shown(info.name)}` is stored as {info.storage}, {what}")
     unsupported(
-        info.file, f"tensor `{shown(info.name)}` is stored as {info.storage}, which is not supported yet", *helps
+        info.file, f"tensor `{shown(info.name)}` is stored as {info.storage}, which is not supported", _OTHER_VERSION
     )
 
 
@@ -92,8 +94,10 @@ def _marked(tensors: Mapping[str, TensorInfo], info: TensorInfo, unknown: str) -
         return info
     scheme = _scheme_of(tensors, info)
     if scheme is not None:
-        return replace(info, storage=scheme, readable=False)
-    return replace(info, storage=f"{info.storage} of {unknown}", readable=False) if unknown else info
+        return replace(info, storage=scheme, readable=False, is_quantized=True)
+    if not unknown:
+        return info
+    return replace(info, storage=f"{info.storage} of {unknown}", readable=False, is_quantized=True)
 
 
 def _scheme_of(tensors: Mapping[str, TensorInfo], info: TensorInfo) -> str | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -58,28 +58,37 @@ As float64, and so every comparison with it: a Python number would take the othe
 """
 
 
-def read_pieces(file: io.FileIO, info: TensorInfo, unit: int) -> Iterator[tuple[int, bytes]]:
+def read_pieces(file: io.FileIO, info: TensorInfo, unit: int, most: int = PIECE_BYTES) -> Iterator[tuple[int, bytes]]:
     """The bytes of a tensor in order, in pieces of whole units of `unit` bytes, each with its place in the tensor."""
-    step = max(PIECE_BYTES // unit, 1) * unit
+    step = max(most // unit, 1) * unit
     for place in range(0, info.nbytes, step):
         wanted = min(step, info.nbytes - place)
         piece = os.pread(file.fileno(), wanted, info.offset + place)
         if len(piece) != wanted:
-            raise ModelFileError(
-                "TL4008", f"`{info.file}` became shorter after it was opened: tensor `{shown(info.name)}` is cut off"
-            )
+            _refuse_shorter(info)
         yield place, piece
 
 
-def read_dense(file: io.FileIO, info: TensorInfo, dtype: str) -> tuple[Array, int]:
+def _refuse_shorter(info: TensorInfo) -> NoReturn:
+    raise ModelFileError(
+        "TL4008", f"`{info.file}` became shorter after it was opened: tensor `{shown(info.name)}` is cut off"
+    )
+
+
+def read_dense(file: io.FileIO, info: TensorInfo, dtype: str, values: Array | None = None) -> tuple[Array, int]:
     """A tensor's elements as `dtype`, bfloat16 as its bits, and how many nonzero ones became 0.
 
-    Raises `ModelFileError` for finite values that become infinite (TL4006), for integers outside int32 (TL4007) and
-    for a file that became shorter (TL4008).
+    They go into `values` where that is given, of the tensor's shape and `KEPT[dtype]`. Raises `ModelFileError` for
+    finite values that become infinite (TL4006), for integers outside int32 (TL4007) and for a file that became shorter
+    (TL4008).
     """
-    stored = np.dtype(STORED[info.storage])
-    values: Array = np.empty(info.shape, KEPT[dtype])
+    if values is None:
+        values = np.empty(info.shape, KEPT[dtype])
     flat = values.reshape(-1)
+    if _same_type(info.storage, dtype):
+        _read_straight(file, info, flat)
+        return values, 0
+    stored = np.dtype(STORED[info.storage])
     underflows = 0
     for place, piece in read_pieces(file, info, stored.itemsize):
         source = np.frombuffer(piece, stored)
@@ -88,11 +97,19 @@ def read_dense(file: io.FileIO, info: TensorInfo, dtype: str) -> tuple[Array, in
             _convert_integers(info, source, target)
         elif dtype == "bool":
             np.not_equal(source, 0, out=target)
-        elif _same_type(info.storage, dtype):
-            target[:] = source
         else:
             underflows += _convert_floats(file, info, dtype, source, target)
     return values, underflows
+
+
+def _read_straight(file: io.FileIO, info: TensorInfo, flat: Array) -> None:
+    """The file's bytes as they are, without a copy in between; in pieces, since a system gives at most 2 GB at once."""
+    target = flat.view(np.uint8).data
+    step = 1 << 28
+    for place in range(0, info.nbytes, step):
+        piece = target[place : place + step]
+        if os.preadv(file.fileno(), [piece], info.offset + place) != len(piece):
+            _refuse_shorter(info)
 
 
 def _same_type(storage: str, dtype: str) -> bool:
@@ -128,14 +145,14 @@ def widen(storage: str, source: Array) -> Array:
 
 
 def narrow(info: TensorInfo, dtype: str, wide: Array, target: Array, everything: Callable[[], Iterable[Array]]) -> int:
-    """Convert one piece of a tensor, finite numbers of float32 or float64, into `target`, which is of `dtype`.
+    """Convert one piece of a tensor, floats of any size, into `target`, which is of `dtype`.
 
-    Gives how many values became 0. Where one would become infinite the tensor is refused (TL4006), and `everything`
-    gives all of its pieces once more, so that the message counts over the whole tensor.
+    Gives how many values became 0. Where a finite one would become infinite the tensor is refused (TL4006), and
+    `everything` gives all of its pieces once more, so that the message counts over the whole tensor.
     """
     limit = ROUNDS_TO_INFINITY[dtype]
     # Written so that NaN, too, takes the careful way.
-    if wide.size and not (wide.min() > -limit and wide.max() < limit) and _overflows(wide, limit)[0]:
+    if not (wide.min() > -limit and wide.max() < limit) and _overflows(wide, limit)[0]:
         counts = [_overflows(piece, limit) for piece in everything()]
         refuse_overflow(info, dtype, sum(count for count, _ in counts), max(largest for _, largest in counts))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):

@@ -1,0 +1,103 @@
+"""A quantized tensor of GGUF, repacked into MLX's layout without changing a value, piece by piece.
+
+Takes an open file, a checked `TensorInfo` and room for the result; fills the room. What is read at once fits the
+processor's cache, and nothing else is held. Raises `ModelFileError` for scales that are no finite numbers (TL4009) and
+for a file that became shorter (TL4008).
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from tensorlogic.runtime.errors import ModelFileError
+from tensorlogic.runtime.formats import repack_k, repack_legacy, repack_small
+from tensorlogic.runtime.formats.blocks import Parts
+from tensorlogic.runtime.formats.header import TensorInfo, shown
+from tensorlogic.runtime.formats.repack import Groups
+from tensorlogic.runtime.formats.values import ROUNDS_TO_INFINITY, Array, read_pieces
+
+REPACKINGS = repack_legacy.REPACKINGS | repack_k.REPACKINGS | repack_small.REPACKINGS
+
+_PIECE_BYTES = 1 << 17
+"""A piece and its columns stay in a core's second cache."""
+
+_Dtype = type[np.uint32] | type[np.uint8] | type[np.float16] | type[np.float32]
+Empty = Callable[[tuple[int, ...], _Dtype], Array]
+"""Makes an array that is to be filled, as `numpy.empty` does."""
+
+
+def make_room(info: TensorInfo, empty: Empty) -> Parts:
+    """Arrays for the tensor's words, scales and biases."""
+    assert info.layout is not None, "only a type with a layout is repacked"
+    rows, width = info.shape[:-1], info.shape[-1]
+    kept = REPACKINGS[info.storage].kept
+    groups = (*rows, width // info.layout.group_size)
+    return Parts(
+        empty((*rows, width * info.layout.bits // 32), np.uint32),
+        empty(groups, kept),
+        empty(groups, kept) if info.layout.mode == "affine" else None,
+    )
+
+
+def fill_room(file: io.FileIO, info: TensorInfo, room: Parts) -> tuple[Parts, float]:
+    """Repack the whole tensor into `room`; gives the parts, and a magnitude that no element is above.
+
+    Scales and biases are new float32 arrays where float16 may be too small for a bias.
+    """
+    assert info.layout is not None, "only a type with a layout is repacked"
+    repacking = REPACKINGS[info.storage]
+    count = info.nbytes // repacking.block.itemsize
+    words, scales = room.words.reshape(count, -1), room.scales.reshape(count, -1)
+    biases = None if room.biases is None else room.biases.reshape(count, -1)
+    bound, bad = 0.0, 0
+    for place, piece in read_pieces(file, info, repacking.block.itemsize, _PIECE_BYTES):
+        blocks = np.frombuffer(piece, repacking.block)
+        begin = place // repacking.block.itemsize
+        span = slice(begin, begin + len(blocks))
+        # Numbers that are not finite are counted below, and a bias that is too large for float16 makes room for itself.
+        with np.errstate(invalid="ignore", over="ignore"):
+            groups = repacking.run(blocks, words[span])
+            scales[span] = groups.scales
+            if biases is not None:
+                biases[span] = groups.biases
+            largest = _largest(info, groups)
+        if math.isfinite(largest):
+            bound = max(bound, largest)
+        else:
+            bad += _count_bad(groups, repacking.factor)
+    if bad:
+        raise ModelFileError(
+            "TL4009", f"tensor `{shown(info.name)}` of `{info.file}` has {bad} block scales that are inf or NaN"
+        )
+    if repacking.factor is not None and repacking.kept is np.float16 and bound >= ROUNDS_TO_INFINITY["float16"]:
+        wide = room.scales.astype(np.float32)
+        room = replace(room, scales=wide, biases=wide * np.float32(repacking.factor))
+    return room, bound
+
+
+def _largest(info: TensorInfo, groups: Groups) -> float:
+    """A magnitude that no element of the groups is above: elements lie between those of the lowest and highest bits."""
+    assert info.layout is not None, "only a type with a layout is repacked"
+    if info.layout.mode == "mxfp4":
+        exponent = int(groups.scales.max())
+        return math.nan if exponent == 255 else 6.0 * 2.0 ** (exponent - 127)
+    if info.layout.mode == "nvfp4":
+        # E4M3 ends at 448; the byte above it is NaN.
+        return math.nan if groups.scales.max() == 0x7F else 6.0 * 448
+    assert groups.biases is not None, "the mode affine has biases"
+    biases = groups.biases.astype(np.float32, copy=False)
+    ends = groups.scales.astype(np.float32, copy=False) * np.float32(2**info.layout.bits - 1) + biases
+    return float(max(np.abs(ends).max(), np.abs(biases).max()))
+
+
+def _count_bad(groups: Groups, factor: int | None) -> int:
+    if groups.biases is None:
+        return int(np.count_nonzero(groups.scales == groups.scales.max()))
+    # A bias that is made of its scale is no number of its own.
+    numbers = (groups.scales,) if factor is not None else (groups.scales, groups.biases)
+    return sum(part.size - int(np.count_nonzero(np.isfinite(part))) for part in numbers)

@@ -1,0 +1,90 @@
+"""Which packed layouts the device multiplies by: asked of the device itself, once for each, with a small example.
+
+`mx.quantized_matmul` has a kernel for some layouts on a CPU, for others on Metal and CUDA, and which ones changes from
+one version of MLX to the next. What `accepts` refuses is expanded: when it is read from a file, or when it is used.
+The example is computed here, too, from what MLX documents of its layouts
+(https://ml-explore.github.io/mlx/build/html/python/_autosummary/mlx.core.quantize.html), so that a kernel that runs
+and is wrong counts as none.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+
+import mlx.core as mx
+import numpy as np
+
+from tensorlogic.runtime import device
+from tensorlogic.runtime.formats.header import PackedLayout
+from tensorlogic.runtime.formats.values import Array
+
+ROWS = 32
+"""Of the example's matrix. Its left sides have 1 row and 8, since MLX has kernels of their own for few rows."""
+_E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6], np.float32)
+
+
+def accepts(layout: PackedLayout, dtype: mx.Dtype) -> bool:
+    """Whether the default device multiplies by weights of this layout in the float type `dtype`, and rightly."""
+    return _accepts(layout, dtype, device.on_gpu())
+
+
+@functools.cache
+def _accepts(layout: PackedLayout, dtype: mx.Dtype, on_gpu: bool) -> bool:
+    words, scales, biases, elements = _example(layout)
+    weight, own_scales, own_biases = mx.array(words), mx.array(scales), None
+    if biases is not None:
+        own_scales, own_biases = own_scales.astype(dtype), mx.array(biases).astype(dtype)
+    tolerance = 1e-5 if dtype == mx.float32 else 2e-2
+    for rows, transpose in itertools.product((1, 8), (True, False)):
+        right = elements.T if transpose else elements
+        left = np.cos(np.arange(rows * len(right), dtype=np.float32)).reshape(rows, -1)
+        try:
+            found = mx.quantized_matmul(
+                mx.array(left).astype(dtype),
+                weight,
+                own_scales,
+                own_biases,
+                transpose=transpose,
+                group_size=layout.group_size,
+                bits=layout.bits,
+                mode=layout.mode,
+            )
+            error = np.abs(np.asarray(found.astype(mx.float32)) - left @ right)
+        except (RuntimeError, ValueError):
+            # MLX's word for a layout that it has no kernel for.
+            return False
+        if not error.max() <= tolerance * (np.abs(left) @ np.abs(right)).max():
+            return False
+    return True
+
+
+def _example(layout: PackedLayout) -> tuple[Array, Array, Array | None, Array]:
+    """Words, scales and biases of a small matrix of every bit pattern, and its elements."""
+    width = max(2 * layout.group_size, 64)
+    count = ROWS * width
+    bits = np.arange(count, dtype=np.uint32) * 37 % 2**layout.bits
+    if layout.mode == "mxfp8":
+        # Eight bits of E4M3 have no infinity, but two NaNs: all ones below the sign.
+        bits[bits & 0x7F == 0x7F] = 0
+    stream = (bits[:, None] >> np.arange(layout.bits, dtype=np.uint32)) & 1
+    words = np.packbits(stream.astype(np.uint8).reshape(ROWS, -1), axis=1, bitorder="little").view(np.uint32)
+    steps = np.arange(count // layout.group_size).reshape(ROWS, -1) % 7
+    repeated = np.repeat(steps, layout.group_size, axis=1)
+    bits = bits.reshape(ROWS, width)
+    if layout.mode == "affine":
+        scales, biases = (steps - 3).astype(np.float32) / 2**layout.bits, steps.astype(np.float32) / 8
+        elements = np.repeat(scales, layout.group_size, axis=1) * bits + np.repeat(biases, layout.group_size, axis=1)
+        return words, scales, biases, elements
+    if layout.mode == "nvfp4":
+        # E4M3: with these fractions of 0 a scale is 2 ** (step - 3).
+        return words, ((steps + 4) * 8).astype(np.uint8), None, _E2M1[bits] * 2.0 ** (repeated - 3)
+    values = _E2M1[bits] if layout.bits == 4 else _e4m3(bits)
+    return words, (steps + 124).astype(np.uint8), None, values * 2.0 ** (repeated - 3)
+
+
+def _e4m3(bits: Array) -> Array:
+    exponent, fraction = (bits >> 3) & 15, (bits & 7) / 8
+    magnitude = np.where(exponent == 0, fraction * 2.0**-6, (1 + fraction) * 2.0 ** (exponent.astype(np.float32) - 7))
+    values: Array = np.where(bits >= 128, -magnitude, magnitude).astype(np.float32)
+    return values
