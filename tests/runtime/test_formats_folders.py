@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tensorlogic.runtime.formats import read_header
 from tensorlogic.runtime.models import load_model
 from tensorlogic.runtime.packed import Packed, dense
 from tests.runtime.grouped_folders import write_folder
-from tests.runtime.model_files import gguf_bytes, gguf_entry
+from tests.runtime.model_files import gguf_bytes, gguf_entry, safetensors_bytes
 
 
 def quantized(prefix: str, seed: int, shape: tuple[int, ...] = (64, 128), **how: Any) -> dict[str, mx.array]:
@@ -178,6 +179,22 @@ def test_small_floats_beyond_float16(tmp_path: Path) -> None:
     assert isinstance(load_model(folder, dtype="bfloat16").get_tensor("x.weight"), Packed)
 
 
+def test_blocks_of_mxfp4_as_gpt_oss_keeps_them(tmp_path: Path) -> None:
+    parts = quantized("x.", 1, (2, 64, 128), mode="mxfp4")
+    blocks = parts["x.weight"].view(mx.uint8).reshape(2, 64, 4, 16)
+    tensors = {"mlp.up_blocks": blocks, "mlp.up_scales": parts["x.scales"], "mlp.up_bias": mx.ones((2, 64))}
+    config = {"model_type": "gpt_oss", "quantization_config": {"quant_method": "mxfp4"}}
+    model = load_model(write_folder(tmp_path / "a", tensors, config, shards=2))
+    assert sorted(model.tensors) == ["mlp.up", "mlp.up_bias"]
+    tensor = model.get_tensor("mlp.up")
+    assert isinstance(tensor, Packed)
+    assert (tensor.shape, tensor.layout.mode) == ((2, 64, 128), "mxfp4")
+    assert mx.array_equal(dense(tensor, mx.float32), expected(parts, "x.", mode="mxfp4"))
+    for changed in ({"mlp.up_scales": mx.zeros((2, 64, 3), mx.uint8)}, {"mlp.up": mx.ones(3)}):
+        folder = write_folder(tmp_path / "b", tensors | changed, config)
+        assert "no blocks of MXFP4" in refusal(folder)
+
+
 # --- links
 
 
@@ -241,7 +258,22 @@ def test_links_into_the_blobs_of_another_model(tmp_path: Path) -> None:
     refusal(one, "TL4001")
 
 
-# --- JSON
+# --- JSON, and size
+
+
+def test_opening_takes_no_more_than_the_header(tmp_path: Path) -> None:
+    size = 1 << 36
+    shape = [1 << 18, 1 << 17]
+    header = safetensors_bytes({"w": {"dtype": "F16", "shape": shape, "data_offsets": [0, size]}})
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(header)
+    os.truncate(path, len(header) + size)
+    tracemalloc.start()
+    info = read_header(tmp_path).tensors["w"]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert info.nbytes == size
+    assert peak < 1 << 20
 
 
 def test_deep_and_long_settings(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
 def read_header(path: str | os.PathLike[str]) -> FileHeader:
-    """The checked header of a model file or folder. Raises `ModelFileError` (TL4001 to TL4004) for any other."""
+    """The checked header of a model file or folder. Raises `ModelFileError` (TL4001 to 4, TL4065) for any other."""
     header, files = open_model(path)
     for file in files.values():
         file.close()

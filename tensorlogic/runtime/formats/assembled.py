@@ -23,7 +23,8 @@ from tensorlogic.runtime.formats.values import STORED, Array, narrow, read_piece
 
 AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
 """Which of eight elements in a row lies in each half byte of a word, the lowest first."""
-_PIECE_ELEMENTS = 1 << 20
+_PIECE_ELEMENTS = 1 << 17
+"""Few enough for a piece and what is computed from it to stay in the processor's cache."""
 
 Files = Mapping[Path, io.FileIO]
 
@@ -111,19 +112,23 @@ def _read_grouped(files: Files, info: GroupedInfo) -> Parts:
 
 
 def _grouped_rows(files: Files, info: GroupedInfo) -> Callable[[], Iterator[Array]]:
-    """The rows of a GPTQ or AWQ weight as float64, a few at a time."""
+    """The rows of a GPTQ or AWQ weight, a few at a time."""
     assert info.scales is not None, "a weight of groups has scales"
     words = _words(files, info)
     stored, zeros = _scales_and_zeros(files, info)
-    scales = _numbers(info.scales, stored).astype(np.float64)
+    # A half-precision scale times a number of nine bits is exact in float32.
+    wide = np.float64 if info.scales.storage == "F32" else np.float32
+    scales, zeros = _numbers(info.scales, stored).astype(wide), zeros.astype(wide)
     groups = _groups_of_inputs(files, info)
     step = max(_PIECE_ELEMENTS // info.shape[1], 1)
 
     def rows() -> Iterator[Array]:
         for start in range(0, info.shape[0], step):
             part = slice(start, start + step)
-            codes = _unpacked(words[part], info.bits).astype(np.int64)
-            yield (codes - zeros[part][:, groups]) * scales[part][:, groups]
+            values: Array = _unpacked(words[part], info.bits).astype(wide)
+            values -= np.take(zeros[part], groups, axis=1)
+            values *= np.take(scales[part], groups, axis=1)
+            yield values
 
     return rows
 
@@ -204,7 +209,7 @@ def _scaled_rows(files: Files, info: TensorInfo) -> Callable[[], Iterator[Array]
     stored = np.dtype(STORED[info.elements])
 
     def rows() -> Iterator[Array]:
-        for place, piece in read_pieces(files[info.file], info, shape[-1]):
+        for place, piece in read_pieces(files[info.file], info, shape[-1], _PIECE_ELEMENTS):
             elements = widen(info.elements, np.frombuffer(piece, stored)).reshape(-1, shape[-1])
             first = place // shape[-1]
             indices = np.unravel_index(np.arange(first, first + len(elements)), shape[:-1])

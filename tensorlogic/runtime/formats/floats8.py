@@ -21,6 +21,23 @@ Array = npt.NDArray[Any]
 FLOATS8 = ("F8_E4M3", "F8_E5M2", "F8_E8M0")
 
 
+HALVES_HOLD = ("F8_E4M3", "F8_E5M2")
+"""Those whose every value is one of float16 and of bfloat16, too."""
+
+
+def convert_float8(storage: str, bits: Array, dtype: str, target: Array) -> None:
+    """Put the values of one of `HALVES_HOLD` into `target`, of any float type (bfloat16 as its bits): exact."""
+    np.take(_exact_table(storage, dtype), bits, out=target, mode="clip")
+
+
+@functools.cache
+def _exact_table(storage: str, dtype: str) -> Array:
+    wide = _table(storage)
+    if dtype == "bfloat16":
+        return (wide.view(np.uint32) >> 16).astype(np.uint16)
+    return wide.astype(dtype)
+
+
 def widen_float8(storage: str, bits: Array) -> Array:
     """float32 values of the bits (uint8) of one of `FLOATS8`; a NaN stays one."""
     values: Array = _table(storage)[bits]

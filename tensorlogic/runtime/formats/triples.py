@@ -119,3 +119,29 @@ def _fold(
     return replace(
         weight, storage=f"MLX_{called}", shape=shape, dtype="float16", layout=layout, scales=scales, biases=biases
     )
+
+
+def fold_blocks(path: Path, tensors: Mapping[str, TensorInfo]) -> dict[str, TensorInfo]:
+    """The tensors with each pair `x_blocks` and `x_scales` made one, `x`: MXFP4 as gpt-oss keeps it.
+
+    Blocks are [..., groups, 16] bytes of two elements each, the first in the low half, and scales [..., groups]: MLX's
+    own layout. https://github.com/openai/gpt-oss, `gpt_oss/torch/weights.py`.
+    """
+    folded: dict[str, TensorInfo] = {}
+    for name, info in tensors.items():
+        stem = name.removesuffix("_blocks")
+        if name.endswith("_scales") and f"{name.removesuffix('_scales')}_blocks" in tensors:
+            continue
+        if stem == name or f"{stem}_scales" not in tensors:
+            folded[name] = info
+            continue
+        scales = tensors[f"{stem}_scales"]
+        fits = info.shape == (*scales.shape, 16) and len(scales.shape) > 1
+        if stem in tensors or not fits or (info.storage, scales.storage) != ("U8", "U8"):
+            damaged(path, f"`{shown(name)}` and its scales are no blocks of MXFP4")
+        shape = (*scales.shape[:-1], scales.shape[-1] * 32)
+        layout = PackedLayout(4, 32, "mxfp4")
+        folded[stem] = replace(
+            info, name=stem, storage="MXFP4_BLOCKS", shape=shape, dtype="float16", layout=layout, scales=scales
+        )
+    return folded

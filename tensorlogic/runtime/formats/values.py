@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tensorlogic.runtime.errors import ModelFileError
-from tensorlogic.runtime.formats.floats8 import FLOATS8, widen_float8
+from tensorlogic.runtime.formats.floats8 import FLOATS8, HALVES_HOLD, convert_float8, widen_float8
 from tensorlogic.runtime.formats.header import TensorInfo, shown
 
 Array = npt.NDArray[Any]
@@ -97,6 +97,8 @@ def read_dense(file: io.FileIO, info: TensorInfo, dtype: str, values: Array | No
             _convert_integers(info, source, target)
         elif dtype == "bool":
             np.not_equal(source, 0, out=target)
+        elif info.storage in HALVES_HOLD:
+            convert_float8(info.storage, source, dtype, target)
         else:
             underflows += _convert_floats(file, info, dtype, source, target)
     return values, underflows
