@@ -15,22 +15,23 @@ import os
 import re
 import weakref
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NoReturn, get_args
+from typing import Any, NoReturn, get_args
 
 import mlx.core as mx
 import numpy as np
 
-from tensorlogic.runtime import reading
+from tensorlogic.runtime import reading, workers
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, open_model
 from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.losses import tell_zeros
 from tensorlogic.runtime.outside import short
 from tensorlogic.runtime.packed import Tensor
-from tensorlogic.runtime.reading import FloatType, Wanted
+from tensorlogic.runtime.reading import FloatType, Job, Wanted
 from tensorlogic.runtime.saving import save_model
+from tensorlogic.runtime.workers import read_in_order
 
 __all__ = ["FloatType", "Model", "ModelMetadata", "load_model", "save_model"]
 
@@ -89,11 +90,19 @@ class Model:
         Raises `ModelFileError` for a name that is not there (TL4005), a storage type that cannot be read (TL4004),
         values that the element type cannot hold (TL4006, TL4007) and a file that became shorter (TL4008).
         """
-        info = self._info(name)
-        tensor = self._alive.get(name)
-        if tensor is None:
-            tensor = self._alive[name] = self._read(info)
-        return tensor
+        job = self._begin(name)
+        return self._keep(name, *job.finish(job.fill()))
+
+    def read_all(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, Tensor]]:
+        """Many tensors in order, as `get_tensor` gives them, several read at once; all of the file's without `names`.
+
+        What the caller does not keep is not held: at most one tensor for each core is under way. Raises
+        `ModelFileError` as `get_tensor` does, when it is that tensor's turn.
+        """
+        chosen = list(self.header.tensors if names is None else names)
+        jobs = (self._begin(name) for name in chosen)
+        for name, (tensor, underflows) in zip(chosen, read_in_order(jobs, workers.count()), strict=True):
+            yield name, self._keep(name, tensor, underflows)
 
     def int(self, key: str) -> builtins.int:
         """A whole number of the metadata. Text is read as one, since safetensors keeps nothing but text."""
@@ -150,13 +159,25 @@ class Model:
         message = f"the metadata key `{shown(key)}` of `{self.header.path}` is {found}, and not {wanted}"
         raise ModelFileError("TL4011", message)
 
-    def _read(self, info: TensorInfo) -> Tensor:
-        tensor, underflows = reading.read(self._files, info, self._wanted)
-        if underflows:
-            self.underflows[info.name] = underflows
-            dtype = short(tensor.dtype)
-            tell_zeros(underflows, f"the tensor `{shown(info.name)}` of `{info.file}`", dtype)
-        return tensor
+    def _begin(self, name: str) -> Job[Any]:
+        """Make room for a tensor. One that the program holds is there already; one that cannot be read raises later."""
+        try:
+            info = self._info(name)
+            held = self._alive.get(name)
+            if held is not None:
+                return Job(lambda: 0, lambda underflows: (held, underflows))
+            return reading.begin(self._files, info, self._wanted)
+        except ModelFileError as error:
+            return reading.failing(error)
+
+    def _keep(self, name: str, tensor: Tensor, underflows: builtins.int) -> Tensor:
+        """What the program gets: the one that it holds, where another reading of the same tensor was quicker."""
+        held = self._alive.setdefault(name, tensor)
+        if held is tensor and underflows:
+            self.underflows[name] = underflows
+            whose = f"the tensor `{shown(name)}` of `{self._info(name).file}`"
+            tell_zeros(underflows, whose, short(tensor.dtype))
+        return held
 
 
 def load_model(path: str | os.PathLike[str], *, dtype: FloatType = "float16", dequantize: bool = False) -> Model:

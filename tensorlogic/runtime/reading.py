@@ -18,6 +18,7 @@ import numpy as np
 
 from tensorlogic.runtime import device
 from tensorlogic.runtime.buffers import Buffers
+from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.expanding import fill_expanded
 from tensorlogic.runtime.formats import TensorInfo
 from tensorlogic.runtime.formats.assembled import fill_assembled, read_parts, settled
@@ -75,6 +76,15 @@ def read(files: Mapping[Path, io.FileIO], info: TensorInfo, wanted: Wanted) -> t
     """The tensor, and how many of its nonzero values became 0."""
     job = begin(files, info, wanted)
     return job.finish(job.fill())
+
+
+def failing(error: ModelFileError) -> Job[None]:
+    """A job that raises the error when it is its turn."""
+
+    def finish(_: None) -> tuple[Tensor, int]:
+        raise error
+
+    return Job(lambda: None, finish)
 
 
 def begin(files: Mapping[Path, io.FileIO], info: TensorInfo, wanted: Wanted) -> Job[Any]:

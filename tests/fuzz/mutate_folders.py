@@ -1,6 +1,6 @@
 """Opens a model's folder with mutations of its JSON files, in a process of its own, as `mutate_model_files` does files.
 
-    python -m tests.fuzz.mutate_folders FOLDER FIRST_SEED COUNT
+    python -m tests.fuzz.mutate_folders FOLDER FIRST_SEED (--count COUNT | --seconds SECONDS)
 
 Each seed changes `config.json` or the index of FOLDER, opens the folder and reads its tensors, and puts the file back.
 Half of the changes are of values: a number, a name or a whole member becomes another or goes away; half are of bytes.
@@ -9,16 +9,14 @@ It must load or end in `ModelFileError`, within two seconds and 200 MB.
 
 from __future__ import annotations
 
+import argparse
 import copy
 import json
 import random
-import resource
-import signal
-import sys
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.mutate_model_files import MEMORY_BYTES, NUMBERS, SECONDS, WORDS, memory, opened
+from tests.fuzz.mutate_model_files import MEMORY_BYTES, NUMBERS, WORDS, arguments, attempt_all, opened
 
 NAMES = ["config.json", "model.safetensors.index.json"]
 VALUES: list[Any] = [None, True, False, -1, 0, 1, 2, 3, 4, 6, 8, 16, 32, 64, 128, 4.0, 1e308, "", "4", [], {}, [[]]]
@@ -71,24 +69,21 @@ def mutation(content: bytes, seed: int) -> bytes:
     return bytes(data)
 
 
-def main(folder: Path, first: int, count: int) -> None:
+def main(given: argparse.Namespace) -> None:
+    folder: Path = given.folder
     assert opened(folder), "the folder itself is sound"
     files = [folder / name for name in NAMES if (folder / name).exists()]
     contents = {file: file.read_bytes() for file in files}
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    before = memory()
-    loaded = 0
-    for seed in range(first, first + count):
+
+    def attempt(seed: int) -> bool:
         file = files[seed % len(files)]
         file.write_bytes(mutation(contents[file], seed))
-        signal.setitimer(signal.ITIMER_PROF, SECONDS)
-        loaded += opened(folder)
-        signal.setitimer(signal.ITIMER_PROF, 0)
+        loads = opened(folder)
         file.write_bytes(contents[file])
-        if memory() - before > MEMORY_BYTES:
-            sys.exit(f"seed {seed} took {memory() - before} bytes of memory")
-    print(f"{loaded} loaded, {count - loaded} refused")
+        return loads
+
+    attempt_all(given, attempt, MEMORY_BYTES)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(arguments("folder"))

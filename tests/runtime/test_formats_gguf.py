@@ -276,8 +276,3 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
     metadata = read_header(path).metadata
     with pytest.raises(ModelFileError, match=r"string 1 of the metadata key `k`"):
         metadata["k"]
-
-
-def test_a_part_of_a_split_model_is_refused_by_name(tmp_path: Path) -> None:
-    keys = [gguf_key("split.count", 2, struct.pack("<H", 3))]
-    assert "one of the 3 parts" in refusal(tmp_path, gguf_bytes([ONE], keys, DATA), "TL4004")

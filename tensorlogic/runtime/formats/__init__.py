@@ -26,6 +26,7 @@ from tensorlogic.runtime.formats.header import (
 )
 from tensorlogic.runtime.formats.safetensors import noted_layouts, read_safetensors
 from tensorlogic.runtime.formats.schemes import fold_weights
+from tensorlogic.runtime.formats.split import join_parts
 
 __all__ = ["FileHeader", "MetadataValue", "OpenFiles", "PackedLayout", "TensorInfo", "open_model", "read_header"]
 
@@ -97,10 +98,18 @@ def _read_file(path: Path, files: OpenFiles) -> FileHeader:
     if head.startswith(b"version https://git-lfs"):
         unsupported(path, "it is a Git LFS pointer, not the model itself", "fetch the model with `git lfs pull`")
     if head.startswith(b"GGUF"):
-        return read_gguf(file, path)
+        return join_parts(read_gguf(file, path), lambda part: _read_part(part, files))
     if path.suffix == ".gguf":
         damaged(path, "a GGUF file begins with the four letters GGUF, and it does not")
     if path.suffix == ".safetensors" or head[8:9] == b"{":
         return read_safetensors(file, path)
     helps = ["save the tensors with `safetensors.torch.save_file`"] if path.suffix in _PICKLES else []
     raise ModelFileError("TL4002", f"`{path}` is neither a safetensors nor a GGUF file", helps=helps)
+
+
+def _read_part(path: Path, files: OpenFiles) -> FileHeader:
+    """Another part of a split GGUF model."""
+    file = files[path] = open_file(path)
+    if os.pread(file.fileno(), 4, 0) != b"GGUF":
+        damaged(path, "a GGUF file begins with the four letters GGUF, and it does not")
+    return read_gguf(file, path)

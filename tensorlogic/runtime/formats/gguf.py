@@ -64,9 +64,6 @@ def read_gguf(file: io.FileIO, path: Path) -> FileHeader:
         alignment = _alignment(path, metadata)
         tensors = _read_tensors(cursor, tensor_count, alignment)
         check_regions(path, tensors.values(), cursor.place + -cursor.place % alignment, len(data))
-    parts = metadata.get("split.count", 0)
-    if parts not in (0, 1):
-        unsupported(path, f"it is one of the {parts} parts of a split model, which this version cannot join yet")
     return FileHeader("gguf", path, tensors, metadata)
 
 
@@ -171,6 +168,10 @@ class Metadata(Mapping[str, MetadataValue]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def without(self, *keys: str) -> Metadata:
+        """The same metadata less these keys."""
+        return Metadata(self._path, {key: value for key, value in self._values.items() if key not in keys})
 
     def _decode(self, key: str, packed: _Raw) -> MetadataValue:
         if packed.kind != _STRING:

@@ -127,6 +127,24 @@ python -c "from tensorlogic.runtime.models import load_model; load_model('model.
 #           let net = bind<Net>(load_model("model.safetensors"))
 tlc run model.tl""",
     ),
+    "TL4060": Page(
+        "a part of a split model is missing",
+        "A GGUF model may be split into parts, `NAME-00001-of-00003.gguf` and so on. Each of them may be opened, and "
+        "all of them must lie in one folder under these names. The message spells the one that is missing: fetch it.",
+        """\
+# model.tl: load_model("model-00001-of-00003.gguf")
+tlc run model.tl""",
+    ),
+    "TL4061": Page(
+        "the parts of a split model do not belong together",
+        "Each part of a split GGUF model says in its metadata which part it is (`split.no`, counted from 0), how many "
+        "there are (`split.count`) and how many tensors they hold together (`split.tensors.count`). The names of the "
+        "files must say the same, no tensor may be in two of them, and what several parts say of the model must be "
+        "equal. A file was renamed, or is of another model or another version of it: fetch the parts again.",
+        """\
+# model.tl: load_model("model-00001-of-00003.gguf")
+tlc run model.tl""",
+    ),
     "TL4065": Page(
         "a file of a model's folder lies elsewhere",
         "A folder's shards and its `config.json` are read only from the folder itself, so that a folder from somebody "
