@@ -71,7 +71,7 @@ def check_inside(folder: Path, file: Path) -> None:
 
 def read_index(path: Path) -> dict[str, Path]:
     """Which file holds each tensor, from a `model.safetensors.index.json`."""
-    places = _read_object(path).get("weight_map")
+    places = read_object(path).get("weight_map")
     if not isinstance(places, dict) or not all(isinstance(file, str) for file in places.values()):
         damaged(path, "it has no `weight_map` from tensor names to file names")
     for file in set(places.values()):
@@ -93,7 +93,7 @@ def read_configuration(folder: Path) -> tuple[dict[str, MetadataValue], Path, Ma
     settings: dict[str, MetadataValue] = {}
     if os.path.lexists(path):
         check_inside(folder, path)
-        config = _read_object(path)
+        config = read_object(path)
         settings = _flatten(path, config)
         inner = config.get("text_config")
         for object_ in (config, inner if isinstance(inner, dict) else {}):
@@ -105,7 +105,7 @@ def read_configuration(folder: Path) -> tuple[dict[str, MetadataValue], Path, Ma
         old = folder / name
         if os.path.lexists(old):
             check_inside(folder, old)
-            return settings, old, {"quant_method": method} | _read_object(old)
+            return settings, old, {"quant_method": method} | read_object(old)
     return settings, path, {}
 
 
@@ -130,7 +130,7 @@ def _flatten(path: Path, config: Mapping[str, object]) -> dict[str, MetadataValu
     return settings
 
 
-def _read_object(path: Path) -> dict[str, object]:
+def read_object(path: Path) -> dict[str, object]:
     with open_file(path) as file:
         text = file.read(MAX_JSON_BYTES + 1)
     if len(text) > MAX_JSON_BYTES:
