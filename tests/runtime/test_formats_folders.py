@@ -69,6 +69,7 @@ def test_modes(tmp_path: Path, how: dict[str, Any], key: str, shards: int) -> No
         tensor = model.get_tensor(f"{prefix}weight")
         assert isinstance(tensor, Packed)
         assert tensor.layout.mode == how["mode"]
+        assert len(model.header.tensors[f"{prefix}weight"].parts) == (2 if how["mode"] == "affine" else 1)
         assert mx.array_equal(dense(tensor, mx.float32), expected(parts, prefix, **how))
     called = "MLX_4BIT_G64" if how["mode"] == "affine" else f"MLX_{how['mode'].upper()}"
     assert (model.metadata.quantization, model.metadata.architecture) == (called, "qwen3")

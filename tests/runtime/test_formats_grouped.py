@@ -163,8 +163,8 @@ def test_other_tensors_and_shards(tmp_path: Path) -> None:
     model = load_model(folder, dtype="float32")
     assert sorted(model.tensors) == sorted(["norm.weight", "layers.0.q_proj.bias", *(f"{n}.weight" for n in weights)])
     for name, weight in weights.items():
-        parts = model.header.tensors[f"{name}.weight"]
-        assert parts.scales is not None
+        info = model.header.tensors[f"{name}.weight"]
+        assert [part.name.removeprefix(f"{name}.") for part in info.parts] == ["scales", "qzeros", "g_idx"]
         np.testing.assert_array_equal(np.asarray(dense(model.get_tensor(f"{name}.weight"))), weight.values)
     assert len({info.file for info in model.header.tensors.values()}) > 1
 

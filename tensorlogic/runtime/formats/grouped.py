@@ -49,6 +49,10 @@ class GroupedInfo(TensorInfo):
     zeros: TensorInfo | None = None
     order: TensorInfo | None = None
 
+    @property
+    def parts(self) -> tuple[TensorInfo, ...]:
+        return tuple(part for part in (self.scales, self.zeros, self.order) if part is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class _Settings:
