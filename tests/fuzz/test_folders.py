@@ -16,6 +16,8 @@ import pytest
 from tests.runtime.grouped_folders import (
     awq_config,
     awq_parts,
+    compressed_config,
+    compressed_parts,
     gptq_config,
     gptq_parts,
     named,
@@ -25,7 +27,7 @@ from tests.runtime.grouped_folders import (
 
 ROOT = Path(__file__).parents[2]
 MUTATIONS = 600
-SECONDS = 14
+SECONDS = 12
 
 
 def mlx_folder(folder: Path) -> Path:
@@ -50,6 +52,11 @@ def awq_folder(folder: Path) -> Path:
     return write_folder(folder, named("a", awq_parts(random_weight(64, 32, 4, 32))), awq_config(32))
 
 
+def compressed_folder(folder: Path) -> Path:
+    parts = compressed_parts(random_weight(64, 32, 4, 32), 4, symmetric=False)
+    return write_folder(folder, named("a", parts), compressed_config(4, 32, symmetric=False), shards=2)
+
+
 def fp8_folder(folder: Path) -> Path:
     bits = mx.random.randint(0, 120, (64, 64), key=mx.random.key(1)).astype(mx.uint8)
     config = {"quantization_config": {"quant_method": "fp8", "weight_block_size": [32, 32]}}
@@ -63,7 +70,7 @@ def fp8_folder(folder: Path) -> Path:
     return folder
 
 
-BUILDERS = pytest.mark.parametrize("build", [mlx_folder, gptq_folder, awq_folder, fp8_folder])
+BUILDERS = pytest.mark.parametrize("build", [mlx_folder, gptq_folder, awq_folder, compressed_folder, fp8_folder])
 
 
 def fuzz(folder: Path, first: int, *limits: str) -> None:

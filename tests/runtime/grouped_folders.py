@@ -1,4 +1,4 @@
-"""Builds folders of GPTQ and AWQ weights for tests, and their float64 values, from the formats' definitions.
+"""Builds folders of weights of groups for tests, and their float64 values, from the formats' definitions.
 
 Nothing here is shared with the code under test: words are made bit by bit from Python integers, as the packers of
 AutoGPTQ (`qlinear_cuda.py`, `pack`) and AutoAWQ (`gemm.py`, `from_linear`) make them.
@@ -106,6 +106,20 @@ def awq_parts(weight: Weight) -> dict[str, Array]:
     return {"qweight": packed(weight.codes), "qzeros": packed(weight.zeros), "scales": weight.scales}
 
 
+def compressed_parts(weight: Weight, bits: int, *, symmetric: bool) -> dict[str, Array]:
+    """The tensors of compressed-tensors' `pack-quantized`: words along the input, zeros along the output."""
+    outputs = weight.codes.shape[1]
+    padding = -outputs * bits % 32 // bits
+    zeros = [stream([*map(int, column), *[0] * padding], bits) for column in weight.zeros]
+    words = [stream([int(code) for code in column], bits) for column in weight.codes.T]
+    parts = {
+        "weight_packed": signed(words),
+        "weight_scale": weight.scales.T.copy(),
+        "weight_shape": np.array([outputs, weight.codes.shape[0]]),
+    }
+    return parts if symmetric else parts | {"weight_zero_point": signed(np.array(zeros).T.copy())}
+
+
 def write_folder(
     folder: Path, tensors: Mapping[str, Array | mx.array], config: Mapping[str, Any], shards: int = 1
 ) -> Path:
@@ -134,6 +148,14 @@ def named(prefix: str, parts: Mapping[str, Array]) -> dict[str, Array]:
 def gptq_config(bits: int, group_size: int, /, **more: Any) -> dict[str, Any]:
     quantization = {"quant_method": "gptq", "bits": bits, "group_size": group_size, "desc_act": False, "sym": True}
     return {"model_type": "llama", "quantization_config": quantization | more}
+
+
+def compressed_config(bits: int, group_size: int, /, **more: Any) -> dict[str, Any]:
+    strategy = {"strategy": "channel", "group_size": None} if group_size == -1 else {"strategy": "group"}
+    weights = {"num_bits": bits, "type": "int", "symmetric": True, "group_size": group_size, **strategy, **more}
+    groups = {"group_0": {"targets": ["Linear"], "weights": weights, "input_activations": None}}
+    quantization = {"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": groups}
+    return {"model_type": "llama", "quantization_config": quantization}
 
 
 def awq_config(group_size: int, /, **more: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""GPTQ and AWQ folders: every element is what the format says, and settings that lie are refused."""
+"""Folders of GPTQ, AWQ and compressed-tensors: elements are what the format says, settings that lie are refused."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from tests.runtime.grouped_folders import (
     Weight,
     awq_config,
     awq_parts,
+    compressed_config,
+    compressed_parts,
     gptq_config,
     gptq_parts,
     named,
@@ -142,6 +144,60 @@ def test_awq(tmp_path: Path, group_size: int) -> None:
     np.testing.assert_array_equal(values, weight.values)
     called = f"AWQ_4BIT_{'ROW' if group_size == -1 else f'G{group_size}'}"
     assert load_model(folder).metadata.quantization == called
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("bits", [2, 4, 8])
+@pytest.mark.parametrize("group_size", [32, 128, -1])
+def test_compressed_tensors(tmp_path: Path, bits: int, group_size: int, symmetric: bool) -> None:
+    # 60 outputs do not fill the last word of their zeros.
+    weight = random_weight(256, 60, bits, group_size, zero=1 << (bits - 1) if symmetric else None)
+    parts = compressed_parts(weight, bits, symmetric=symmetric)
+    folder = write_folder(tmp_path, named("x", parts), compressed_config(bits, group_size, symmetric=symmetric))
+    tensor, values = read(folder)
+    assert isinstance(tensor, Packed)
+    np.testing.assert_array_equal(values, weight.values)
+    assert load_model(folder).tensors == ("x.weight",)
+    called = f"COMPRESSED_{bits}BIT_{'ROW' if group_size == -1 else f'G{group_size}'}"
+    assert load_model(folder).metadata.quantization == called
+
+
+def test_compressed_tensors_of_reordered_inputs(tmp_path: Path) -> None:
+    groups = np.random.default_rng(5).permutation(np.arange(128) // 32)
+    weight = random_weight(128, 32, 4, 32, groups=groups, zero=8)
+    parts = compressed_parts(weight, 4, symmetric=True) | {"weight_g_idx": groups.astype(np.int32)}
+    tensor, values = read(write_folder(tmp_path, named("x", parts), compressed_config(4, 32, actorder="group")))
+    assert isinstance(tensor, mx.array)
+    np.testing.assert_array_equal(values, weight.values)
+
+
+@pytest.mark.parametrize(
+    ("changed", "more", "says"),
+    [
+        ({"weight_scale": np.zeros((32, 3), np.float16)}, {}, "do not fit"),
+        ({"weight_packed": np.zeros((32, 15), np.int32)}, {}, "do not fit"),
+        ({"weight_packed": np.zeros((32, 16), np.float32)}, {}, "do not fit"),
+        ({"weight_zero_point": np.zeros((3, 4), np.int32)}, {}, "do not fit"),
+        ({"weight_g_idx": np.zeros(100, np.int32)}, {}, "do not fit"),
+        ({}, {"group_size": 64}, "do not fit"),
+        ({}, {"num_bits": 8}, "do not fit"),
+        ({}, {"symmetric": False}, "no `x.weight_zero_point`"),
+        ({"weight": np.ones(3, np.float16)}, {}, "both"),
+    ],
+)
+def test_compressed_tensors_that_do_not_fit(
+    tmp_path: Path, changed: dict[str, Array], more: dict[str, Any], says: str
+) -> None:
+    parts = compressed_parts(random_weight(128, 32, 4, 32, zero=8), 4, symmetric=True) | changed
+    assert says in refusal(write_folder(tmp_path, named("x", parts), compressed_config(4, 32, **more)))
+
+
+@pytest.mark.parametrize("more", [{"num_bits": 3}, {"strategy": "tensor"}, {"group_size": 0}, {"num_bits": "4"}])
+def test_compressed_tensors_of_other_kinds(tmp_path: Path, more: dict[str, Any]) -> None:
+    parts = compressed_parts(random_weight(128, 32, 4, 32, zero=8), 4, symmetric=True)
+    model = load_model(write_folder(tmp_path, named("x", parts), compressed_config(4, 32, **more)))
+    with pytest.raises(ModelFileError, match="packed by compressed-tensors in a way"):
+        model.get_tensor("x.weight_packed")
 
 
 def test_settings_of_older_tools(tmp_path: Path) -> None:

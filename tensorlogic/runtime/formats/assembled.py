@@ -2,7 +2,8 @@
 
 Takes the open files of a model (the parts of one weight may lie in different ones) and the header's word on the weight;
 gives `Parts` in MLX's packed layout, or elements in NumPy where there is no such layout. A triple of MLX is read as it
-is. The words of GPTQ are MLX's already, lying the other way; those of AWQ are taken apart and packed along the input.
+is, and so are the words of compressed-tensors. Those of GPTQ are MLX's, lying the other way; those of AWQ are taken
+apart and packed along the input.
 Nothing is rounded twice: an element in a dense result is what the format says, computed in float64, rounded once.
 """
 
@@ -112,7 +113,7 @@ def _read_grouped(files: Files, info: GroupedInfo) -> Parts:
 
 
 def _grouped_rows(files: Files, info: GroupedInfo) -> Callable[[], Iterator[Array]]:
-    """The rows of a GPTQ or AWQ weight, a few at a time."""
+    """The rows of a weight of groups, a few at a time."""
     assert info.scales is not None, "a weight of groups has scales"
     words = _words(files, info)
     stored, zeros = _scales_and_zeros(files, info)
@@ -148,10 +149,15 @@ def _groups_of_inputs(files: Files, info: GroupedInfo) -> Array:
 def _scales_and_zeros(files: Files, info: GroupedInfo) -> tuple[Array, Array]:
     """Both of shape [out, groups]: the scales as they are stored, and the zeros as int64."""
     assert info.scales is not None, "a weight of groups has scales"
-    assert info.zeros is not None, "a weight of groups has zeros"
     scales = _raw(files, info.scales)
     check_finite(info, _numbers(info.scales, scales))
+    if info.method != "compressed-tensors":
+        scales = np.ascontiguousarray(scales.T)
+    if info.zeros is None:
+        return scales, np.full(scales.shape, 1 << (info.bits - 1))
     words = _raw(files, replace(info.zeros, storage="U32"))
+    if info.method == "compressed-tensors":
+        words = np.ascontiguousarray(words.T)
     if info.zero_step and 32 % info.bits == 0:
         # Written by subtracting from whole words, so that a zero of 0 has borrowed from its neighbour.
         words = words + np.uint32(sum(info.zero_step << place for place in range(0, 32, info.bits)))
@@ -160,7 +166,7 @@ def _scales_and_zeros(files: Files, info: GroupedInfo) -> tuple[Array, Array]:
         zeros = (zeros + info.zero_step) & (2**info.bits - 1)
     if info.method == "awq":
         zeros = zeros.reshape(len(zeros), -1, 8)[..., np.argsort(AWQ_ORDER)].reshape(len(zeros), -1)
-    return np.ascontiguousarray(scales.T), np.ascontiguousarray(zeros.T)
+    return scales, np.ascontiguousarray(zeros[:, : info.shape[0]].T)
 
 
 def _unpacked(words: Array, bits: int) -> Array:
@@ -174,8 +180,10 @@ def _unpacked(words: Array, bits: int) -> Array:
 
 
 def _words(files: Files, info: GroupedInfo) -> Array:
-    """The words of a GPTQ or AWQ weight as MLX has them: of shape [out, in * bits / 32], packed along the input."""
+    """The words of a weight of groups as MLX has them: of shape [out, in * bits / 32], packed along the input."""
     outputs, inputs = info.shape
+    if info.method == "compressed-tensors":
+        return _raw(files, replace(info, storage="U32", shape=(outputs, inputs * info.bits // 32)))
     words: Array = np.empty((outputs, inputs * info.bits // 32), np.uint32)
     # Whole words of MLX, each of which takes eight of AWQ's rows and one of GPTQ's.
     rows_each = 8 if info.method == "awq" else 1

@@ -36,10 +36,11 @@ _PACKED_GROUPS = (128, 64, 32)
 
 @dataclass(frozen=True, slots=True)
 class GroupedInfo(TensorInfo):
-    """A weight of GPTQ or AWQ: what `TensorInfo` says is of its words, `qweight`, but for its name and shape.
+    """A weight of groups: what `TensorInfo` says is of its words, such as `qweight`, but for its name and shape.
 
     `group_size` is the file's own. `layout` is what the words can be repacked to without expanding them, whose groups
-    may be parts of the file's; None where there is none. `zero_step` is what is to be added to each stored zero.
+    may be parts of the file's; None where there is none. `zero_step` is what is to be added to each stored zero;
+    without `zeros`, each is half of the range of the bits.
     """
 
     method: str = "gptq"
@@ -159,7 +160,7 @@ def _fold(path: Path, prefix: str, tensors: Mapping[str, TensorInfo], settings: 
         offset=words.offset,
         nbytes=words.nbytes,
         file=words.file,
-        layout=_layout(bits, inputs, group_size),
+        layout=packed_layout(bits, inputs, group_size),
         scales=scales,
         method=settings.method,
         bits=bits,
@@ -183,7 +184,7 @@ def _bits_of(words: int, outputs: int) -> int:
     return 0 if rest else bits
 
 
-def _layout(bits: int, inputs: int, group_size: int) -> PackedLayout | None:
+def packed_layout(bits: int, inputs: int, group_size: int) -> PackedLayout | None:
     """MLX's layout that holds the weight: its groups are the file's, or equal parts of each."""
     for size in _PACKED_GROUPS:
         whole_groups = group_size % size == 0 or group_size >= inputs

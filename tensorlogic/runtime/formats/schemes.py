@@ -1,9 +1,10 @@
 """How the weights of a safetensors model were quantized: which of its tensors belong together, and make one weight.
 
 Takes the tensors of a file or folder and the quantization settings of the folder's `config.json`; gives the tensors as
-a program sees them. Folded are the triples of MLX, the groups of GPTQ and AWQ, eight-bit weights with scales, and
-blocks of MXFP4. What belongs to a scheme that this version does not read stays listed by its own name, marked as not
-readable: the model opens, and using that tensor is an error that names the scheme and says what can be done.
+a program sees them. Folded are the triples of MLX, the groups of GPTQ, AWQ and compressed-tensors, eight-bit weights
+with scales, and blocks of MXFP4. What belongs to a scheme that this version does not read stays listed by its own name,
+marked as not readable: the model opens, and using that tensor is an error that names the scheme and says what can be
+done.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
+from tensorlogic.runtime.formats.compressed import fold_compressed
 from tensorlogic.runtime.formats.grouped import fold_grouped
 from tensorlogic.runtime.formats.header import PackedLayout, TensorInfo, shown, unsupported
 from tensorlogic.runtime.formats.scaled import FP8, fold_scaled, scale_of
@@ -42,7 +44,7 @@ _SCHEMES = {
     "GPTQ_OR_AWQ": _Scheme("was packed by GPTQ or AWQ, and nothing says by which and in which groups", _LOAD_FOLDER),
     "SCALED": _Scheme("has scales beside it, and nothing says how they are applied", _LOAD_FOLDER),
     "BITSANDBYTES": _Scheme("was quantized by bitsandbytes, which is not supported", _OTHER_VERSION),
-    "COMPRESSED_TENSORS": _Scheme("was packed by compressed-tensors, which is not supported", _OTHER_VERSION),
+    "COMPRESSED_TENSORS": _Scheme("was packed by compressed-tensors in a way that is not supported", _OTHER_VERSION),
     "MXFP4_BLOCKS": _Scheme("is in blocks of MXFP4, and nothing says how they are to be read", _LOAD_FOLDER),
 }
 
@@ -70,6 +72,8 @@ def fold_weights(
         folded = fold_grouped(config, folded, quantization)
     elif kind in _SCALED_METHODS or (kind == "compressed-tensors" and quantization.get("format") in _SCALED_FORMATS):
         folded = fold_scaled(config, folded, quantization)
+    elif kind == "compressed-tensors" and quantization.get("format") == "pack-quantized":
+        folded = fold_compressed(config, folded, quantization)
     elif kind == "mxfp4":
         folded = fold_blocks(config, folded)
     elif method is not None:
