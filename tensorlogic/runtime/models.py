@@ -25,9 +25,8 @@ import mlx.core as mx
 from tensorlogic.runtime import progress, reading, workers
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, open_model
-from tensorlogic.runtime.formats.header import shown, unsupported
+from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.formats.summary import architecture, quantization, stored_bytes
-from tensorlogic.runtime.formats.triples import is_triple
 from tensorlogic.runtime.losses import tell_zeros
 from tensorlogic.runtime.outside import short
 from tensorlogic.runtime.packed import Tensor
@@ -170,13 +169,6 @@ class Model:
             held = self._alive.get(name)
             if held is not None:
                 return Job(lambda: 0, lambda underflows: (held, underflows))
-            if is_triple(self.header.tensors, info.name):
-                unsupported(
-                    info.file,
-                    f"tensor `{shown(info.name)}` was packed by MLX, and nothing says with how many bits and in which "
-                    "groups",
-                    "load its folder, whose `config.json` says it under `quantization`",
-                )
             return reading.begin(self._files, info, self._wanted)
         except ModelFileError as error:
             return reading.failing(error)
