@@ -15,7 +15,7 @@ import os
 import re
 import weakref
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn, get_args
 
@@ -24,9 +24,11 @@ import mlx.core as mx
 from tensorlogic.runtime import progress, reading
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, open_model
+from tensorlogic.runtime.formats.gguf import read_raw_metadata
 from tensorlogic.runtime.formats.header import shown, unsupported
 from tensorlogic.runtime.formats.summary import architecture, quantization, stored_bytes
 from tensorlogic.runtime.formats.triples import is_triple
+from tensorlogic.runtime.formats.values import read_pieces
 from tensorlogic.runtime.losses import tell_zeros
 from tensorlogic.runtime.outside import short
 from tensorlogic.runtime.packed import Tensor
@@ -92,6 +94,23 @@ class Model:
         if tensor is None:
             tensor = self._alive[name] = self._read(info)
         return tensor
+
+    @property
+    def expands(self) -> bool:
+        """Whether quantized tensors are expanded when they are read."""
+        return self._wanted.dequantize
+
+    def stored_bytes(self, name: str) -> Iterator[bytes]:
+        """The tensor's bytes as the file has them, in pieces. Raises `ModelFileError` as `get_tensor` does."""
+        info = self._info(name)
+        return (piece for _, piece in read_pieces(self._files[info.file], info, 1))
+
+    def gguf_metadata(self) -> dict[str, bytes]:
+        """The metadata of a GGUF file: each value's type and bytes, as they lie there. Empty for other formats."""
+        if self.header.format != "gguf":
+            return {}
+        path, file = next(iter(self._files.items()))
+        return read_raw_metadata(file, path)
 
     def int(self, key: str) -> builtins.int:
         """A whole number of the metadata. Text is read as one, since safetensors keeps nothing but text."""

@@ -17,6 +17,8 @@ from tensorlogic.runtime.formats.header import PackedLayout, TensorInfo, damaged
 LAYOUTS_KEY = "tensorlogic.quantization"
 AFFINE_BITS = (2, 3, 4, 5, 6, 8)
 AFFINE_GROUPS = (32, 64, 128)
+MODED_LAYOUTS = (PackedLayout(4, 32, "mxfp4"), PackedLayout(8, 32, "mxfp8"), PackedLayout(4, 16, "nvfp4"))
+"""The layouts of small floats, whose scales are bytes, and which have no biases."""
 
 
 def companions(name: str) -> tuple[str, str]:
