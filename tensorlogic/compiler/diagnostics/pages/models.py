@@ -137,6 +137,13 @@ tlc run model.tl""",
 #           save_model(Net(weight: zeros([2, 2, 2, 2, 2])), "net.gguf")
 tlc run model.tl""",
     ),
+    "TL4031": Page(
+        "weights cannot be packed in this way",
+        "`quantize` packs 2, 3, 4, 5, 6 or 8 bits for each item, in groups of 32, 64 or 128 items of a row, which MLX "
+        "multiplies by on every device. Fewer bits and larger groups take less memory, and keep less of the weights.",
+        """\
+fn f(w: float16[8, 64]) -> float16[8, 64] { return quantize(w, bits: 7) }""",
+    ),
     "TL4040": Page(
         "no tensor matches a pattern",
         "`tlc inspect --filter PATTERN` compares the pattern with the whole name of each tensor: `*` stands for any "
