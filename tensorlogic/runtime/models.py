@@ -100,7 +100,7 @@ class Model:
         """Whether quantized tensors are expanded when they are read."""
         return self._wanted.dequantize
 
-    def stored_bytes(self, name: str) -> Iterator[bytes]:
+    def bytes_in_file(self, name: str) -> Iterator[bytes]:
         """The tensor's bytes as the file has them, in pieces. Raises `ModelFileError` as `get_tensor` does."""
         info = self._info(name)
         return (piece for _, piece in read_pieces(self._files[info.file], info, 1))

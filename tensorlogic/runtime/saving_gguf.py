@@ -56,7 +56,7 @@ def save_gguf(target: Path, content: Content, tensors: tuple[Unsaved, ...]) -> N
     """Write a `.gguf` file. Raises `ModelFileError` as `save_model` does."""
     expanded: dict[str, str] = {}
     entries = [_entry(target, tensor, expanded) for tensor in tensors]
-    as_it_was = all(tensor.stored is not None for tensor in tensors)
+    as_it_was = all(tensor.stored is not None and tensor.stored.is_original for tensor in tensors)
     write_gguf(target, _metadata(content, as_it_was=as_it_was), entries, _alignment(content))
     if expanded:
         LOGGER.warning("%s", _told(target, expanded))
@@ -65,7 +65,7 @@ def save_gguf(target: Path, content: Content, tensors: tuple[Unsaved, ...]) -> N
 def _entry(target: Path, tensor: Unsaved, expanded: dict[str, str]) -> Entry:
     def make() -> Made:
         if tensor.stored is not None:
-            return tensor.stored.info.storage, tensor.stored.read()
+            return tensor.stored.storage, tensor.stored.read()
         whole = tensor.make()
         if not isinstance(whole, Packed):
             return _dense(target, tensor.name, whole)

@@ -15,7 +15,7 @@ import mlx.core as mx
 import numpy as np
 
 from tensorlogic.runtime.errors import ModelFileError
-from tensorlogic.runtime.formats import MetadataValue, PackedLayout, TensorInfo
+from tensorlogic.runtime.formats import MetadataValue, PackedLayout
 from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.formats.values import STORED
 from tensorlogic.runtime.packed import Packed, Tensor, dense
@@ -26,10 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A tensor as a GGUF file has it: `read()` gives the bytes in pieces."""
+    """A tensor as a GGUF file has it, or is to have it: `read()` gives the bytes of this storage type in pieces."""
 
-    info: TensorInfo
+    storage: str
     read: Callable[[], Iterator[bytes]]
+    is_original: bool = True
+
+    @property
+    def is_dense(self) -> bool:
+        return self.storage in STORED
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class Unsaved:
     """A tensor to save. `dtype()` gives its element type, and `make()` the tensor.
 
     `layout` is the one in which it is packed, if it is: what `make` gives may be expanded nevertheless. `stored` is set
-    where a GGUF file has the tensor, which may be copied from there.
+    where a GGUF file has the tensor, which may be copied from there, and where it is to be of a type of that format.
     """
 
     name: str
@@ -49,7 +54,7 @@ class Unsaved:
 
     def expanded(self) -> Unsaved:
         """The same without packing."""
-        stored = self.stored if self.stored is not None and _is_dense(self.stored.info) else None
+        stored = self.stored if self.stored is not None and self.stored.is_dense else None
         return replace(self, layout=None, make=lambda: dense(self.make()), stored=stored)
 
 
@@ -90,13 +95,9 @@ def refuse(target: Path, what: str) -> NoReturn:
 
 def _of_model(model: Model, name: str) -> Unsaved:
     info = model.header.tensors[name]
-    stored = Stored(info, lambda: model.stored_bytes(name)) if model.header.format == "gguf" else None
+    stored = Stored(info.storage, lambda: model.bytes_in_file(name)) if model.header.format == "gguf" else None
     tensor = Unsaved(name, info.shape, lambda: model.dtype(name), info.layout, lambda: model.get_tensor(name), stored)
     return tensor.expanded() if model.expands else tensor
-
-
-def _is_dense(info: TensorInfo) -> bool:
-    return info.storage in STORED
 
 
 def _of_tensor(target: Path, name: object, tensor: object) -> Unsaved:
