@@ -18,7 +18,7 @@ from tensorlogic.cli.reporting import show_runtime_error
 
 if TYPE_CHECKING:
     from tensorlogic.runtime.converting import Wish
-    from tensorlogic.runtime.formats import FileHeader, TensorInfo
+    from tensorlogic.runtime.formats import FileHeader
     from tensorlogic.runtime.quantizations import Quantization
     from tensorlogic.runtime.reading import FloatType
 
@@ -28,7 +28,6 @@ _INDEX = "model.safetensors.index.json"
 _FLOAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 _WHOLE = frozenset({"I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BOOL"})
 Fate = Callable[[str, str], str]
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 @click.command("convert", short_help="Convert a model to another format or type.")
@@ -62,6 +61,7 @@ def command(source: Path, target: str, dtype: str | None, quantization: str | No
     _check_target(path, target, to_folder)
 
     # Here, so that `tlc --help` does not load MLX.
+    from tensorlogic.cli.progress import progress_shown
     from tensorlogic.runtime.converting import Wish, convert
     from tensorlogic.runtime.errors import ModelFileError
 
@@ -69,7 +69,7 @@ def command(source: Path, target: str, dtype: str | None, quantization: str | No
     kept = None if dtype == "native" else cast("FloatType | None", dtype)
     wish = Wish(kept, _checked_quantization(ending, quantization), dequantize)
     try:
-        with losses_told():
+        with losses_told(), progress_shown():
             before, after = convert(source, path, wish, to_folder=to_folder)
     except ModelFileError as problem:
         show_runtime_error(problem)
@@ -106,10 +106,13 @@ def _checked_quantization(ending: str, name: str | None) -> Quantization | None:
 
 def _summary(before: FileHeader, after: FileHeader, fate: Fate) -> Iterator[str]:
     """The sizes, and for each pair of types how many tensors changed from the one to the other."""
+    from tensorlogic.cli.inspect_text import size
+    from tensorlogic.runtime.formats.summary import stored_bytes
+
     groups: dict[tuple[str, str], list[str]] = {}
     for name, info in after.tensors.items():
         groups.setdefault((before.tensors[name].storage, info.storage), []).append(name)
-    sizes = [_shown_bytes(sum(map(_nbytes, header.tensors.values()))) for header in (before, after)]
+    sizes = [size(sum(map(stored_bytes, header.tensors.values()))) for header in (before, after)]
     count = len(after.tensors)
     yield f"{after.path}: {count} tensor{'' if count == 1 else 's'}, {sizes[0]} became {sizes[1]}"
     width = max((len(" -> ".join(pair)) for pair in groups), default=0)
@@ -137,15 +140,3 @@ def _fates(wish: Wish) -> Fate:
         return "widened, the same values" if now > was else "rounded"
 
     return fate
-
-
-def _nbytes(info: TensorInfo) -> int:
-    """With its scales and biases."""
-    return info.nbytes + sum(part.nbytes for part in (info.scales, info.biases) if part is not None)
-
-
-def _shown_bytes(count: int) -> str:
-    size, unit = float(count), 0
-    while size >= 999.5 and unit < len(_UNITS) - 1:
-        size, unit = size / 1000, unit + 1
-    return f"{size:.3g} {_UNITS[unit]}"

@@ -53,7 +53,7 @@ def number_of(path: Path) -> float:
     assert isinstance(a, mx.array)
     assert isinstance(b, mx.array)
     number = b[0].item()
-    assert isinstance(number, float)
+    assert isinstance(number, int | float)
     assert a.shape == (SIZE,)
     assert bool(mx.all(a == number))
     assert bool(mx.all(b == number))

@@ -16,7 +16,7 @@ from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats.header import PackedLayout
 from tensorlogic.runtime.models import load_model, save_model
 from tensorlogic.runtime.packed import Packed, dense
-from tests.models import SMOLLM2, model_path
+from tests.models import GEMMA3, SMOLLM2, model_path
 from tests.runtime.model_files import Array, random_blocks, write_gguf
 
 SEED = np.random.default_rng(7)
@@ -271,7 +271,9 @@ def test_a_real_model_comes_back_block_equal_through_safetensors(tmp_path: Path)
         np.testing.assert_array_equal(found[name].data, tensor.data)
 
 
-def test_a_real_model_is_copied(tmp_path: Path) -> None:
-    old = model_path(SMOLLM2)
+@pytest.mark.parametrize("name", [SMOLLM2, GEMMA3])
+def test_a_real_model_is_copied(tmp_path: Path, name: str) -> None:
+    """Every byte of it: types that MLX has no layout for, too."""
+    old = model_path(name)
     save_model(load_model(old), tmp_path / "a.gguf")
     assert (tmp_path / "a.gguf").read_bytes() == old.read_bytes()

@@ -18,14 +18,15 @@ import safetensors.torch
 import torch
 from hypothesis import given, settings
 
-from tensorlogic.runtime.models import load_model, save_model
+from tensorlogic.runtime.models import FloatType, load_model, save_model
 from tensorlogic.runtime.packed import Packed, dense
-from tests.models import MINILM, model_path
+from tests.models import GEMMA3, MINILM, SMOLLM2, model_path
 from tests.runtime.test_saving import same
 from tests.runtime.test_saving_gguf import packed
 
 OURS = (mx.float16, mx.bfloat16, mx.float32, mx.int32, mx.bool_)
 """The element types that the language has, so that they are loaded as they were saved."""
+LOADED: dict[mx.Dtype, FloatType] = {mx.float16: "float16", mx.bfloat16: "bfloat16", mx.float32: "float32"}
 THEIRS = {mx.uint8: "uint8", mx.int8: "int8", mx.int16: "int16", mx.uint32: "uint32", mx.int64: "int64"}
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8).filter(lambda n: n != "__metadata__")
@@ -118,12 +119,14 @@ def test_mlx_reads_packed_weights(tmp_path: Path, bits: int, group: int, mode: s
     assert noted["a.weight"] == ([bits, group] if mode == "affine" else [bits, group, mode])
 
 
+@pytest.mark.parametrize(("bits", "group", "mode"), [(4, 64, "affine"), (4, 32, "mxfp4"), (4, 16, "nvfp4")])
 @pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16, mx.float32])
-def test_packed_weights_come_back(tmp_path: Path, dtype: mx.Dtype) -> None:
+def test_packed_weights_come_back(tmp_path: Path, bits: int, group: int, mode: str, dtype: mx.Dtype) -> None:
     path = tmp_path / "a.safetensors"
-    weight = packed(mx.random.normal((3, 128), key=mx.random.key(1)).astype(dtype), 4, 64)
+    weight = packed(mx.random.normal((3, 128), key=mx.random.key(1)).astype(dtype), bits, group, mode)
     save_model({"a.weight": weight}, path)
-    again = load_model(path, dtype="native").get_tensor("a.weight")
+    # Scales of one byte say nothing of the type that they were made for.
+    again = load_model(path, dtype=LOADED[dtype]).get_tensor("a.weight")
     assert isinstance(again, Packed)
     assert same(again, weight)
     assert mx.array_equal(dense(again), dense(weight))
@@ -163,6 +166,17 @@ def test_memory_holds_one_tensor_at_a_time(tmp_path: Path, ending: str) -> None:
     done = subprocess.run([sys.executable, "-c", PEAK, source, target], capture_output=True, text=True, check=True)
     assert target.stat().st_size > 96_000_000
     assert int(done.stdout) < 48_000
+
+
+@pytest.mark.parametrize("name", [SMOLLM2, GEMMA3])
+def test_a_quantized_model_comes_back_bit_equal(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.safetensors"
+    model = load_model(model_path(name))
+    readable = [name for name, info in model.header.tensors.items() if info.readable]
+    save_model({name: model.get_tensor(name) for name in readable}, path)
+    again = load_model(path)
+    assert sorted(again.tensors) == sorted(readable)
+    assert all(same(again.get_tensor(name), model.get_tensor(name)) for name in readable)
 
 
 def test_minilm_comes_back_bit_equal(tmp_path: Path) -> None:
