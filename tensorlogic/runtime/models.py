@@ -26,6 +26,7 @@ from tensorlogic.runtime import reading
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, open_model
 from tensorlogic.runtime.formats.header import shown, unsupported
+from tensorlogic.runtime.formats.recipes import ComputedInfo
 from tensorlogic.runtime.formats.triples import is_triple
 from tensorlogic.runtime.losses import tell_zeros
 from tensorlogic.runtime.outside import short
@@ -69,7 +70,7 @@ class Model:
     def metadata(self) -> ModelMetadata:
         header = self.header
         # What `save_model` kept of a GGUF file, and what Hugging Face calls it in `config.json`.
-        names = (header.metadata.get(key) for key in ("general.architecture", "model_type"))
+        names = (header.metadata.get(key) for key in ("general.architecture", "model_type", "coreml.type"))
         architecture = next((name for name in names if isinstance(name, str)), None)
         return ModelMetadata(header.format, _quantization(header.tensors.values()), architecture)
 
@@ -188,7 +189,7 @@ def _close(files: tuple[io.FileIO, ...]) -> None:
 def _quantization(tensors: Iterable[TensorInfo]) -> str | None:
     elements: Counter[str] = Counter()
     for info in tensors:
-        if info.layout is not None or not info.readable:
+        if info.layout is not None or not info.readable or (isinstance(info, ComputedInfo) and info.quantized):
             elements[info.storage] += int(np.prod(info.shape, dtype=object))
     return elements.most_common(1)[0][0] if elements else None
 

@@ -17,9 +17,12 @@ import numpy as np
 from tensorlogic.runtime.formats import TensorInfo
 from tensorlogic.runtime.formats.blocks import Parts, read_packed
 from tensorlogic.runtime.formats.header import shown, unsupported
+from tensorlogic.runtime.formats.recipe_values import compute
+from tensorlogic.runtime.formats.recipes import ComputedInfo
 from tensorlogic.runtime.formats.values import (
     ROUNDS_TO_INFINITY,
     Array,
+    convert,
     read_dense,
     refuse_overflow,
     widen_bfloat16,
@@ -53,7 +56,10 @@ def read(file: io.FileIO, info: TensorInfo, wanted: Wanted) -> tuple[Tensor, int
     dtype = _element_type(info, wanted)
     if info.layout is not None:
         return _read_packed(file, info, dtype, wanted.dequantize), 0
-    values, underflows = read_dense(file, info, dtype)
+    if isinstance(info, ComputedInfo):
+        values, underflows = convert(info, compute(file, info), dtype)
+    else:
+        values, underflows = read_dense(file, info, dtype)
     return _to_mlx(values, is_bfloat16=dtype == "bfloat16"), underflows
 
 
@@ -66,6 +72,8 @@ def _element_type(info: TensorInfo, wanted: Wanted) -> str:
     if info.layout is not None:
         # The elements of a quantized tensor are of the type of its scales.
         storage = "F16" if info.scales is None else info.scales.storage
+    elif isinstance(info, ComputedInfo) and info.recipe is not None:
+        storage = info.recipe.kind
     if storage not in _OWN_FLOAT:
         unsupported(
             info.file,

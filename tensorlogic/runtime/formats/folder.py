@@ -19,7 +19,7 @@ MAX_JSON_BYTES = 20_000_000
 
 def read_index(path: Path) -> dict[str, Path]:
     """Which file holds each tensor, from a `model.safetensors.index.json`."""
-    places = _read_object(path).get("weight_map")
+    places = read_object(path).get("weight_map")
     if not isinstance(places, dict) or not all(isinstance(file, str) for file in places.values()):
         damaged(path, "it has no `weight_map` from tensor names to file names")
     for file in set(places.values()):
@@ -33,7 +33,7 @@ def read_config(path: Path) -> tuple[dict[str, MetadataValue], Mapping[str, obje
 
     Settings that are null, or lists of anything but numbers, text and truth values, are left out.
     """
-    config = _read_object(path)
+    config = read_object(path)
     settings: dict[str, MetadataValue] = {}
     _flatten(config, "", settings)
     quantization = config.get("quantization", {})
@@ -50,7 +50,8 @@ def _flatten(members: Mapping[str, object], prefix: str, settings: dict[str, Met
             settings[prefix + key] = value
 
 
-def _read_object(path: Path) -> dict[str, object]:
+def read_object(path: Path) -> dict[str, object]:
+    """The members of a JSON object in a file of its own. Raises `ModelFileError` for anything else (TL4001, TL4003)."""
     with open_file(path) as file:
         text = file.read(MAX_JSON_BYTES + 1)
     if len(text) > MAX_JSON_BYTES:

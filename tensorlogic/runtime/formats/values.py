@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -61,10 +61,45 @@ def read_pieces(file: io.FileIO, info: TensorInfo, unit: int) -> Iterator[tuple[
         wanted = min(step, info.nbytes - place)
         piece = os.pread(file.fileno(), wanted, info.offset + place)
         if len(piece) != wanted:
-            raise ModelFileError(
-                "TL4008", f"`{info.file}` became shorter after it was opened: tensor `{shown(info.name)}` is cut off"
-            )
+            _refuse_shorter(info)
         yield place, piece
+
+
+def _refuse_shorter(info: TensorInfo) -> NoReturn:
+    raise ModelFileError(
+        "TL4008", f"`{info.file}` became shorter after it was opened: tensor `{shown(info.name)}` is cut off"
+    )
+
+
+def read_bytes(file: io.FileIO, info: TensorInfo, offset: int, nbytes: int) -> bytes:
+    """One run of bytes of a tensor that is computed from several."""
+    run = os.pread(file.fileno(), nbytes, offset)
+    while len(run) < nbytes:
+        # A system gives at most 2 GB at once.
+        more = os.pread(file.fileno(), nbytes - len(run), offset + len(run))
+        if not more:
+            _refuse_shorter(info)
+        run += more
+    return run
+
+
+def convert(info: TensorInfo, wide: Array, dtype: str) -> tuple[Array, int]:
+    """Elements in memory as `dtype`, and how many nonzero ones became 0: as `read_dense` does with those of a file."""
+    values: Array = np.empty(wide.shape, _KEPT[dtype])
+    if dtype == "bool":
+        return np.not_equal(wide, 0, out=values), 0
+    if not wide.size:
+        return values, 0
+    if dtype == "int32":
+        _convert_integers(info, wide, values)
+        return values, 0
+    count, largest = _overflows(wide, ROUNDS_TO_INFINITY[dtype])
+    if count:
+        refuse_overflow(info, dtype, count, largest)
+    with np.errstate(under="ignore", invalid="ignore"):
+        values[...] = round_to_bfloat16(_narrow_to_odd(wide)) if dtype == "bfloat16" else wide
+    magnitudes = values & 0x7FFF if dtype == "bfloat16" else values
+    return values, int(np.count_nonzero(wide)) - int(np.count_nonzero(magnitudes))
 
 
 def read_dense(file: io.FileIO, info: TensorInfo, dtype: str) -> tuple[Array, int]:
