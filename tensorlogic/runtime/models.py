@@ -15,16 +15,18 @@ import os
 import re
 import weakref
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NoReturn, get_args
+from typing import Any, NoReturn, get_args
 
 import mlx.core as mx
 import numpy as np
 
 from tensorlogic.runtime import reading
+from tensorlogic.runtime.coreml import Runner, load_runner
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, open_model
+from tensorlogic.runtime.formats.features import Feature
 from tensorlogic.runtime.formats.header import shown, unsupported
 from tensorlogic.runtime.formats.recipes import ComputedInfo
 from tensorlogic.runtime.formats.triples import is_triple
@@ -56,6 +58,7 @@ class Model:
         self._files = files
         self._wanted = wanted
         self._alive: weakref.WeakValueDictionary[str, Tensor] = weakref.WeakValueDictionary()
+        self._runner: Runner | None = None
         weakref.finalize(self, _close, tuple(files.values()))
 
     def __repr__(self) -> str:
@@ -73,6 +76,26 @@ class Model:
         names = (header.metadata.get(key) for key in ("general.architecture", "model_type", "coreml.type"))
         architecture = next((name for name in names if isinstance(name, str)), None)
         return ModelMetadata(header.format, _quantization(header.tensors.values()), architecture)
+
+    @property
+    def inputs(self) -> tuple[Feature, ...]:
+        """What a Core ML model takes, its states last; empty for files that hold weights alone."""
+        return self.header.inputs
+
+    @property
+    def outputs(self) -> tuple[Feature, ...]:
+        """What a Core ML model gives."""
+        return self.header.outputs
+
+    def predict(self, inputs: Mapping[str, Any] | None = None, /, **named: Any) -> dict[str, Any]:
+        """Run a Core ML model on macOS: values by the names of its inputs, given by name or in a mapping.
+
+        The outputs are `mx.array` by name, in Core ML's own element types. Raises `ModelFileError` elsewhere (TL4050),
+        without `coremltools` (TL4051), and for what the model does not take (TL4052).
+        """
+        if self._runner is None:
+            self._runner = load_runner(self.header)
+        return self._runner.predict({**(inputs or {}), **named})
 
     def has(self, name: str) -> bool:
         return name in self.header.tensors

@@ -1,4 +1,4 @@
-"""Core ML models: an `.mlpackage` folder, or a single `.mlmodel` file.
+"""Core ML models: an `.mlpackage` folder, a single `.mlmodel` file, or what macOS compiled of them (`.mlmodelc`).
 
 Takes a path, gives the header: inputs, outputs, metadata and every weight's place. All of it is read from the files'
 own bytes, within bounds and without Apple's library, so that it works on every system, costs milliseconds and cannot
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats.coreml_blobs import Blobs, OpenFiles, inside
+from tensorlogic.runtime.formats.coreml_compiled import read_compiled
 from tensorlogic.runtime.formats.coreml_features import read_features, read_notes
 from tensorlogic.runtime.formats.coreml_network import read_network
 from tensorlogic.runtime.formats.coreml_program import read_program
@@ -33,7 +34,8 @@ from tensorlogic.runtime.formats.header import (
 )
 from tensorlogic.runtime.formats.protobuf import Buffer, Message
 
-ENDINGS = (".mlpackage", ".mlmodel")
+COMPILED = ".mlmodelc"
+ENDINGS = (".mlpackage", ".mlmodel", COMPILED)
 
 _PROGRAM = 502
 _NETWORKS = (303, 403, 500)
@@ -80,8 +82,10 @@ _TYPES = {
 
 
 def read_core_ml(path: Path, files: OpenFiles) -> FileHeader:
-    """The checked header; the files that its tensors lie in are open then. Raises `ModelFileError` (TL4001 to TL4004)
-    for what is no model, or contradicts itself."""
+    """The checked header; the files that its tensors lie in are open then. Raises `ModelFileError` (TL4001 to TL4004,
+    TL4053) for what is no model, or contradicts itself."""
+    if path.suffix == COMPILED:
+        return read_compiled(path)
     if path.suffix == ".mlmodel":
         return _read_model(path, path, path.parent, files)
     return _read_model(path, _root_model(path), path, files)

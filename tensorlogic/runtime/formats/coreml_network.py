@@ -218,7 +218,8 @@ def _expanded(raw: Place, quantization: Message, shape: Shape | None, channels: 
     if linear is None:
         return None
     scale, bias = linear.place(1), linear.place(2)
-    return blocks(data, _by_channel(scale, shape, channels), None, bias and _by_channel(bias, shape, channels))
+    added = None if bias is None else _by_channel(bias, shape, channels)
+    return blocks(data, _by_channel(scale, shape, channels), None, added)
 
 
 def _by_channel(place: Place | None, shape: Shape, channels: int) -> Source:

@@ -122,7 +122,7 @@ class Message:
         return found
 
     def signed(self, number: int) -> int:
-        return _signed(self.integer(number))
+        return signed(self.integer(number))
 
     def signed_items(self, number: int, most: int) -> tuple[int, ...]:
         """The numbers of a repeated field, packed into one run of bytes or each by itself."""
@@ -131,12 +131,12 @@ class Message:
             if field != number:
                 continue
             if isinstance(value, int):
-                items.append(_signed(value))
+                items.append(signed(value))
             else:
                 place = value.start
                 while place < value.end and len(items) <= most:
                     item, place = self._varint(place)
-                    items.append(_signed(item))
+                    items.append(signed(item))
             if len(items) > most:
                 self._refuse(self.start, f"field {number} has more than {most} numbers")
         return tuple(items)
@@ -209,5 +209,6 @@ class Message:
         damaged(self.buffer.path, f"{what}, at byte {place}")
 
 
-def _signed(number: int) -> int:
+def signed(number: int) -> int:
+    """The number of 64 bits as one with a sign."""
     return number - 2**64 if number >= 2**63 else number

@@ -9,6 +9,7 @@ that does not fit its values (TL4003), scales that are no numbers (TL4009) and a
 from __future__ import annotations
 
 import io
+from typing import Literal
 
 import numpy as np
 
@@ -133,14 +134,15 @@ def _looked_up(indices: Array, table: Array, axis: int) -> Array:
         return found
     vectors = np.moveaxis(flat[numbers * items + indices], -1, axis + 1)
     shape = [size * width if dim == axis else size for dim, size in enumerate(indices.shape)]
-    return vectors.reshape(shape)
+    filled: Array = vectors.reshape(shape)
+    return filled
 
 
 def _unpacked(data: bytes, source: Source, bits: int) -> Array:
     """Elements of fewer than 8 bits, each as a byte; signed ones with their sign."""
     packed = np.frombuffer(data, np.uint8)
     values = np.empty(int(np.prod(source.shape, dtype=np.int64)), np.uint8)
-    order = "big" if source.high_first else "little"
+    order: Literal["big", "little"] = "big" if source.high_first else "little"
     for start in range(0, values.size, _PIECE):
         piece = values[start : start + _PIECE]
         run = packed[start * bits // 8 : -(-(start + piece.size) * bits // 8)]

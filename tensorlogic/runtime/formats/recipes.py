@@ -207,6 +207,8 @@ def _parts(shape: tuple[int, ...], *parts: Node) -> tuple[frozenset[Source], int
     if depth > MAX_DEPTH:
         raise Misfit(f"it is computed in more than {MAX_DEPTH} steps")
     sources = frozenset[Source]().union(*(sources_of(part) for part in parts))
+    if any(source.kind in ("F8_E4M3", "F8_E5M2") for source in sources):
+        raise Misfit("a part of it has elements of 8-bit floats")
     if math.prod(shape) > MAX_GROWTH * sum(source.nbytes for source in sources):
         raise Misfit(f"it has more than {MAX_GROWTH} elements for each byte in the file")
     return sources, depth
