@@ -2,9 +2,10 @@
 
 Takes the program's message and the weight files beside it, gives a table of tensors. Of each function and of the blocks
 nested in it, `const` operations give tensors as they are stored, and `constexpr_` operations give tensors to compute
-(`recipes.py`); parts that serve only those are no tensors of their own, and texts and lists are none at all. An
-operation that this version does not know, or whose parts do not fit, gives a tensor that can be seen and not read.
-The messages: https://github.com/apple/coremltools/blob/main/mlmodel/format/MIL.proto.
+(`recipes.py`). Parts that serve only those are no tensors of their own; texts, lists and the numbers and truth values
+that set an operation up (`axis`, `keep_dims`) are none at all. An operation that this version does not know, or whose
+parts do not fit, gives a tensor that can be seen and not read. The messages:
+https://github.com/apple/coremltools/blob/main/mlmodel/format/MIL.proto.
 """
 
 from __future__ import annotations
@@ -117,7 +118,8 @@ def _tensors(found: _Function) -> Iterator[TensorInfo]:
     for name, info in found.unreadable.items():
         yield replace(info, name=found.prefix + name)
     for name, value in found.values.items():
-        if name not in found.parts or name in found.used:
+        is_setting = isinstance(value.node, Source) and not value.node.shape and dtype_of(value.node.kind) != "float16"
+        if not is_setting and (name not in found.parts or name in found.used):
             yield _info(found.prefix + name, value)
 
 
