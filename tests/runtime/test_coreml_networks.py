@@ -15,6 +15,7 @@ from tensorlogic.runtime.models import Model, load_model, save_model
 from tests.runtime.core_ml_files import Array, tools, write_network
 
 RANDOM = np.random.default_rng(4)
+LINEAR, TABLE = "_QUANTIZATION_MODE_LINEAR_QUANTIZATION", "_QUANTIZATION_MODE_LOOKUP_TABLE_LINEAR"
 
 
 def singles(*shape: int) -> Array:
@@ -32,14 +33,6 @@ def same(path: Path, name: str, wanted: Array) -> bool:
     return found.shape == wanted.shape and found.tobytes() == wanted.astype(np.float32).tobytes()
 
 
-def convolution(builder: Any, name: str, weights: Array, bias: Array | None, given: str, gives: str, **more: Any) -> None:
-    height, width, inner, out = weights.shape
-    builder.add_convolution(
-        name, inner * more.get("groups", 1), out, height, width, 1, 1, "same", more.pop("groups", 1), weights, bias,
-        bias is not None, input_name=given, output_name=gives, **more,
-    )  # fmt: skip
-
-
 def test_layers_of_every_kind(tmp_path: Path) -> None:
     kernel, transposed = singles(3, 3, 3, 4), singles(3, 3, 4, 5)
     dense, vector = singles(6, 8), singles(6)
@@ -54,15 +47,15 @@ def test_layers_of_every_kind(tmp_path: Path) -> None:
         b.add_inner_product("dense", dense, vector, 8, 6, True, "x", "d")
         b.add_embedding("words", words, None, 11, 5, False, "x", "e")
         b.add_embedding_nd("more_words", "x", "f", 11, 5, words)
-        b.add_unilstm("lstm", lstm, recursion, [singles(2)] * 4, 2, 8, ["x", "h", "c0"], ["g", "h1", "c1"])
+        b.add_unilstm("lstm", recursion, lstm, [singles(2)] * 4, 2, 8, ["x", "h", "c0"], ["g", "h1", "c1"])
         b.add_bidirlstm(
-            "both", lstm, recursion, [], lstm[::-1], recursion[::-1], [], 2, 8,
+            "both", recursion, lstm, None, recursion[::-1], lstm[::-1], None, 2, 8,
             ["x", "h", "c0", "h2", "c2"], ["i", "h3", "c3", "h4", "c4"],
         )  # fmt: skip
-        b.add_gru("gru", lstm[:3], recursion[:3], [], 2, 8, ["x", "h"], ["j", "h5"])
-        b.add_simple_rnn("rnn", lstm[0], recursion[0], None, 2, 8, "TANH", ["x", "h"], ["k", "h6"])
+        b.add_gru("gru", recursion[:3], lstm[:3], None, 2, 8, ["x", "h"], ["j", "h5"])
+        b.add_simple_rnn("rnn", recursion[0], lstm[0], None, 2, 8, "TANH", ["x", "h"], ["k", "h6"])
         b.add_load_constant_nd("constant", "l", constant, constant.shape)
-        b.add_activation("slopes", "PRELU", "x", "m", [slopes])
+        b.add_activation("slopes", "PRELU", "x", "m", slopes)
         b.add_scale("scale", singles(3, 1, 1) * 0 + 2, np.array([4.0], np.float32), True, "x", "n", [3, 1, 1], [1])
         b.add_bias("bias", slopes, "x", "o", [3])
         b.add_layer_normalization("layer_norm", "x", "p", [3, 8], singles(3, 8) * 0 + 3, singles(3, 8) * 0 + 4)
@@ -96,12 +89,12 @@ def test_layers_of_every_kind(tmp_path: Path) -> None:
     assert same(path, "scale.bias", np.array([4]))
     assert same(path, "bias.bias", slopes)
     assert same(path, "layer_norm.gamma", np.full((3, 8), 3))
-    assert same(path, "product.weights", dense.T)
+    assert same(path, "product.weights", dense)
     assert same(path, "product.bias", vector)
 
 
-def quantized(path: Path, bits: int, mode: str) -> Callable[[Any], None]:
-    """Adds layers whose weights coremltools quantizes, and gives the file's own weights through it."""
+def quantized(bits: int, mode: str) -> Callable[[Any], None]:
+    """Adds layers whose weights coremltools quantizes."""
 
     def build(b: Any) -> None:
         b.add_convolution("conv", 3, 4, 3, 3, 1, 1, "same", 1, singles(3, 3, 3, 4), None, False, False, None, "x", "a")
@@ -109,17 +102,17 @@ def quantized(path: Path, bits: int, mode: str) -> Callable[[Any], None]:
         b.add_inner_product("dense", singles(6, 8), singles(6), 8, 6, True, "x", "y")
         from coremltools.models.neural_network import quantization_utils
 
-        quantization_utils._quantize_nn_spec(b.spec.neuralNetwork, bits, mode)
+        quantization_utils._quantize_nn_spec(b.spec.neuralNetwork, bits, getattr(tools().models, mode))
 
     return build
 
 
-@pytest.mark.parametrize("bits", [1, 2, 3, 4, 6, 8])
-@pytest.mark.parametrize("mode", ["linear", "linear_lut"])
+@pytest.mark.parametrize("bits", range(1, 9))
+@pytest.mark.parametrize("mode", [LINEAR, TABLE])
 def test_quantized_weights_are_expanded(tmp_path: Path, bits: int, mode: str) -> None:
-    path = write_network(tmp_path / "m.mlmodel", quantized(tmp_path, bits, mode))
+    path = write_network(tmp_path / "m.mlmodel", quantized(bits, mode))
     model = load_model(path)
-    assert model.metadata.quantization == f"{'AFFINE' if mode == 'linear' else 'LUT'}_U{bits}"
+    assert model.metadata.quantization == f"{'AFFINE' if mode == LINEAR else 'LUT'}_U{bits}"
     from coremltools.models.neural_network import quantization_utils
 
     spec = tools().utils.load_spec(str(path))
@@ -137,7 +130,7 @@ def test_quantized_weights_are_expanded(tmp_path: Path, bits: int, mode: str) ->
 
 
 def test_half_precision_weights(tmp_path: Path) -> None:
-    path = write_network(tmp_path / "m.mlmodel", quantized(tmp_path, 16, "linear"))
+    path = write_network(tmp_path / "m.mlmodel", quantized(16, LINEAR))
     assert {info.storage for info in load_model(path).header.tensors.values()} == {"F16"}
     spec = tools().utils.load_spec(str(path))
     dense = np.frombuffer(spec.neuralNetwork.layers[2].innerProduct.weights.float16Value, np.float16).reshape(6, 8)
@@ -145,8 +138,14 @@ def test_half_precision_weights(tmp_path: Path) -> None:
 
 
 def test_bits_without_a_name_are_shown_and_not_read(tmp_path: Path) -> None:
-    path = write_network(tmp_path / "m.mlmodel", quantized(tmp_path, 5, "linear"))
-    model = load_model(path)
+    def build(b: Any) -> None:
+        b.add_inner_product("dense", singles(6, 8), singles(6), 8, 6, True, "x", "y")
+        weights = b.spec.neuralNetwork.layers[0].innerProduct.weights
+        weights.floatValue[:] = []
+        weights.rawValue = bytes(54)
+        weights.quantization.numberOfBits = 9
+
+    model = load_model(write_network(tmp_path / "m.mlmodel", build))
     assert model.shape("dense.weights") == (6, 8)
     with pytest.raises(ModelFileError, match=r"tensor `dense.weights` is stored as QUANTIZED") as caught:
         model.get_tensor("dense.weights")
@@ -226,7 +225,7 @@ def test_inputs_of_every_type(tmp_path: Path) -> None:
 
 
 def test_a_network_goes_to_safetensors(tmp_path: Path) -> None:
-    path = write_network(tmp_path / "m.mlmodel", quantized(tmp_path, 4, "linear"))
+    path = write_network(tmp_path / "m.mlmodel", quantized(4, LINEAR))
     model = load_model(path)
     save_model(model, tmp_path / "m.safetensors")
     saved = load_model(tmp_path / "m.safetensors")

@@ -204,9 +204,7 @@ def compressed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Compressed
     return {"iOS16": packaged("iOS16", IOS16), "iOS18": packaged("iOS18", IOS18)}
 
 
-@pytest.mark.parametrize(
-    ("target", "name"), [("iOS16", name) for name in IOS16] + [("iOS18", name) for name in IOS18]
-)
+@pytest.mark.parametrize(("target", "name"), [("iOS16", name) for name in IOS16] + [("iOS18", name) for name in IOS18])
 def test_compressed_constants_are_expanded_as_their_definition_says(
     compressed: dict[str, Compressed], target: str, name: str
 ) -> None:

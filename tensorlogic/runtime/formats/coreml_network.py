@@ -23,7 +23,7 @@ from tensorlogic.runtime.formats.header import (
     unsupported,
 )
 from tensorlogic.runtime.formats.protobuf import Message, Place
-from tensorlogic.runtime.formats.recipes import Misfit, Node, Source, blocks, computed_info, lookup
+from tensorlogic.runtime.formats.recipes import PACKED, Misfit, Node, Source, blocks, computed_info, lookup
 
 Shape = tuple[int, ...]
 Shapes = Callable[[Message], tuple[Shape | None, ...]]
@@ -98,7 +98,7 @@ _KINDS = {
         _recurrent(3),
     ),
     1040: _Kind({20: "weights", 21: "bias"}, _matrix(2, 1)),
-    1045: _Kind({8: "weights", 9: "bias"}, lambda m: ((m.integer(5), m.integer(6)), (m.integer(6),))),
+    1045: _Kind({8: "weights", 9: "bias"}, _matrix(6, 5)),
     1070: _Kind({2: "data"}, _listed(1)),
     1350: _Kind({3: "gamma", 4: "beta"}, lambda m: (m.signed_items(1, MAX_RANK),) * 2),
     1471: _Kind({60: "weights", 61: "bias"}, _convolution3d),
@@ -208,7 +208,7 @@ def _expanded(raw: Place, quantization: Message, shape: Shape | None, channels: 
     """The recipe of quantized weights; None for bits that have no name here. Raises `Misfit`."""
     bits = quantization.integer(1)
     kind = "I8" if signed else f"U{bits}"
-    if kind not in ("I8", "U1", "U2", "U3", "U4", "U6", "U8") or (signed and bits != 8):
+    if bits != 8 if signed else kind not in PACKED:
         return None
     shape = (raw.nbytes * 8 // bits,) if shape is None else shape
     data = Source(kind, shape, raw.start, raw.nbytes, high_first=True)

@@ -38,7 +38,9 @@ BITS = {
     "U32": 32,
     "U16": 16,
     "U8": 8,
+    "U7": 7,
     "U6": 6,
+    "U5": 5,
     "U4": 4,
     "U3": 3,
     "U2": 2,
@@ -48,6 +50,8 @@ BITS = {
     "F8_E5M2": 8,
 }
 """The bits of an element of each type that is stored."""
+PACKED = ("U1", "U2", "U3", "U4", "U5", "U6", "U7", "U8")
+"""What may be an index into a table."""
 
 
 class Misfit(Exception):
@@ -160,7 +164,7 @@ def lookup(indices: Node, table: Node, axis: int | None) -> Lookup:
     *groups, items, width = table.shape if len(table.shape) >= 2 else (0, 0)
     rank = len(indices.shape)
     bits = BITS[indices.kind]
-    if indices.kind not in ("U1", "U2", "U3", "U4", "U6", "U8") or items != 2**bits:
+    if indices.kind not in PACKED or items != 2**bits:
         raise Misfit(f"its indices are {indices.kind}, and its table has {items} items")
     if len(groups) != rank or not all(b > 0 and a % b == 0 for a, b in zip(indices.shape, groups, strict=True)):
         raise Misfit(f"its table has the shape {list(table.shape)}, and its indices {list(indices.shape)}")
