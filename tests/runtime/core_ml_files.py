@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
@@ -46,8 +45,10 @@ def write_program(path: Path, weights: Mapping[str, Any], target: str = "iOS18")
 
 def _save_program(path: Path, weights: Mapping[str, Any], target: str) -> None:
     ct = tools()
-    from coremltools.converters.mil import Builder as mb
+    from coremltools.converters import mil
     from coremltools.converters.mil.mil import types
+
+    mb = mil.Builder
 
     def program(x: Any) -> Any:
         results = []

@@ -184,7 +184,7 @@ def test_a_pipeline_has_the_weights_of_its_models(tmp_path: Path) -> None:
     assert same(path, "1.dense.weights", dense)
     spec.pipelineClassifier.pipeline.names.extend(["first"])
     path.write_bytes(spec.SerializeToString())
-    with pytest.raises(ModelFileError, match="two weights are called `first.dense.weights`"):
+    with pytest.raises(ModelFileError, match=r"two weights are called `first\.dense\.weights`"):
         load_model(path)
 
 

@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tensorlogic.runtime.errors import ModelFileError
-from tensorlogic.runtime.formats.coreml_blobs import Blobs, OpenFiles, inside
+from tensorlogic.runtime.formats.coreml_blobs import Blobs, OpenFiles, inside, is_inner
 from tensorlogic.runtime.formats.coreml_compiled import read_compiled
 from tensorlogic.runtime.formats.coreml_features import read_features, read_notes
 from tensorlogic.runtime.formats.coreml_network import read_network
@@ -105,8 +105,7 @@ def _root_model(package: Path) -> Path:
     name = entry.get("path") if isinstance(entry, dict) else None
     if not isinstance(name, str):
         damaged(manifest, "it does not name the file of the root model")
-    parts = name.split("/")
-    if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
+    if not is_inner(name):
         damaged(manifest, f"it names `{shown(name)}`, which is no path inside of the package")
     model = package / "Data" / name
     inside(package, model)

@@ -80,8 +80,7 @@ class Blobs:
     def _path(self, name: str) -> Path:
         """The path of a weight file; it may not lead out of the package, neither by its name nor by a link."""
         inner = name.removeprefix(_MODEL_PATH)
-        parts = inner.split("/")
-        if not name.startswith(_MODEL_PATH) or any(part in ("", ".", "..") or "\0" in part for part in parts):
+        if not name.startswith(_MODEL_PATH) or not is_inner(inner):
             damaged(self.folder, f"it names the weight file `{shown(name)}`, which is no file of its own")
         path = self.folder / inner
         inside(self.root, path)
@@ -104,6 +103,12 @@ class Blobs:
             unsupported(path, f"it is a file of weights of version {version}, and only version 2 is read")
         self._sizes[path] = size
         return size
+
+
+def is_inner(name: str) -> bool:
+    """Whether a name from a file is a path below the folder that it counts from, which a message may show."""
+    parts = name.split("/")
+    return name.isprintable() and len(name) < 256 and "\\" not in name and not {"", ".", ".."} & set(parts)
 
 
 def inside(root: Path, path: Path) -> None:
