@@ -114,8 +114,8 @@ def sparse(shape: tuple[int, ...]) -> Array:
     return RANDOM.random(shape) < 0.4
 
 
-def affine(kind: type, scale: Array, zero_point: Any, axis: int) -> Constexpr:
-    data = RANDOM.integers(0, 256, (6, 4, 3)).astype(kind)
+def affine(kind: type, scale: Any, zero_point: Any, axis: int) -> Constexpr:
+    data: Array = RANDOM.integers(0, 256, (6, 4, 3)).astype(kind)
     return "constexpr_affine_dequantize", {
         "quantized_data": data,
         "scale": scale,
