@@ -75,4 +75,4 @@ def test_mutated_models(kind: str, part: str, tmp_path: Path) -> None:
 @pytest.mark.fuzz
 @PARTS
 def test_many_more_mutated_models(kind: str, part: str, tmp_path: Path) -> None:
-    fuzz(kind, part, tmp_path, MUTATIONS, 20_000)
+    fuzz(kind, part, tmp_path, MUTATIONS, 8_000)

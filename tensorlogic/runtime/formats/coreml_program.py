@@ -104,7 +104,7 @@ def _read_constant(operation: Message, type: str, blobs: Blobs, found: _Function
     except Misfit as misfit:
         if type == "const":
             damaged(path, f"tensor `{shown(name)}`: {misfit}")
-        storage = type.removeprefix("constexpr_").upper()
+        storage = shown(type.removeprefix("constexpr_").upper())
         found.unreadable[name] = TensorInfo(name, storage, shape, dtype_of(kind), operation.start, 0, path, None, False)
         return
     for (output, declared), value in zip(outputs, made, strict=False):

@@ -123,6 +123,9 @@ def _each_block(data: Array, factors: Array, operation: np.ufunc) -> None:
 def _looked_up(indices: Array, table: Array, axis: int) -> Array:
     """`table` [groups..., items, width] at `indices`, a group for each block of them; vectors lie along `axis`."""
     *groups, items, width = table.shape
+    if table.size == items:
+        only: Array = np.take(table.reshape(-1), indices)
+        return only
     # The number of each index's group, in the table as a list of groups.
     numbers = np.zeros((1,) * indices.ndim, np.int64)
     for dim, (count, size) in enumerate(zip(groups, indices.shape, strict=True)):
@@ -143,14 +146,23 @@ def _unpacked(data: bytes, source: Source, bits: int) -> Array:
     packed = np.frombuffer(data, np.uint8)
     values = np.empty(int(np.prod(source.shape, dtype=np.int64)), np.uint8)
     order: Literal["big", "little"] = "big" if source.high_first else "little"
+    if bits == 4 and not source.high_first:
+        # Two to a byte, the common case: three times as fast as bit by bit.
+        values[::2] = packed[: -(-values.size // 2)] & 15
+        values[1::2] = packed[: values.size // 2] >> 4
+        return _signed(values, source)
     for start in range(0, values.size, _PIECE):
         piece = values[start : start + _PIECE]
         run = packed[start * bits // 8 : -(-(start + piece.size) * bits // 8)]
         split = np.unpackbits(run, bitorder=order, count=piece.size * bits).reshape(-1, bits)
         weights = 1 << np.arange(bits, dtype=np.uint8)
         piece[:] = split @ (weights[::-1] if source.high_first else weights)
+    return _signed(values, source)
+
+
+def _signed(values: Array, source: Source) -> Array:
     if source.kind == "I4":
-        return ((values ^ 8).view(np.int8) - 8).reshape(source.shape)
+        values = (values ^ 8).view(np.int8) - 8
     return values.reshape(source.shape)
 
 
