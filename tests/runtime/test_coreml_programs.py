@@ -12,9 +12,11 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from tensorlogic.compiler import driver
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import read_header
 from tensorlogic.runtime.models import Model, load_model, save_model
+from tensorlogic.runtime.script import run
 from tests.runtime.core_ml_files import Array, sub_byte, tools, write_functions, write_program
 
 RANDOM = np.random.default_rng(3)
@@ -324,6 +326,29 @@ def test_every_function_of_a_program_has_its_weights(tmp_path: Path) -> None:
     for name in names:
         if name.rpartition("/")[2].startswith("w"):
             assert same_bits(elements(model, name), shared)
+
+
+def test_a_script_sees_what_a_model_takes_and_uses_its_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def weight(mb: Any, name: str) -> Any:
+        data, scale = np.full((4, 32), 3, sub_byte("int4")), np.full((4, 1), 0.5, np.float16)
+        return mb.constexpr_blockwise_shift_scale(data=data, scale=scale, name=name)
+
+    write_program(tmp_path / "m.mlpackage", {"w": weight})
+    text = """
+    let model = load_model("m.mlpackage")
+    print(model.inputs, model.metadata.format, model.metadata.quantization)
+    print(model.outputs)
+    let w: float16[4, 32] = model.get_tensor("w")
+    print(ones([32]) @ w.T)
+    """
+    monkeypatch.chdir(tmp_path)
+    run(driver.compile_text(text, options=driver.Options(verify=True)).python, "program.tl", [])
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == '["x: float32[1]"] coreml AFFINE_I4'
+    assert "[4, 32]" in shown[1]
+    assert shown[2] == "[48.0, 48.0, 48.0, 48.0]"
 
 
 def test_headers_are_read_without_numpy_and_coremltools(tmp_path: Path) -> None:
