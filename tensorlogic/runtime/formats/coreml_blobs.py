@@ -51,6 +51,7 @@ class Blobs:
         self.folder = folder
         self.root = root
         self.files = files
+        self._paths: dict[str, Path] = {}
         self._sizes: dict[Path, int] = {}
 
     def find(self, name: str, offset: int, kind: str, what: str) -> tuple[Path, int, int]:
@@ -79,11 +80,14 @@ class Blobs:
 
     def _path(self, name: str) -> Path:
         """The path of a weight file; it may not lead out of the package, neither by its name nor by a link."""
+        if name in self._paths:
+            return self._paths[name]
         inner = name.removeprefix(_MODEL_PATH)
         if not name.startswith(_MODEL_PATH) or not is_inner(inner):
             damaged(self.folder, f"it names the weight file `{shown(name)}`, which is no file of its own")
         path = self.folder / inner
         inside(self.root, path)
+        self._paths[name] = path
         return path
 
     def _opened(self, path: Path) -> int:

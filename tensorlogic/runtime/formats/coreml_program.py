@@ -45,6 +45,8 @@ def read_program(program: Message, blobs: Blobs, main: str, prefix: str = "") ->
         found = _Function(prefix if alone else f"{prefix}{name}/")
         for block in _blocks(function):
             _read_block(block, blobs, found)
+            if found.parts:
+                found.used.update(_uses(block))
         for info in _tensors(found):
             if info.name in tensors:
                 damaged(program.buffer.path, f"two constants are called `{shown(info.name)}`")
@@ -71,15 +73,19 @@ def _read_block(block: Message, blobs: Blobs, found: _Function) -> None:
         else:
             for nested in operation.messages(4):
                 _read_block(nested, blobs, found)
-            found.used.update(_names(operation))
 
 
-def _names(operation: Message) -> Iterator[str]:
-    """The values that an operation takes by name."""
-    for entry in operation.messages(2):
-        argument = entry.message(2)
-        if argument is not None:
-            yield from (name for binding in argument.messages(1) for name in binding.texts(1))
+def _uses(block: Message) -> Iterator[str]:
+    """The values that the operations of a block take by name, other than those that compute constants."""
+    for operation in block.messages(3):
+        if operation.text(1).startswith("constexpr_"):
+            continue
+        for nested in operation.messages(4):
+            yield from _uses(nested)
+        for entry in operation.messages(2):
+            argument = entry.message(2)
+            if argument is not None:
+                yield from (name for binding in argument.messages(1) for name in binding.texts(1))
 
 
 def _read_constant(operation: Message, type: str, blobs: Blobs, found: _Function) -> None:
