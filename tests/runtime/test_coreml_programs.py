@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,17 +137,20 @@ def table(indices: Array, lut: Array, axis: int | None = None) -> Constexpr:
     return "constexpr_lut_to_dense", parts if axis is None else parts | {"vector_axis": np.int32(axis)}
 
 
+def table_of(bits: int) -> Constexpr:
+    return table(integers(0, 2**bits, (6, 10), f"uint{bits}"), halves(1, 1, 2**bits, 1))
+
+
+def packed_table(bits: int) -> Constexpr:
+    parts = {"indices": packed(bits, (7, 5)), "lut": halves(2**bits), "shape": np.array([7, 5], np.uint32)}
+    return "constexpr_lut_to_dense", parts
+
+
 IOS16: dict[str, Callable[[], Constexpr]] = {
     "int8_by_channel": lambda: affine(np.int8, halves(6), RANDOM.integers(-9, 9, 6).astype(np.int8), 0),
     "int8_from_the_end": lambda: affine(np.int8, singles(3), RANDOM.integers(-9, 9, 3).astype(np.int8), -1),
     "uint8_by_tensor": lambda: affine(np.uint8, np.float16(0.013), np.uint8(131), 1),
-    **{
-        f"table_of_{bits}_bits": lambda bits=bits: (  # type: ignore[misc]
-            "constexpr_lut_to_dense",
-            {"indices": packed(bits, (7, 5)), "lut": halves(2**bits), "shape": np.array([7, 5], np.uint32)},
-        )
-        for bits in (1, 2, 4, 6, 8)
-    },
+    **{f"table_of_{bits}_bits": partial(packed_table, bits) for bits in (1, 2, 4, 6, 8)},
     "table_of_float32": lambda: (
         "constexpr_lut_to_dense",
         {"indices": packed(4, (2, 3, 5)), "lut": singles(16), "shape": np.array([2, 3, 5], np.uint32)},
@@ -168,12 +172,7 @@ IOS18: dict[str, Callable[[], Constexpr]] = {
     ),
     "int8_with_float32_scales": lambda: blockwise(integers(-128, 128, (6, 4, 2), "int8"), singles(6, 1, 1)),
     "an_odd_number_of_int4": lambda: blockwise(integers(-8, 8, (5, 7), "int4"), halves(5, 1)),
-    **{
-        f"table_of_uint{bits}": lambda bits=bits: table(  # type: ignore[misc]
-            integers(0, 2**bits, (6, 10), f"uint{bits}"), halves(1, 1, 2**bits, 1)
-        )
-        for bits in (1, 2, 3, 4, 6, 8)
-    },
+    **{f"table_of_uint{bits}": partial(table_of, bits) for bits in (1, 2, 3, 4, 6, 8)},
     "a_table_for_each_group": lambda: table(integers(0, 8, (6, 4, 2), "uint3"), halves(3, 2, 1, 8, 1)),
     "vectors_along_axis_0": lambda: table(integers(0, 4, (6, 4), "uint2"), halves(2, 2, 4, 3), 0),
     "vectors_along_the_last_axis": lambda: table(integers(0, 16, (6, 4), "uint4"), halves(3, 1, 16, 4), -1),
