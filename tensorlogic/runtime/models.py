@@ -15,7 +15,7 @@ import os
 import re
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NoReturn, get_args
@@ -23,8 +23,10 @@ from typing import Any, NoReturn, get_args
 import mlx.core as mx
 
 from tensorlogic.runtime import progress, reading, workers
+from tensorlogic.runtime.coreml import Runner, load_runner
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, open_model
+from tensorlogic.runtime.formats.features import Feature
 from tensorlogic.runtime.formats.gguf import read_raw_metadata
 from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.formats.summary import architecture, quantization, stored_bytes
@@ -58,6 +60,7 @@ class Model:
         self._files = files
         self._wanted = wanted
         self._alive: weakref.WeakValueDictionary[str, Tensor] = weakref.WeakValueDictionary()
+        self._runner: Runner | None = None
         weakref.finalize(self, _close, tuple(files.values()))
 
     def __repr__(self) -> str:
@@ -72,6 +75,26 @@ class Model:
     def metadata(self) -> ModelMetadata:
         header = self.header
         return ModelMetadata(header.format, quantization(header.tensors.values()), architecture(header.metadata))
+
+    @property
+    def inputs(self) -> tuple[Feature, ...]:
+        """What a Core ML model takes, its states last; empty for files that hold weights alone."""
+        return self.header.inputs
+
+    @property
+    def outputs(self) -> tuple[Feature, ...]:
+        """What a Core ML model gives."""
+        return self.header.outputs
+
+    def predict(self, inputs: Mapping[str, Any] | None = None, /, **named: Any) -> dict[str, Any]:
+        """Run a Core ML model on macOS: values by the names of its inputs, given by name or in a mapping.
+
+        The outputs are `mx.array` by name, in Core ML's own element types. Raises `ModelFileError` elsewhere (TL4050),
+        without `coremltools` (TL4051), and for what the model does not take (TL4052).
+        """
+        if self._runner is None:
+            self._runner = load_runner(self.header)
+        return self._runner.predict({**(inputs or {}), **named})
 
     def has(self, name: str) -> bool:
         return name in self.header.tensors

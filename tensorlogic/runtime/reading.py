@@ -24,12 +24,15 @@ from tensorlogic.runtime.formats import TensorInfo
 from tensorlogic.runtime.formats.assembled import fill_assembled, read_parts, settled
 from tensorlogic.runtime.formats.blocks import Parts
 from tensorlogic.runtime.formats.header import shown, unsupported
+from tensorlogic.runtime.formats.recipe_values import compute
+from tensorlogic.runtime.formats.recipes import ComputedInfo
 from tensorlogic.runtime.formats.repacked import REPACKINGS, fill_room, make_room
 from tensorlogic.runtime.formats.schemes import refuse_unreadable
 from tensorlogic.runtime.formats.values import (
     KEPT,
     ROUNDS_TO_INFINITY,
     Array,
+    fill,
     read_dense,
     refuse_overflow,
     widen,
@@ -96,6 +99,8 @@ def begin(files: Mapping[Path, io.FileIO], info: TensorInfo, wanted: Wanted) -> 
         return Job(lambda: 0, lambda underflows: (mx.zeros(info.shape, _ELEMENTS[dtype]), underflows))
     if info.storage in REPACKINGS and _stays_packed(info, dtype):
         return _begin_blocks(file, info, dtype, wanted)
+    if isinstance(info, ComputedInfo):
+        return _begin_dense(info, dtype, lambda values: fill(info, dtype, compute(file, info), values))
     if info.is_quantized:
         return _begin_dense(info, dtype, lambda values: fill_expanded(file, info, dtype, values))
     if info.scales is not None:
@@ -199,7 +204,9 @@ def _element_type(info: TensorInfo, wanted: Wanted) -> str:
         return wanted.dtype
     storage = info.storage
     # The elements of a quantized tensor are of the type of its scales; where those are bytes, of MLX's own choice.
-    if info.scales is not None:
+    if isinstance(info, ComputedInfo):
+        storage = info.recipe.kind if info.recipe is not None else storage
+    elif info.scales is not None:
         storage = "BF16" if info.scales.storage == "U8" else info.scales.storage
     elif info.is_quantized:
         storage = "F16"

@@ -86,7 +86,7 @@ def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("a.safetensors", b"", "TL4003", "empty"),
         ("a.txt", b"hello, this is text", "TL4002", "neither"),
         ("a.pt", b"PK\x03\x04 and so on", "TL4002", "safetensors.torch.save_file"),
-        ("a.mlmodel", b"\x08\x01", "TL4004", "Core ML"),
+        ("a.mlmodel", b"\x08\x01", "TL4003", "holds no model"),
         ("a.safetensors", b"version https://git-lfs.github.com/spec/v1\noid", "TL4004", "git lfs pull"),
         ("a.gguf", b"<!DOCTYPE html><html>", "TL4003", "four letters"),
     ],
@@ -143,7 +143,7 @@ def test_a_folder_with_one_file(tmp_path: Path) -> None:
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
     assert "model.safetensors" in refusal(tmp_path, "TL4002")
     (tmp_path / "a.mlpackage").mkdir()
-    assert "Core ML" in refusal(tmp_path / "a.mlpackage", "TL4004")
+    assert "it is no package" in refusal(tmp_path / "a.mlpackage", "TL4003")
 
 
 @pytest.mark.parametrize(

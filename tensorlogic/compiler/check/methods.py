@@ -58,7 +58,12 @@ METHODS: dict[str, dict[str, Method]] = {
 }
 
 ATTRIBUTES: dict[str, dict[str, Type]] = {
-    "Model": {"tensors": ListType(STRING), "metadata": OpaqueType("Metadata")},
+    "Model": {
+        "tensors": ListType(STRING),
+        "metadata": OpaqueType("Metadata"),
+        "inputs": ListType(STRING),
+        "outputs": ListType(STRING),
+    },
     "Metadata": {
         "format": OptionalType(STRING),
         "quantization": OptionalType(STRING),
@@ -71,6 +76,7 @@ ATTRIBUTES: dict[str, dict[str, Type]] = {
 INSTEAD = {
     ("Model", "tokenizer"): '`load_tokenizer("tokenizer.json")` reads the file beside the model',
     ("Model", "bool"): "`model.string(key)` and `model.int(key)` read metadata",
+    ("Model", "predict"): "Python runs a Core ML model: `extern` calls a function that uses `load_model(...).predict`",
     ("Model", "shape"): "`model.get_tensor(name).shape` is a tensor's",
 }
 """What to use for names that one may look for."""

@@ -57,7 +57,10 @@ def _weight(o: Naming, operation: Operation, model: Text, name: Text) -> Text:
 
 
 def _attribute(o: Naming, operation: Operation, texts: Texts) -> Text:
-    return Text(f"{texts[operation.operands[0]]:atom}.{operation.attributes['name_']}")
+    name = operation.attributes["name_"]
+    value = f"{texts[operation.operands[0]]:atom}.{name}"
+    # A program sees a feature as its declaration: `x: float16[1, 32]`.
+    return Text(f"tuple(map(str, {value}))" if name in ("inputs", "outputs") else value)
 
 
 def _load_model(o: Naming, operation: Operation, texts: Texts) -> Text:

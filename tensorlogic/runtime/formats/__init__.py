@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tensorlogic.runtime.errors import ModelFileError
+from tensorlogic.runtime.formats import coreml
 from tensorlogic.runtime.formats.files import open_file
 from tensorlogic.runtime.formats.folder import find_shards, read_configuration
 from tensorlogic.runtime.formats.gguf import read_gguf
@@ -32,7 +33,6 @@ __all__ = ["FileHeader", "MetadataValue", "OpenFiles", "PackedLayout", "TensorIn
 
 OpenFiles = dict[Path, io.FileIO]
 
-_CORE_ML = (".mlpackage", ".mlmodel", ".mlmodelc")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -56,8 +56,8 @@ def open_model(path: str | os.PathLike[str]) -> tuple[FileHeader, OpenFiles]:
 
 
 def _read_any(path: Path, files: OpenFiles) -> FileHeader:
-    if path.suffix in _CORE_ML:
-        unsupported(path, "Core ML models are not supported yet")
+    if path.suffix in coreml.ENDINGS:
+        return coreml.read_core_ml(path, files)
     if os.path.isdir(path):
         return _read_folder(path, None, files)
     if path.name.endswith(".index.json"):

@@ -131,6 +131,22 @@ def _flatten(path: Path, config: Mapping[str, object]) -> dict[str, MetadataValu
 
 
 def read_object(path: Path) -> dict[str, object]:
+    """The members of a JSON object in a file of its own. Raises `ModelFileError` for anything else (TL4001, TL4003)."""
+    value = _read_json(path)
+    if not isinstance(value, dict):
+        damaged(path, "it is no JSON object")
+    return value
+
+
+def read_items(path: Path) -> list[object]:
+    """The items of a JSON list in a file of its own, with the same errors."""
+    value = _read_json(path)
+    if not isinstance(value, list):
+        damaged(path, "it is no JSON list")
+    return value
+
+
+def _read_json(path: Path) -> object:
     with open_file(path) as file:
         text = file.read(MAX_JSON_BYTES + 1)
     if len(text) > MAX_JSON_BYTES:
@@ -143,8 +159,6 @@ def read_object(path: Path) -> dict[str, object]:
         damaged(path, "its JSON is nested too deeply")
     except ValueError as error:
         damaged(path, f"it is no valid JSON: {shown(str(error))}")
-    if not isinstance(value, dict):
-        damaged(path, "it is no JSON object")
     return value
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tensorlogic.runtime.errors import ModelFileError
+from tensorlogic.runtime.formats.features import Feature
 
 MAX_RANK = 8
 """More dims than any model has; MLX's own readers abort above it."""
@@ -95,12 +96,17 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class FileHeader:
-    """The header of one model: `format` is `safetensors` or `gguf`, `path` is what was opened."""
+    """The header of one model: `format` is `safetensors`, `gguf` or `coreml`, `path` is what was opened.
+
+    `inputs` and `outputs` are those of a model that can be run as it is.
+    """
 
     format: str
     path: Path
     tensors: Mapping[str, TensorInfo]
     metadata: Mapping[str, MetadataValue]
+    inputs: tuple[Feature, ...] = ()
+    outputs: tuple[Feature, ...] = ()
 
 
 def shown(text: str) -> str:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from tensorlogic.runtime.formats.header import MetadataValue, TensorInfo
 
-_ARCHITECTURE_KEYS = ("general.architecture", "model_type")
-"""What `save_model` kept of a GGUF file, and what Hugging Face calls it in `config.json`."""
+_ARCHITECTURE_KEYS = ("general.architecture", "model_type", "coreml.type")
+"""What `save_model` kept of a GGUF file, what Hugging Face calls it in `config.json`, and Core ML's kind of model."""
 
 
 @dataclass(frozen=True, slots=True)

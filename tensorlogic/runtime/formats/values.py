@@ -75,6 +75,30 @@ def _refuse_shorter(info: TensorInfo) -> NoReturn:
     )
 
 
+def read_bytes(file: io.FileIO, info: TensorInfo, offset: int, nbytes: int) -> bytes:
+    """One run of bytes of a tensor that is computed from several."""
+    run = os.pread(file.fileno(), nbytes, offset)
+    while len(run) < nbytes:
+        # A system gives at most 2 GB at once.
+        more = os.pread(file.fileno(), nbytes - len(run), offset + len(run))
+        if not more:
+            _refuse_shorter(info)
+        run += more
+    return run
+
+
+def fill(info: TensorInfo, dtype: str, wide: Array, values: Array) -> int:
+    """Fill `values` with elements in memory as `dtype`, as `read_dense` does with those of a file."""
+    source, target = wide.reshape(-1), values.reshape(-1)
+    if dtype == "bool":
+        np.not_equal(source, 0, out=target)
+    elif dtype == "int32":
+        _convert_integers(info, source, target)
+    else:
+        return narrow(info, dtype, source, target, lambda: [source])
+    return 0
+
+
 def read_dense(file: io.FileIO, info: TensorInfo, dtype: str, values: Array | None = None) -> tuple[Array, int]:
     """A tensor's elements as `dtype`, bfloat16 as its bits, and how many nonzero ones became 0.
 

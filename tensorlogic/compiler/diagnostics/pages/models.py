@@ -15,9 +15,10 @@ tlc run model.tl""",
     ),
     "TL4002": Page(
         "a file is in no known model format",
-        "A model is a safetensors or a GGUF file, which its first bytes tell, or a folder that holds "
-        "`model.safetensors` or `model.safetensors.index.json`. PyTorch's own files are not read, since opening one "
-        "can run any code; save their tensors with `safetensors.torch.save_file`.",
+        "A model is a safetensors or a GGUF file, which its first bytes tell, a folder that holds `model.safetensors` "
+        "or `model.safetensors.index.json`, or a Core ML model, which its name tells: `.mlpackage` or `.mlmodel`. "
+        "PyTorch's own files are not read, since opening one can run any code; save their tensors with "
+        "`safetensors.torch.save_file`.",
         """\
 # model.tl: let m = load_model("notes.txt")
 tlc run model.tl""",
@@ -150,6 +151,41 @@ fn f(w: float16[8, 64]) -> float16[8, 64] { return quantize(w, bits: 7) }""",
         "text, `?` for one character, `[ab]` for one of these. `tlc inspect` without it lists all names.",
         """\
 tlc inspect model.safetensors --filter attn    # '*attn*' matches names in which it stands""",
+    ),
+    "TL4050": Page(
+        "a Core ML model runs on macOS only",
+        "Core ML is a part of Apple's systems, and `predict` hands the model to it. Elsewhere the model is still read: "
+        "`model.inputs` and `model.outputs` say what it takes and gives, and `get_tensor` reads its weights. Write the "
+        "program in TensorLogic and `bind` them, or call `predict` on a Mac.",
+        """\
+# On Linux: python -c "from tensorlogic.runtime.models import load_model; load_model('m.mlpackage').predict(x=[1.0])\"
+python -c "from tensorlogic.runtime.models import load_model; print(load_model('m.mlpackage').tensors)\"""",
+    ),
+    "TL4051": Page(
+        "the library for Core ML is not installed",
+        "Core ML models are run by the library `coremltools`, which is not among the packages that are always "
+        "installed. Install it with the extra `coreml`. Reading inputs, outputs and weights needs no library.",
+        """\
+pip install 'tensorlogic-mlx[coreml]'
+python -c "from tensorlogic.runtime.models import load_model; load_model('m.mlpackage').predict(x=[1.0])\"""",
+    ),
+    "TL4052": Page(
+        "a model cannot predict",
+        "`predict` takes one value for each input that is not optional, by its name. The message says which one is "
+        "missing or unknown, or what Core ML itself said; the note lists the inputs with the shapes that they may "
+        "have. Models that keep a state from one call to the next, and files that hold weights alone, have no "
+        "`predict` here.",
+        """\
+python -c "from tensorlogic.runtime.models import load_model; load_model('m.mlpackage').predict(y=[1.0])\"""",
+    ),
+    "TL4053": Page(
+        "a compiled Core ML model needs macOS",
+        "The folder `.mlmodelc` is what macOS makes of a Core ML model to run it. Its weights are in a format that "
+        "Apple does not describe. Load the `.mlpackage` or `.mlmodel` that it was made from, which can be read "
+        "everywhere.",
+        """\
+# model.tl: print(load_model("m.mlmodelc").tensors)
+tlc run model.tl""",
     ),
     "TL4060": Page(
         "a part of a split model is missing",
