@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from tensorlogic.cli.files import require_readable
+from tensorlogic.cli.losses import losses_told
 from tensorlogic.cli.options import compilation_options, make_options
-from tensorlogic.cli.reporting import is_verbose, show_runtime_error
+from tensorlogic.cli.reporting import show_runtime_error
 
 
 class _CommandWithArguments(click.Command):
@@ -47,28 +46,8 @@ def command(arguments: list[str], file: Path, strict: bool, checked: bool, root:
     from tensorlogic.runtime.script import run
 
     try:
-        with _losses_told(), progress_shown():
+        with losses_told(), progress_shown():
             return run(compiled.python, str(file), arguments)
     except TensorLogicError as problem:
         show_runtime_error(problem)
         return 1
-
-
-@contextmanager
-def _losses_told() -> Iterator[None]:
-    """With `--verbose`, what the runtime logs goes to stderr (`runtime/losses.py`)."""
-    if not is_verbose():
-        yield
-        return
-    import logging
-
-    logger, handler = logging.getLogger("tensorlogic"), logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("tlc: %(message)s"))
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before)

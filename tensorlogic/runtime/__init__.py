@@ -60,7 +60,7 @@ _WHERE = {
     "models": ("Model", "load_model"),
     "outside": ("element", "refuse", "short"),
     "packs": ("same_leading",),
-    "packed": ("Packed", "dense", "embedding", "linear", "matmul"),
+    "packed": ("Packed", "dense", "embedding", "linear", "matmul", "quantize"),
     "saving": ("save_model",),
     "script": ("run_main",),
     "show": ("print_values",),

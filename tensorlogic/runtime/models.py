@@ -25,9 +25,10 @@ import mlx.core as mx
 from tensorlogic.runtime import progress, reading, workers
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, open_model
-from tensorlogic.runtime.formats.header import shown, unsupported
+from tensorlogic.runtime.formats.gguf import read_raw_metadata
+from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.formats.summary import architecture, quantization, stored_bytes
-from tensorlogic.runtime.formats.triples import is_triple
+from tensorlogic.runtime.formats.values import read_pieces
 from tensorlogic.runtime.losses import tell_zeros
 from tensorlogic.runtime.outside import short
 from tensorlogic.runtime.packed import Tensor
@@ -108,6 +109,23 @@ class Model:
             for name, (tensor, underflows) in zip(chosen, read_in_order(jobs, workers.count()), strict=True):
                 yield name, self._keep(name, tensor, underflows)
 
+    @property
+    def expands(self) -> bool:
+        """Whether quantized tensors are expanded when they are read."""
+        return self._wanted.dequantize
+
+    def bytes_in_file(self, name: str) -> Iterator[bytes]:
+        """The tensor's bytes as the file has them, in pieces. Raises `ModelFileError` as `get_tensor` does."""
+        info = self._info(name)
+        return (piece for _, piece in read_pieces(self._files[info.file], info, 1))
+
+    def gguf_metadata(self) -> dict[str, bytes]:
+        """The metadata of a GGUF file: each value's type and bytes, as they lie there. Empty for other formats."""
+        if self.header.format != "gguf":
+            return {}
+        path, file = next(iter(self._files.items()))
+        return read_raw_metadata(file, path)
+
     def int(self, key: str) -> builtins.int:
         """A whole number of the metadata. Text is read as one, since safetensors keeps nothing but text."""
         value = self._metadata(key)
@@ -170,13 +188,6 @@ class Model:
             held = self._alive.get(name)
             if held is not None:
                 return Job(lambda: 0, lambda underflows: (held, underflows))
-            if is_triple(self.header.tensors, info.name):
-                unsupported(
-                    info.file,
-                    f"tensor `{shown(info.name)}` was packed by MLX, and nothing says with how many bits and in which "
-                    "groups",
-                    "load its folder, whose `config.json` says it under `quantization`",
-                )
             return reading.begin(self._files, info, self._wanted)
         except ModelFileError as error:
             return reading.failing(error)

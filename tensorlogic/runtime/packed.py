@@ -133,6 +133,17 @@ def embedding(ids: mx.array, w: Tensor, dtype: mx.Dtype | None = None) -> mx.arr
     return _expand(w, words, scales, biases, kept)
 
 
+def quantize(w: mx.array, bits: int, group: int, dtype: mx.Dtype) -> Tensor:
+    """`w`, rounded to `dtype`, packed in the mode `affine` with scales and biases of `dtype`; without items, itself.
+
+    `w` has the shape [..., O, I], and `group` (32, 64 or 128) divides I; `bits` are 2, 3, 4, 5, 6 or 8.
+    """
+    if w.size == 0:
+        return w
+    words, scales, biases = mx.quantize(w.astype(dtype), group_size=group, bits=bits)
+    return Packed(words, scales, biases, PackedLayout(bits, group), w.shape, dtype)
+
+
 def _expand(w: Packed, words: mx.array, scales: mx.array, biases: mx.array | None, dtype: mx.Dtype) -> mx.array:
     """The elements of rows that were taken from `w`."""
     shape = (*words.shape[:-1], w.shape[-1])

@@ -23,15 +23,18 @@ from tensorlogic.runtime.buffers import Buffers
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.expanding import fill_expanded
 from tensorlogic.runtime.formats import TensorInfo
-from tensorlogic.runtime.formats.blocks import Parts, read_triple
+from tensorlogic.runtime.formats.assembled import fill_assembled, read_parts, settled
+from tensorlogic.runtime.formats.blocks import Parts
 from tensorlogic.runtime.formats.header import shown, unsupported
 from tensorlogic.runtime.formats.repacked import REPACKINGS, fill_room, make_room
+from tensorlogic.runtime.formats.schemes import refuse_unreadable
 from tensorlogic.runtime.formats.values import (
     KEPT,
     ROUNDS_TO_INFINITY,
     Array,
     read_dense,
     refuse_overflow,
+    widen,
     widen_bfloat16,
 )
 from tensorlogic.runtime.packed import Packed, Tensor, dense
@@ -42,6 +45,8 @@ FloatType = Literal["float16", "bfloat16", "float32", "native"]
 
 _FLOATS = {"float16": mx.float16, "bfloat16": mx.bfloat16, "float32": mx.float32}
 _ELEMENTS = _FLOATS | {"int32": mx.int32, "bool": mx.bool_}
+_SMALL_FLOATS = {"mxfp4": (6.0, "F8_E8M0"), "mxfp8": (448.0, "F8_E8M0"), "nvfp4": (6.0, "F8_E4M3")}
+"""The largest element of each of MLX's modes other than affine, and what kind of float its scales are."""
 _OWN_FLOAT = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
 
 
@@ -87,10 +92,7 @@ def failing(error: ModelFileError) -> Job[None]:
 def begin(files: Mapping[Path, io.FileIO], info: TensorInfo, wanted: Wanted) -> Job[Any]:
     """Make room for a tensor. Its parts may lie in several of the model's files."""
     if not info.readable:
-        unsupported(
-            info.file,
-            f"tensor `{shown(info.name)}` is stored as {info.storage}, which neither MLX nor GGUF's library decodes",
-        )
+        refuse_unreadable(info)
     dtype, file = _element_type(info, wanted), files[info.file]
     if 0 in info.shape:
         return Job(lambda: 0, lambda underflows: (mx.zeros(info.shape, _ELEMENTS[dtype]), underflows))
@@ -98,8 +100,8 @@ def begin(files: Mapping[Path, io.FileIO], info: TensorInfo, wanted: Wanted) -> 
         return _begin_blocks(file, info, dtype, wanted)
     if info.is_quantized:
         return _begin_dense(info, dtype, lambda values: fill_expanded(file, info, dtype, values))
-    if info.layout is not None:
-        return Job(lambda: read_triple(file, info), lambda parts: (_finish_triple(info, dtype, wanted, parts), 0))
+    if info.scales is not None:
+        return _begin_assembled(files, settled(files, info), dtype, wanted)
     return _begin_dense(info, dtype, lambda values: read_dense(file, info, dtype, values)[1])
 
 
@@ -135,8 +137,15 @@ def _begin_blocks(file: io.FileIO, info: TensorInfo, dtype: str, wanted: Wanted)
     return Job(lambda: fill_room(file, matrix, room), finish)
 
 
-def _finish_triple(info: TensorInfo, dtype: str, wanted: Wanted, parts: Parts) -> Tensor:
-    return _packed(info, parts, _bound(info, parts), dtype, Buffers(), wanted, info.shape)
+def _begin_assembled(files: Mapping[Path, io.FileIO], info: TensorInfo, dtype: str, wanted: Wanted) -> Job[Any]:
+    """A weight that its model keeps as several tensors."""
+    if info.layout is None:
+        return _begin_dense(info, dtype, lambda values: fill_assembled(files, info, dtype, values))
+
+    def finish(parts: Parts) -> tuple[Tensor, int]:
+        return _packed(info, parts, _bound(info, parts), dtype, Buffers(), wanted, info.shape), 0
+
+    return Job(lambda: read_parts(files, info), finish)
 
 
 def _packed(
@@ -161,9 +170,11 @@ def _packed(
 
 
 def _bound(info: TensorInfo, parts: Parts) -> float:
-    """A magnitude that no element of a triple is above: those of the lowest and highest bits are the groups' ends."""
-    assert info.layout is not None, "a triple has the layout that its file notes"
-    assert parts.biases is not None, "a packed tensor is affine"
+    """A magnitude that no element is above: those of the lowest and highest bits are the groups' ends."""
+    assert info.layout is not None, "a packed tensor has a layout"
+    if parts.biases is None:
+        largest, kind = _SMALL_FLOATS[info.layout.mode]
+        return largest * float(widen(kind, parts.scales).max())
     scales, biases = (
         widen_bfloat16(part) if parts.is_bfloat16 else part.astype(np.float32) for part in (parts.scales, parts.biases)
     )
@@ -189,9 +200,9 @@ def _element_type(info: TensorInfo, wanted: Wanted) -> str:
     if wanted.dtype != "native":
         return wanted.dtype
     storage = info.storage
-    # The elements of a quantized tensor are of the type of its scales.
+    # The elements of a quantized tensor are of the type of its scales; where those are bytes, of MLX's own choice.
     if info.scales is not None:
-        storage = info.scales.storage
+        storage = "BF16" if info.scales.storage == "U8" else info.scales.storage
     elif info.is_quantized:
         storage = "F16"
     if storage not in _OWN_FLOAT:

@@ -1,28 +1,28 @@
-"""`save_model`: a model, or named tensors, as a safetensors file.
+"""`save_model`: a model, or named tensors, as a safetensors or a GGUF file, which the name's ending decides.
 
-Names, shapes and element types are what PyTorch, Hugging Face and MLX read back. A packed weight `x.weight` becomes
-MLX's own three tensors `x.weight`, `x.scales` and `x.biases`, unless it is to be expanded. The file appears whole or
-not at all. Of a model's metadata everything is kept that is text, a number, a truth value or a short list of whole
-numbers; vocabularies are not, since safetensors keeps nothing but text.
+In safetensors, names, shapes and element types are what PyTorch, Hugging Face and MLX read back. A packed weight
+`x.weight` becomes MLX's own three tensors `x.weight`, `x.scales` and `x.biases` (the latter in the mode `affine` only),
+unless it is to be expanded. Of a model's metadata everything is kept that is text, a number, a truth value or a short
+list of whole numbers; vocabularies are not, since safetensors keeps nothing but text. What becomes of a model in GGUF
+is in `saving_gguf`. The file appears whole or not at all, and memory holds one tensor of a model at a time.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import mlx.core as mx
-import numpy as np
 
-from tensorlogic.runtime.errors import ModelFileError
-from tensorlogic.runtime.formats import MetadataValue
-from tensorlogic.runtime.formats.header import shown, unsupported
+from tensorlogic.runtime.formats import MetadataValue, PackedLayout
+from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.formats.triples import LAYOUTS_KEY, companions
-from tensorlogic.runtime.formats.write import Part, write_safetensors
-from tensorlogic.runtime.packed import Packed, Tensor, dense
+from tensorlogic.runtime.formats.write import Part, Piece, write_safetensors
+from tensorlogic.runtime.packed import Packed, Tensor
+from tensorlogic.runtime.unsaved import Content, Unsaved, bytes_of, content_of, refuse
 
 if TYPE_CHECKING:
     from tensorlogic.runtime.models import Model
@@ -43,80 +43,103 @@ _STORAGES = {
     mx.bool_: "BOOL",
 }
 _LONGEST_LIST = 64
+_WORD = 4
+
+_Parts = Callable[..., Iterator[Part]]
 
 
 def save_model(model: Model | Mapping[str, Tensor], path: str | os.PathLike[str], *, dequantize: bool = False) -> None:
-    """Write a `.safetensors` file. Raises `ModelFileError` for another ending (TL4004, TL4012), for what has no place
-    in such a file and where the file cannot be written (TL4012)."""
+    """Write a `.safetensors` or a `.gguf` file; with `dequantize`, packed weights are expanded.
+
+    Raises `ModelFileError` for another ending, for what has no place in such a file and where the file cannot be
+    written (TL4012; TL4030 for what GGUF alone cannot hold).
+    """
     target = Path(path)
-    _check_ending(target)
-    if isinstance(model, Mapping):
-        tensors, metadata = dict(model), {}
-    elif not hasattr(model, "get_tensor"):
-        _refuse(target, f"a `{type(model).__name__}` is neither a model nor tensors by their names")
-    else:
-        tensors = {name: model.get_tensor(name) for name in model.tensors}
-        metadata = _kept_metadata(model.header.metadata)
-    layouts: dict[str, list[int]] = {}
-    arrays: dict[str, mx.array] = {}
-    for name, tensor in tensors.items():
-        _check_savable(target, name, tensor)
-        whole = dense(tensor) if dequantize else tensor
-        if isinstance(whole, Packed):
-            scales, biases = companions(name)
-            assert whole.biases is not None, "a packed tensor is affine"
-            parts = {name: whole.weight, scales: whole.scales, biases: whole.biases}
-            layouts[name] = [whole.layout.bits, whole.layout.group_size]
-        else:
-            parts = {name: whole}
-        for part, array in parts.items():
-            if part in arrays or (part != name and part in tensors):
-                _refuse(target, f"two tensors would be called `{shown(part)}`")
-            arrays[part] = array
-    metadata["format"] = "mlx" if layouts else "pt"
-    if layouts:
-        metadata[LAYOUTS_KEY] = json.dumps(layouts, ensure_ascii=False)
-    write_safetensors(target, [_part(name, array) for name, array in arrays.items()], metadata)
+    check_ending(target)
+    save_content(content_of(target, model), target, dequantize=dequantize)
 
 
-def _check_ending(target: Path) -> None:
+def save_content(content: Content, target: Path, *, dequantize: bool = False) -> None:
+    """Write what was gathered, as `save_model` does."""
+    tensors = tuple(tensor.expanded() for tensor in content.tensors) if dequantize else content.tensors
     if target.suffix == ".gguf":
-        unsupported(target, "writing GGUF files is not supported yet", "save it as `.safetensors`")
-    if target.suffix != ".safetensors":
-        _refuse(target, "the name must end in `.safetensors`, which decides the format")
+        from tensorlogic.runtime.saving_gguf import save_gguf  # here, since few programs write the format
+
+        save_gguf(target, content, tensors)
+    else:
+        _save_safetensors(target, content, tensors)
 
 
-def _check_savable(target: Path, name: object, tensor: object) -> None:
-    if not isinstance(name, str):
-        _refuse(target, f"the tensor name {name!r} is no text")
-    if name == "__metadata__":
-        _refuse(target, "no tensor may be called `__metadata__`, which the format keeps for itself")
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        _refuse(target, f"the tensor name {shown(ascii(name))} is no valid Unicode")
-    if isinstance(tensor, Packed):
-        return
-    if not isinstance(tensor, mx.array) or tensor.dtype not in _STORAGES:
-        kind = str(tensor.dtype) if isinstance(tensor, mx.array) else f"a `{type(tensor).__name__}`"
-        _refuse(target, f"`{shown(name)}` is {kind}, which the format does not keep")
+def check_ending(target: Path) -> None:
+    """Refuse a name whose ending is of no format that can be written."""
+    if target.suffix not in (".safetensors", ".gguf"):
+        refuse(target, "the name must end in `.safetensors` or `.gguf`, which decides the format")
 
 
-def _refuse(target: Path, what: str) -> NoReturn:
-    raise ModelFileError("TL4012", f"cannot save `{target}`: {what}")
+def _save_safetensors(target: Path, content: Content, tensors: tuple[Unsaved, ...]) -> None:
+    names = {tensor.name for tensor in tensors}
+    if "__metadata__" in names:
+        refuse(target, "no tensor may be called `__metadata__`, which the format keeps for itself")
+    layouts: dict[str, PackedLayout] = {}
+    taken: set[str] = set()
+
+    def parts(tensor: Unsaved, only: int | None = None) -> Iterator[Part]:
+        whole = tensor.make()
+        if isinstance(whole, Packed):
+            layouts[tensor.name] = whole.layout
+            arrays = [whole.weight, whole.scales, *([] if whole.biases is None else [whole.biases])]
+        else:
+            arrays = [whole]
+        for number, (name, array) in enumerate(zip(_names(tensor), arrays, strict=False)):
+            if only is not None and number != only:
+                continue
+            if name in taken or (number and name in names):
+                refuse(target, f"two tensors would be called `{shown(name)}`")
+            taken.add(name)
+            yield Part(name, _STORAGES[array.dtype], array.shape, bytes_of(array))
+
+    pieces = [piece for tensor in tensors for piece in _pieces(tensor, parts)]
+    kept = kept_metadata(content.metadata)
+    possible = {tensor.name: tensor.layout for tensor in tensors if tensor.layout is not None}
+    write_safetensors(target, pieces, kept | _notes(possible), lambda: kept | _notes(layouts))
 
 
-def _part(name: str, array: mx.array) -> Part:
-    return Part(name, _STORAGES[array.dtype], array.shape, array.itemsize, array.nbytes, lambda: _content(array))
+def _pieces(tensor: Unsaved, parts: _Parts) -> Iterator[Piece]:
+    names = _names(tensor)
+    if tensor.layout is None:
+        yield Piece(names, tensor.shape, tensor.dtype().size, lambda: parts(tensor))
+    elif tensor.layout.mode == "affine" or tensor.shape[-1] // tensor.layout.group_size % _WORD == 0:
+        # A scale and a bias together have a multiple of four bytes, and so do four scales of one.
+        yield Piece(names, tensor.shape, _WORD, lambda: parts(tensor))
+    else:
+        # Scales of one byte would put the words that follow at odd places: they go to the end, and are made there
+        # once more.
+        yield Piece(names[:1], tensor.shape, _WORD, lambda: parts(tensor, 0))
+        yield Piece(names[1:], tensor.shape, 1, lambda: parts(tensor, 1))
 
 
-def _content(array: mx.array) -> memoryview:
-    """The elements' bytes in row-major order; NumPy has no bfloat16, so that goes as its bits."""
-    bits = array.view(mx.uint16) if array.dtype == mx.bfloat16 else array
-    return np.ascontiguousarray(np.asarray(bits)).reshape(-1).view(np.uint8).data
+def _names(tensor: Unsaved) -> tuple[str, ...]:
+    if tensor.layout is None:
+        return (tensor.name,)
+    scales, biases = companions(tensor.name)
+    return (tensor.name, scales, biases) if tensor.layout.mode == "affine" else (tensor.name, scales)
 
 
-def _kept_metadata(metadata: Mapping[str, MetadataValue]) -> dict[str, str]:
+def _notes(layouts: Mapping[str, PackedLayout]) -> dict[str, str]:
+    if not layouts:
+        return {"format": "pt"}
+    noted = {name: note_of(layout) for name, layout in sorted(layouts.items())}
+    return {"format": "mlx", LAYOUTS_KEY: json.dumps(noted, ensure_ascii=False)}
+
+
+def note_of(layout: PackedLayout) -> list[int | str]:
+    """What a file notes of a layout: its bits, its group size and, where it is not `affine`, its mode."""
+    mode = [] if layout.mode == "affine" else [layout.mode]
+    return [layout.bits, layout.group_size, *mode]
+
+
+def kept_metadata(metadata: Mapping[str, MetadataValue]) -> dict[str, str]:
+    """The part of a model's metadata that is kept as text."""
     kept = {}
     for key, value in metadata.items():
         if key == LAYOUTS_KEY:

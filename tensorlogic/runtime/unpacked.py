@@ -24,3 +24,13 @@ def dense(w: Any, dtype: mx.Dtype | None = None) -> mx.array:
 def linear(x: mx.array, w: mx.array, bias: mx.array | None = None) -> mx.array:
     """`x @ w.T + bias` for `w` of shape [O, I] and `bias` [O]."""
     return affordable(x @ w.T if bias is None else mx.addmm(bias, x, w.T))
+
+
+def quantize(w: mx.array, bits: int, group: int, dtype: mx.Dtype) -> mx.array:
+    """`w`, rounded to what packing would keep of it, in the type in which it is carried."""
+    if w.size == 0:
+        return w
+    words, scales, biases = mx.quantize(w.astype(dtype), group_size=group, bits=bits)
+    scales, biases = scales.astype(mx.float32), biases.astype(mx.float32)
+    wide = mx.dequantize(words, scales, biases, group_size=group, bits=bits, dtype=mx.float32)
+    return wide.astype(dtype).astype(w.dtype)

@@ -94,7 +94,7 @@ def test_a_wrong_command_line(tlc: Tlc, arguments: tuple[str, ...]) -> None:
 def test_version_and_help(tlc: Tlc) -> None:
     assert tlc("--version").output == "tlc 1.2.3\n"
     overview = tlc("-h").output
-    for name in ("check", "compile", "explain", "inspect", "run"):
+    for name in ("check", "compile", "convert", "explain", "inspect", "run"):
         assert f"  {name} " in overview
         assert tlc(name, "--help").output.startswith(f"Usage: tlc {name} ")
 

@@ -5,8 +5,7 @@
 Each seed makes one mutation of FILE, writes it into FOLDER, opens it and reads its tensors. It must load or end in
 `ModelFileError`: any other exception ends the process with a traceback, two seconds of processor time for one mutation
 end it with SIGPROF, and memory of more than the file's size and 200 MB ends it with a message. The last line counts
-what loaded and what was refused. FOLDER keeps the mutation
-that ended the process.
+what loaded and what was refused. FOLDER keeps the mutation that ended the process.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tensorlogic.runtime.errors import ModelFileError
@@ -102,34 +102,48 @@ def opened(path: Path) -> bool:
     return False
 
 
-def main(file: Path, folder: Path, first: int, count: int | None, seconds: float) -> None:
-    content = file.read_bytes()
-    assert opened(file), "the file itself is sound"
-    header_bytes = min(info.offset for info in load_model(file).header.tensors.values())
+def attempt_all(given: argparse.Namespace, attempt: Callable[[int], bool], most_bytes: int) -> None:
+    """Try one seed after another, `attempt` telling whether it loaded; then print how many did."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     before = memory()
-    target = folder / f"mutation{file.suffix}"
     loaded = done = 0
-    end = time.monotonic() + seconds
-    while time.monotonic() < end if count is None else done < count:
-        seed = first + done
+    end = time.monotonic() + given.seconds
+    while time.monotonic() < end if given.count is None else done < given.count:
+        seed = given.first + done
         done += 1
-        target.write_bytes(mutation(content, header_bytes, seed))
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
-        loaded += opened(target)
+        loaded += attempt(seed)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        if memory() - before > MEMORY_BYTES + len(content):
+        if memory() - before > most_bytes:
             sys.exit(f"seed {seed} took {memory() - before} bytes of memory")
     print(f"{loaded} loaded, {done - loaded} refused")
 
 
-if __name__ == "__main__":
+def arguments(*paths: str) -> argparse.Namespace:
+    """The command line: the paths, the first seed, and how many of them or for how long."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("file", type=Path)
-    parser.add_argument("folder", type=Path)
+    for path in paths:
+        parser.add_argument(path, type=Path)
     parser.add_argument("first", type=int)
     limit = parser.add_mutually_exclusive_group(required=True)
     limit.add_argument("--count", type=int)
     limit.add_argument("--seconds", type=float, default=0.0)
-    given = parser.parse_args()
-    main(given.file, given.folder, given.first, given.count, given.seconds)
+    return parser.parse_args()
+
+
+def main(given: argparse.Namespace) -> None:
+    file: Path = given.file
+    content = file.read_bytes()
+    assert opened(file), "the file itself is sound"
+    header_bytes = min(info.offset for info in load_model(file).header.tensors.values())
+    target = given.folder / f"mutation{file.suffix}"
+
+    def attempt(seed: int) -> bool:
+        target.write_bytes(mutation(content, header_bytes, seed))
+        return opened(target)
+
+    attempt_all(given, attempt, MEMORY_BYTES + len(content))
+
+
+if __name__ == "__main__":
+    main(arguments("file", "folder"))

@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import files, open_model, read_header
+from tests.runtime.grouped_folders import gptq_config, gptq_parts, named, random_weight, write_folder
 from tests.runtime.model_files import gguf_bytes, gguf_entry, safetensors_bytes, write_gguf
 
 VALUES = np.arange(4, dtype=np.float32)
@@ -35,7 +36,10 @@ def test_headers_need_neither_numpy_nor_mlx(tmp_path: Path) -> None:
         "for path in sys.argv[1:]: read_header(path)\n"
         "print(sorted({'numpy', 'mlx', 'gguf', 'safetensors'} & sys.modules.keys()))"
     )
-    command = [sys.executable, "-c", code, str(tmp_path / "a.gguf"), str(tmp_path / "a.safetensors")]
+    gptq = write_folder(tmp_path / "gptq", named("x", gptq_parts(random_weight(64, 32, 4, 32), 4)), gptq_config(4, 32))
+    fp8 = write_folder(tmp_path / "fp8", {"w": VALUES}, {"quantization_config": {"quant_method": "fp8"}})
+    paths = [tmp_path / "a.gguf", tmp_path / "a.safetensors", gptq, fp8]
+    command = [sys.executable, "-c", code, *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
@@ -142,7 +146,21 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
     assert "Core ML" in refusal(tmp_path / "a.mlpackage", "TL4004")
 
 
-@pytest.mark.parametrize("place", ["../one.safetensors", "/etc/passwd", "", ".", "..", "a/b.safetensors", "one.bin", 7])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "../one.safetensors",
+        "/etc/passwd",
+        "",
+        ".",
+        "..",
+        "a/b.safetensors",
+        "one.bin",
+        7,
+        "..\\one.safetensors/",
+        "./one.safetensors",
+    ],
+)
 def test_shards_lie_in_the_folder_itself(tmp_path: Path, place: object) -> None:
     refusal(shards(tmp_path, z=place), "TL4003")
 

@@ -74,9 +74,9 @@ def test_escapes_spaces_and_any_order_of_members(tmp_path: Path) -> None:
 
 def test_a_type_that_cannot_be_read_yet_is_listed(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
-    path.write_bytes(safetensors_bytes({"w": one(dtype="F8_E4M3", data_offsets=[0, 4])}, DATA[:4]))
+    path.write_bytes(safetensors_bytes({"w": one(dtype="F4", data_offsets=[0, 2])}, DATA[:2]))
     info = read_header(path).tensors["w"]
-    assert (info.storage, info.shape, info.readable) == ("F8_E4M3", (2, 2), False)
+    assert (info.storage, info.shape, info.readable) == ("F4", (2, 2), False)
 
 
 def test_no_tensor_at_all_is_fine(tmp_path: Path) -> None:

@@ -140,6 +140,20 @@ def test_a_type_that_nothing_decodes_is_refused_by_name_when_used(tmp_path: Path
     assert "`w` is stored as Q8_K, which neither MLX nor GGUF's library decodes" in error.message
 
 
+@pytest.mark.parametrize(("storage", "nbytes"), [("F4", 2), ("F6_E2M3", 3), ("F6_E3M2", 3), ("C64", 32)])
+def test_types_of_safetensors_that_are_only_named(tmp_path: Path, storage: str, nbytes: int) -> None:
+    path = tmp_path / "a.safetensors"
+    entries = {
+        "w": {"dtype": storage, "shape": [4], "data_offsets": [0, nbytes]},
+        "good": {"dtype": "F16", "shape": [1], "data_offsets": [nbytes, nbytes + 2]},
+    }
+    path.write_bytes(safetensors_bytes(entries, bytes(nbytes + 2)))
+    model = load_model(path)
+    assert array(model, "good").shape == (1,)
+    error = refusal(model, "w")
+    assert (error.code, f"stored as {storage}, which" in error.message) == ("TL4004", True)
+
+
 def test_a_missing_name_offers_the_nearest(mixed: Path) -> None:
     model = load_model(mixed)
     error = refusal(model, "f23")
@@ -302,7 +316,7 @@ def test_a_packed_tensor_of_bfloat16_scales_beyond_float16(tmp_path: Path) -> No
 
 def test_hostile_names_in_messages(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
-    entry = {"dtype": "F8_E5M2", "shape": [1], "data_offsets": [0, 1]}
+    entry = {"dtype": "F4", "shape": [2], "data_offsets": [0, 1]}
     path.write_bytes(safetensors_bytes({"\x1b]0;": entry}, b"\0"))
     assert "\x1b" not in str(refusal(load_model(path), "\x1b]0;"))
 

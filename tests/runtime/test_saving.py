@@ -32,8 +32,10 @@ def packed_model(folder: Path) -> Path:
     return write_gguf(folder / "model.gguf", tensors, {"n": 3, "x": 0.5, "list": [1, 2], "words": ["a", "b"]})
 
 
-def same(found: Tensor, expected: Tensor) -> bool:
+def same(found: Tensor | None, expected: Tensor | None) -> bool:
     """Bit-equal, of the same element type and packed alike."""
+    if found is None or expected is None:
+        return found is expected
     if isinstance(found, Packed) and isinstance(expected, Packed):
         fields = ("layout", "shape", "dtype")
         parts = ("weight", "scales", "biases")
@@ -163,7 +165,7 @@ def test_what_cannot_be_saved_is_refused_by_name(tmp_path: Path) -> None:
     assert "the tensor name 3 is no text" in refusal({3: mx.ones(1)}, path)
     assert "a `list` is neither a model" in refusal([mx.ones(1)], path)
     assert ".safetensors" in refusal({"w": mx.ones(1)}, tmp_path / "a.bin")
-    assert "not supported yet" in refusal({"w": mx.ones(1)}, tmp_path / "a.gguf", "TL4004")
+    assert ".gguf" in refusal({"w": mx.ones(1)}, tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tensorlogic.compiler.ops import elementwise, fused, host, make, neural, operators, reduce, shape, sort
+from tensorlogic.compiler.ops import elementwise, fused, host, make, neural, operators, packing, reduce, shape, sort
 from tensorlogic.compiler.ops.table import Op, gather
 
 OPS: dict[str, Op] = gather(
@@ -15,6 +15,7 @@ OPS: dict[str, Op] = gather(
         host.OPS,
         shape.OPS,
         neural.OPS,
+        packing.OPS,
         fused.OPS,
     )
 )

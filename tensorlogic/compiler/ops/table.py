@@ -26,6 +26,7 @@ class Op:
 
     `parameters` names the operands of operators, which no prelude declares; empty for the others.
     `packed` are the parameters that take packed weights without expanding them.
+    `gives_packed` marks an op whose result may be a packed weight.
     `variadic` ops take any number of operands in place of their last parameter, `keywords` ops named ints besides.
     `sees` marks an op whose text asks for the element type of its result as it can be seen, not only as it is carried.
     `effect` marks what may be neither removed nor merged; `fold` computes the op on host constants.
@@ -36,6 +37,7 @@ class Op:
     rule: Rule | None = None
     parameters: tuple[str, ...] = ()
     packed: frozenset[str] = frozenset()
+    gives_packed: bool = False
     sees: bool = False
     effect: bool = False
     fold: Callable[..., Any] | None = None

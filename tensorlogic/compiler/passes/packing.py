@@ -1,10 +1,11 @@
 """Packed weights: where one may flow, and where it must be expanded.
 
 A packed weight may arrive wherever a float tensor of rank 2 or more may: through a parameter, a struct's field, a
-model's tensor. `@` and `embedding` take it as it is (the op table's `packed`); everything else needs an array. A
-parameter is *kept* packed when at least one use takes it packed; else whoever calls expands it. Every other use of a
-value that may be packed gets an `expand` before it, once in a region. What a branch chooses is kept in the same way: an
-`if` gives a packed weight where something takes its result packed. Lists and tuples hold what was put into them: their
+model's tensor, and from `quantize` (the op table's `gives_packed`). `@` and `embedding` take it as it is (the op
+table's `packed`); everything else needs an array. A parameter is *kept* packed when at least one use takes it packed;
+else whoever calls expands it. Every other use of a value that may be packed gets an `expand` before it, once in a
+region. What a branch chooses is kept in the same way: an `if` gives a packed weight where something takes its result
+packed. Lists and tuples hold what was put into them: their
 items may be packed unless an op of the table, or arrays alone, made the list.
 
 Right because a packed weight and its expansion are the same tensor: storage is not type.
@@ -221,6 +222,8 @@ class _Packed:
                 self.arrays_alone.update(operation.results if plain else ())
             case "call" if operation.attributes["callee"] not in self.giving:
                 self.arrays_alone.update(operation.results)
+            case name if name in OPS and OPS[name].gives_packed:
+                self._add(operation)
             case name if name in OPS:
                 self.arrays_alone.update(operation.results)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats.files import open_file
-from tensorlogic.runtime.formats.folder import read_config, read_index
+from tensorlogic.runtime.formats.folder import find_shards, read_configuration
 from tensorlogic.runtime.formats.gguf import read_gguf
 from tensorlogic.runtime.formats.header import (
     FileHeader,
@@ -25,20 +25,19 @@ from tensorlogic.runtime.formats.header import (
     unsupported,
 )
 from tensorlogic.runtime.formats.safetensors import noted_layouts, read_safetensors
+from tensorlogic.runtime.formats.schemes import fold_weights
 from tensorlogic.runtime.formats.split import join_parts
-from tensorlogic.runtime.formats.triples import configured_layouts, fold_triples
 
 __all__ = ["FileHeader", "MetadataValue", "OpenFiles", "PackedLayout", "TensorInfo", "open_model", "read_header"]
 
 OpenFiles = dict[Path, io.FileIO]
 
-_INDEX = "model.safetensors.index.json"
 _CORE_ML = (".mlpackage", ".mlmodel", ".mlmodelc")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
 def read_header(path: str | os.PathLike[str]) -> FileHeader:
-    """The checked header of a model file or folder. Raises `ModelFileError` (TL4001 to TL4004) for any other."""
+    """The checked header of a model file or folder. Raises `ModelFileError` (TL4001 to 4, TL4065) for any other."""
     header, files = open_model(path)
     for file in files.values():
         file.close()
@@ -60,40 +59,34 @@ def _read_any(path: Path, files: OpenFiles) -> FileHeader:
     if path.suffix in _CORE_ML:
         unsupported(path, "Core ML models are not supported yet")
     if os.path.isdir(path):
-        index = path / _INDEX
-        return _read_folder(path, index if index.exists() else None, files)
+        return _read_folder(path, None, files)
     if path.name.endswith(".index.json"):
         return _read_folder(path.parent, path, files)
     header = _read_file(path, files)
     if header.format != "safetensors":
         return header
-    return replace(header, tensors=fold_triples(path, header.tensors, noted_layouts(path, header.metadata)))
+    noted = noted_layouts(path, header.metadata)
+    return replace(header, tensors=fold_weights(path, header.tensors, noted, path, {}))
 
 
 def _read_folder(folder: Path, index: Path | None, files: OpenFiles) -> FileHeader:
     """A folder as Hugging Face lays it out: one file or an index of shards, and perhaps a `config.json`."""
-    single = folder / "model.safetensors"
-    if index is None and not single.exists():
-        raise ModelFileError("TL4002", f"the folder `{folder}` holds neither `model.safetensors` nor `{_INDEX}`")
-    places = None if index is None else read_index(index)
     tensors: dict[str, TensorInfo] = {}
     metadata: dict[str, MetadataValue] = {}
-    layouts: dict[str, PackedLayout] = {}
-    for file in [single] if places is None else sorted(set(places.values())):
+    noted: dict[str, PackedLayout] = {}
+    for file, names in find_shards(folder, index).items():
         header = _read_file(file, files)
-        wanted = header.tensors if places is None else [name for name, place in places.items() if place == file]
-        for name in wanted:
+        if header.format != "safetensors":
+            damaged(file, f"a shard of a model is a safetensors file, and this is {header.format}")
+        for name in header.tensors if names is None else names:
             if name not in header.tensors:
-                damaged(file, f"`{index}` says that it holds `{shown(name)}`, but it does not")
+                damaged(file, f"the index of its folder says that it holds `{shown(name)}`, but it does not")
             tensors[name] = header.tensors[name]
         metadata |= header.metadata
-        layouts |= noted_layouts(file, header.metadata)
-    config = folder / "config.json"
-    if config.exists():
-        settings, quantization = read_config(config)
-        metadata |= settings
-        layouts = configured_layouts(config, tensors, quantization) | layouts if quantization else layouts
-    return FileHeader("safetensors", folder, fold_triples(folder, tensors, layouts), metadata)
+        noted |= noted_layouts(file, header.metadata)
+    settings, config, quantization = read_configuration(folder)
+    metadata |= settings
+    return FileHeader("safetensors", folder, fold_weights(folder, tensors, noted, config, quantization), metadata)
 
 
 def _read_file(path: Path, files: OpenFiles) -> FileHeader:

@@ -67,6 +67,24 @@ def read_gguf(file: io.FileIO, path: Path) -> FileHeader:
     return FileHeader("gguf", path, tensors, metadata)
 
 
+def read_raw_metadata(file: io.FileIO, path: Path) -> dict[str, bytes]:
+    """The metadata of a file whose header was read already: by its key, each value's type and bytes as they lie there.
+
+    So it can be written again with its own types, which Python's numbers do not tell.
+    """
+    raw = {}
+    with closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as data:
+        cursor = _Cursor(data, path)
+        _check_version(cursor)
+        cursor.count(24, MAX_TENSORS, "tensors")
+        for _ in range(cursor.count(13, MAX_KEYS, "metadata keys")):
+            key = cursor.name("a metadata key")
+            begin = cursor.place
+            cursor.value(key)
+            raw[key] = data[begin : cursor.place]
+    return raw
+
+
 def _check_version(cursor: _Cursor) -> None:
     cursor.take(4, "its magic number")
     version = cursor.number(_U32, "its version")

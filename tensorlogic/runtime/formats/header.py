@@ -87,6 +87,11 @@ class TensorInfo:
     biases: TensorInfo | None = None
     is_quantized: bool = False
 
+    @property
+    def parts(self) -> tuple[TensorInfo, ...]:
+        """The other tensors of the file that belong to this one: with its own bytes, theirs are all that it takes."""
+        return tuple(part for part in (self.scales, self.biases) if part is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class FileHeader:

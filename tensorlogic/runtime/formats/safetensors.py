@@ -31,7 +31,7 @@ from tensorlogic.runtime.formats.header import (
     shown,
     unsupported,
 )
-from tensorlogic.runtime.formats.triples import AFFINE_BITS, AFFINE_GROUPS, LAYOUTS_KEY
+from tensorlogic.runtime.formats.triples import AFFINE_BITS, AFFINE_GROUPS, LAYOUTS_KEY, MODED_LAYOUTS
 
 MAX_HEADER_BYTES = 50_000_000
 """Half a million tensors. Text in memory may take four times its bytes, so this bounds a hostile header too."""
@@ -53,9 +53,9 @@ STORAGES = {
         Storage("U16", _INT, 1, 2),
         Storage("U8", _INT, 1, 1),
         Storage("BOOL", _BOOL, 1, 1),
-        Storage("F8_E5M2", _FLOAT, 1, 1, readable=False),
-        Storage("F8_E4M3", _FLOAT, 1, 1, readable=False),
-        Storage("F8_E8M0", _FLOAT, 1, 1, readable=False),
+        Storage("F8_E5M2", _FLOAT, 1, 1),
+        Storage("F8_E4M3", _FLOAT, 1, 1),
+        Storage("F8_E8M0", _FLOAT, 1, 1),
         Storage("F6_E2M3", _FLOAT, 4, 3, readable=False),
         Storage("F6_E3M2", _FLOAT, 4, 3, readable=False),
         Storage("F4", _FLOAT, 2, 1, readable=False),
@@ -63,9 +63,13 @@ STORAGES = {
     )
 }
 
+_NOTED_GROUPS = (16, *AFFINE_GROUPS)
+"""Groups of 16 are what some blocks of GGUF become; MLX expands them, and makes none."""
+
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _STRING = re.compile(rb'[ \t\r\n]*+"([^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+)"', re.DOTALL)
 _NUMBERS = re.compile(rb"[ \t\r\n]*+\[([ \t\r\n0-9,]*+)\]")
+_MODED = re.compile(rb'[ \t\r\n]*+\[([0-9]{1,3}), ([0-9]{1,3}), "([a-z0-9]{1,20})"\]')
 _NUMBER = re.compile(rb"[ \t\r\n]*+(?:0|[1-9][0-9]{0,19})[ \t\r\n]*+")
 
 
@@ -149,8 +153,15 @@ def noted_layouts(path: Path, metadata: Mapping[str, MetadataValue]) -> dict[str
     scanner = _Scanner(noted.encode(), path)
     layouts = {}
     for name in scanner.members():
+        layout = scanner.moded_layout()
+        if layout is not None:
+            if layout not in MODED_LAYOUTS:
+                told = f"{layout.bits} bits in groups of {layout.group_size} in the mode {layout.mode}"
+                damaged(path, f"its metadata gives `{shown(name)}` {told}, which MLX does not pack")
+            layouts[name] = layout
+            continue
         numbers = scanner.integers(f"the quantization of `{shown(name)}`", 2)
-        if len(numbers) != 2 or numbers[0] not in AFFINE_BITS or numbers[1] not in AFFINE_GROUPS:
+        if len(numbers) != 2 or numbers[0] not in AFFINE_BITS or numbers[1] not in _NOTED_GROUPS:
             damaged(path, f"its metadata gives `{shown(name)}` {list(numbers)}, which are no bits and group size")
         layouts[name] = PackedLayout(numbers[0], numbers[1])
     scanner.finish()
@@ -209,6 +220,14 @@ class _Scanner:
             self._fail(f"a list of whole numbers for {what}")
         self.place = match.end()
         return tuple(int(part) for part in parts)
+
+    def moded_layout(self) -> PackedLayout | None:
+        """A list of bits, group size and mode, as `save_model` writes it; None where something else is next."""
+        match = _MODED.match(self.text, self.place)
+        if match is None:
+            return None
+        self.place = match.end()
+        return PackedLayout(int(match[1]), int(match[2]), match[3].decode())
 
     def finish(self) -> None:
         """Only the spaces that align the data may follow."""

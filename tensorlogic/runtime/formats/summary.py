@@ -39,14 +39,14 @@ def quantization(tensors: Iterable[TensorInfo]) -> str | None:
     """The storage type of most quantized elements; None where none are."""
     elements: Counter[str] = Counter()
     for info in tensors:
-        if info.is_quantized or info.layout is not None or info.scales is not None or not info.readable:
+        if info.is_quantized or info.layout is not None or info.scales is not None:
             elements[info.storage] += math.prod(info.shape)
     return elements.most_common(1)[0][0] if elements else None
 
 
 def stored_bytes(info: TensorInfo) -> int:
-    """The bytes that a tensor takes in its file, those of its scales and biases included."""
-    return info.nbytes + sum(part.nbytes for part in (info.scales, info.biases) if part is not None)
+    """The bytes that a tensor takes in its file, those of its scales and what else belongs to it included."""
+    return info.nbytes + sum(part.nbytes for part in info.parts)
 
 
 def amounts(tensors: Iterable[TensorInfo]) -> dict[str, Amount]:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tensorlogic.runtime.errors import ModelFileError
+from tensorlogic.runtime.formats.floats8 import FLOATS8, HALVES_HOLD, convert_float8, widen_float8
 from tensorlogic.runtime.formats.header import TensorInfo, shown
 
 Array = npt.NDArray[Any]
@@ -37,8 +38,11 @@ STORED = {
     "U16": "<u2",
     "U8": "|u1",
     "BOOL": "|u1",
+    "F8_E4M3": "|u1",
+    "F8_E5M2": "|u1",
+    "F8_E8M0": "|u1",
 }
-"""How NumPy reads each storage type; BF16 as its bits."""
+"""How NumPy reads each storage type; BF16 and floats of eight bits as their bits."""
 
 KEPT = {"float16": np.float16, "bfloat16": np.uint16, "float32": np.float32, "int32": np.int32, "bool": np.bool_}
 """How NumPy holds each element type; bfloat16 as its bits."""
@@ -93,6 +97,8 @@ def read_dense(file: io.FileIO, info: TensorInfo, dtype: str, values: Array | No
             _convert_integers(info, source, target)
         elif dtype == "bool":
             np.not_equal(source, 0, out=target)
+        elif info.storage in HALVES_HOLD:
+            convert_float8(info.storage, source, dtype, target)
         else:
             underflows += _convert_floats(file, info, dtype, source, target)
     return values, underflows
@@ -134,8 +140,10 @@ def _all_pieces(file: io.FileIO, info: TensorInfo) -> Iterator[Array]:
 
 
 def widen(storage: str, source: Array) -> Array:
-    """Elements as numbers that NumPy knows, exactly: those of bfloat16 become float32."""
-    return widen_bfloat16(source) if storage == "BF16" else source
+    """Elements as numbers that NumPy knows, exactly: those of bfloat16 and of eight bits become float32."""
+    if storage == "BF16":
+        return widen_bfloat16(source)
+    return widen_float8(storage, source) if storage in FLOATS8 else source
 
 
 def narrow(info: TensorInfo, dtype: str, wide: Array, target: Array, everything: Callable[[], Iterable[Array]]) -> int:

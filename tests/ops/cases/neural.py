@@ -187,7 +187,21 @@ _ROPES = [
     Case("rope", "rope(x)", {"x": normal(2, 5, 8, dtype="float16")}, 4e-3),
 ]
 
+_QUANTIZED = [
+    *(
+        Case("quantize", f"quantize(w, bits: {bits}, group: {group})", {"w": normal(3, 128)}, _TOLERANCE)
+        for bits in (2, 3, 4, 5, 6, 8)
+        for group in (32, 64, 128)
+    ),
+    Case("quantize", "quantize(w)", {"w": normal(2, 3, 64)}, _TOLERANCE),
+    Case("quantize", "quantize(w, 8)", {"w": uniform(1, 2, 4, 192)}, _TOLERANCE),
+    Case("quantize", "quantize(w, 4, 32)", {"w": values([[0.0] * 32, [float(i % 16) for i in range(32)]])}),
+    Case("quantize", "quantize(w)", {"w": normal(0, 2, 64)}),
+    Case("quantize", "quantize(w, bits: 8)", {"w": values([[i / 64 for i in range(64)]], "float16")}, 4e-3),
+]
+
 CASES = [
+    *_QUANTIZED,
     *_SOFTMAXES,
     *_NORMS,
     *_LINEARS,

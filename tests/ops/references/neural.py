@@ -34,6 +34,21 @@ def rms_norm(x: Array, weight: Array | None = None, eps: float = 1e-5) -> Any:
     return y if weight is None else y * weight
 
 
+def quantize(w: Array, bits: int = 4, group: int = 64) -> Any:
+    """MLX's mode `affine`: the end of a group that is larger in magnitude, and 0, are among what the bits can say."""
+    groups = w.reshape(*w.shape[:-1], w.shape[-1] // group, group)
+    low, high = groups.min(-1, keepdims=True), groups.max(-1, keepdims=True)
+    is_low = np.abs(low) > np.abs(high)
+    steps = 2**bits - 1
+    scale = np.maximum((high - low) / steps, 1e-7) * np.where(is_low, 1, -1)
+    end = np.where(is_low, low, high)
+    from_zero = np.round(end / scale)
+    scale = np.where(from_zero == 0, scale, end / np.where(from_zero == 0, 1, from_zero))
+    bias = np.where(from_zero == 0, 0, end)
+    codes = np.clip(np.round((groups - bias) / scale), 0, steps)
+    return (codes * scale + bias).reshape(w.shape)
+
+
 def batch_norm(
     x: Array,
     mean: Array,
@@ -173,6 +188,7 @@ REFERENCES: dict[str, Callable[..., Any]] = {
     "rms_norm": rms_norm,
     "batch_norm": batch_norm,
     "linear": linear,
+    "quantize": quantize,
     "embedding": embedding,
     "conv1d": conv1d,
     "conv2d": conv2d,

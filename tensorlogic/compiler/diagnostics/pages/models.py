@@ -103,8 +103,8 @@ tlc run model.tl""",
     ),
     "TL4012": Page(
         "a model cannot be saved",
-        "The target cannot be written, its name does not end in `.safetensors`, two tensors would have one name, or a "
-        "value is of a type that the format does not keep. A file that was there before is left as it was.",
+        "The target cannot be written, its name does not end in `.safetensors` or `.gguf`, two tensors would have one "
+        "name, or a value is of a type that the format does not keep. A file that was there before is left as it was.",
         """\
 # model.tl: save_model(load_model("model.gguf"), "no/such/folder/model.safetensors")
 tlc run model.tl""",
@@ -126,6 +126,23 @@ python -c "from tensorlogic.runtime.models import load_model; load_model('model.
 # model.tl: struct Net[N] { weight: float16[N] = "wieght" }
 #           let net = bind<Net>(load_model("model.safetensors"))
 tlc run model.tl""",
+    ),
+    "TL4030": Page(
+        "a tensor has no place in a GGUF file",
+        "A GGUF file that llama.cpp reads has tensors of at most four dims, each with elements, whose names have at "
+        "most 63 bytes, and no unsigned 64-bit integers. `save_model` refuses anything else, and leaves an older file "
+        "as it was. Save the model as `.safetensors`, which has none of these limits, or rename the tensor.",
+        """\
+# model.tl: struct Net { weight: float16[2, 2, 2, 2, 2] }
+#           save_model(Net(weight: zeros([2, 2, 2, 2, 2])), "net.gguf")
+tlc run model.tl""",
+    ),
+    "TL4031": Page(
+        "weights cannot be packed in this way",
+        "`quantize` packs 2, 3, 4, 5, 6 or 8 bits for each item, in groups of 32, 64 or 128 items of a row, which MLX "
+        "multiplies by on every device. Fewer bits and larger groups take less memory, and keep less of the weights.",
+        """\
+fn f(w: float16[8, 64]) -> float16[8, 64] { return quantize(w, bits: 7) }""",
     ),
     "TL4040": Page(
         "no tensor matches a pattern",
@@ -150,6 +167,17 @@ tlc run model.tl""",
         "equal. A file was renamed, or is of another model or another version of it: fetch the parts again.",
         """\
 # model.tl: load_model("model-00001-of-00003.gguf")
+tlc run model.tl""",
+    ),
+    "TL4065": Page(
+        "a file of a model's folder lies elsewhere",
+        "A folder's shards and its `config.json` are read only from the folder itself, so that a folder from somebody "
+        "else cannot make a program read other files. This one holds a symbolic link that leads out of it. The links "
+        "of Hugging Face's cache, from `snapshots/REVISION` into the `blobs` of the same model, are followed. Open the "
+        "file by its own path, or copy it into the folder.",
+        """\
+ln -s /somewhere/else.safetensors folder/model.safetensors
+# model.tl: let m = load_model("folder")
 tlc run model.tl""",
     ),
     "TL4401": Page(

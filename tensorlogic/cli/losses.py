@@ -1,0 +1,28 @@
+"""What the runtime counts while it converts, told on stderr under `--verbose` (`runtime/losses.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tensorlogic.cli.reporting import is_verbose
+
+
+@contextmanager
+def losses_told() -> Iterator[None]:
+    """With `--verbose`, what the runtime logs goes to stderr (`runtime/losses.py`)."""
+    if not is_verbose():
+        yield
+        return
+    import logging
+
+    logger, handler = logging.getLogger("tensorlogic"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("tlc: %(message)s"))
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
