@@ -89,7 +89,7 @@ LIBRARIES: dict[str, set[str]] = {
     "mlx": {"runtime"},
     "numpy": {"runtime", "runtime.formats"},
     "safetensors": {"runtime"},
-    "gguf": {"runtime"},
+    "gguf": {"runtime", "runtime.formats"},
     "tokenizers": {"runtime"},
     "jinja2": {"runtime"},
     "rich": {"cli"},

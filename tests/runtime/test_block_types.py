@@ -179,7 +179,7 @@ def test_elements_beyond_float16_are_refused_and_counted(tmp_path: Path, storage
     )
 
 
-@pytest.mark.parametrize("storage", ["Q6_K", "IQ3_S", "TQ1_0"])
+@pytest.mark.parametrize("storage", ["Q6_K", "IQ1_M", "IQ2_S"])
 def test_expanded_elements_that_become_zero_are_counted(tmp_path: Path, storage: str) -> None:
     blocks = random_blocks(storage, (4,), WIDTH, seed=2, largest=1e-5)
     values = expanded(storage, blocks)

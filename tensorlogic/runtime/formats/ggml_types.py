@@ -2,9 +2,9 @@
 
 The numbers and sizes are those of ggml (https://github.com/ggml-org/ggml/blob/master/include/ggml.h, `ggml_type`, and
 the block structures of `src/ggml-common.h`). A type with a layout is repacked into it without changing a value, by
-`repack_legacy`, `repack_k` and `repack_small`, where the device multiplies by that layout; every other quantized type
-is expanded by GGUF's own library. Q8_1, Q8_K and Q1_0 have no decoder there: they are named, and refused when they are
-read. Nothing here imports NumPy, since the compiler reads headers, too.
+`repack_legacy`, `repack_k`, `repack_small` and `repack_grid`, where the device multiplies by that layout; every other
+quantized type is expanded by GGUF's own library. Q8_1, Q8_K and Q1_0 have no decoder there: they are named, and refused
+when they are read. Nothing here imports NumPy, since the compiler reads headers, too.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ _REPACKED = {
     12: Storage("Q4_K", _FLOAT, 256, 144, PackedLayout(4, 32)),
     13: Storage("Q5_K", _FLOAT, 256, 176, PackedLayout(5, 32)),
     14: Storage("Q6_K", _FLOAT, 256, 210, PackedLayout(6, 16)),
+    16: Storage("IQ2_XXS", _FLOAT, 256, 66, PackedLayout(8, 32)),
+    18: Storage("IQ3_XXS", _FLOAT, 256, 98, PackedLayout(6, 32)),
+    19: Storage("IQ1_S", _FLOAT, 256, 50, PackedLayout(2, 32)),
     20: Storage("IQ4_NL", _FLOAT, 32, 18, PackedLayout(8, 32)),
+    21: Storage("IQ3_S", _FLOAT, 256, 110, PackedLayout(5, 32)),
     23: Storage("IQ4_XS", _FLOAT, 256, 136, PackedLayout(8, 32)),
+    34: Storage("TQ1_0", _FLOAT, 256, 54, PackedLayout(2, 128)),
     35: Storage("TQ2_0", _FLOAT, 256, 66, PackedLayout(2, 128)),
     39: Storage("MXFP4", _FLOAT, 32, 17, PackedLayout(4, 32, "mxfp4")),
     40: Storage("NVFP4", _FLOAT, 64, 36, PackedLayout(4, 16, "nvfp4")),
 }
 
 _EXPANDED = {
-    16: Storage("IQ2_XXS", _FLOAT, 256, 66),
     17: Storage("IQ2_XS", _FLOAT, 256, 74),
-    18: Storage("IQ3_XXS", _FLOAT, 256, 98),
-    19: Storage("IQ1_S", _FLOAT, 256, 50),
-    21: Storage("IQ3_S", _FLOAT, 256, 110),
     22: Storage("IQ2_S", _FLOAT, 256, 82),
     29: Storage("IQ1_M", _FLOAT, 256, 56),
-    34: Storage("TQ1_0", _FLOAT, 256, 54),
 }
 
 _NAMED_ONLY = {

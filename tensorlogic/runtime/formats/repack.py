@@ -1,7 +1,7 @@
 """What a repacking is: one function from the blocks of a storage type to MLX's words, scales and biases.
 
-Each family of types has a room (`repack_legacy`, `repack_k`, `repack_small`) with a table from the type's name to its
-`Repacking`. A function gets some thousand blocks at a time, small enough for the processor's cache.
+Each family of types has a room (`repack_legacy`, `repack_k`, `repack_small`, `repack_grid`) with a table from a type's
+name to its `Repacking`. A function gets some thousand blocks at a time, small enough for the processor's cache.
 """
 
 from __future__ import annotations

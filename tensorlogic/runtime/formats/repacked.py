@@ -15,13 +15,13 @@ from dataclasses import replace
 import numpy as np
 
 from tensorlogic.runtime.errors import ModelFileError
-from tensorlogic.runtime.formats import repack_k, repack_legacy, repack_small
+from tensorlogic.runtime.formats import repack_grid, repack_k, repack_legacy, repack_small
 from tensorlogic.runtime.formats.blocks import Parts
 from tensorlogic.runtime.formats.header import TensorInfo, shown
 from tensorlogic.runtime.formats.repack import Groups
 from tensorlogic.runtime.formats.values import ROUNDS_TO_INFINITY, Array, read_pieces
 
-REPACKINGS = repack_legacy.REPACKINGS | repack_k.REPACKINGS | repack_small.REPACKINGS
+REPACKINGS = repack_legacy.REPACKINGS | repack_k.REPACKINGS | repack_small.REPACKINGS | repack_grid.REPACKINGS
 
 _PIECE_BYTES = 1 << 17
 """A piece and its columns stay in a core's second cache."""

@@ -37,9 +37,9 @@ tlc run model.tl""",
         "a part of a model format is not supported",
         "The file may well be sound, but uses something that this version cannot read or write: the message names the "
         "storage type or the feature. A file that holds such tensors still opens, and only their use is an error. Use "
-        "another conversion of the model, such as one in Q4_0, Q4_1, Q8_0 or F16.",
+        "another conversion of the model, such as one in Q4_K_M, Q8_0 or F16.",
         """\
-# model.tl: let w = load_model("model-Q6_K.gguf").get_tensor("output.weight")
+# model.tl: let w = load_model("model-Q8_K.gguf").get_tensor("output.weight")
 tlc run model.tl""",
     ),
     "TL4005": Page(
