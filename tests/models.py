@@ -13,6 +13,7 @@ from tools.fetch_models import cache_folder
 
 MINILM = "all-MiniLM-L6-v2"
 SMOLLM2 = "SmolLM2-135M-Instruct.Q4_1.gguf"
+GEMMA3 = "gemma-3-270m.Q4_K_M.gguf"
 
 
 def model_path(name: str) -> Path:

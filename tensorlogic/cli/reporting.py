@@ -1,4 +1,4 @@
-"""What the commands print on stderr: diagnostics, coloured where a terminal shows them.
+"""What the commands print on stderr: diagnostics, coloured where a terminal shows them; and how wide a terminal is.
 
 Colour is used on a terminal, unless NO_COLOR is set to anything or TERM is `dumb`. Text that goes elsewhere is plain,
 unless FORCE_COLOR is set to anything but 0; NO_COLOR is stronger.
@@ -27,17 +27,17 @@ def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
     if found:
         from tensorlogic.compiler.diagnostics.render import render_all  # here, since a program that is right needs none
 
-        color = _wants_color(sys.stderr)
-        click.echo(render_all(found, color=color, width=_width(sys.stderr)), err=True, color=color)
+        color = wants_color(sys.stderr)
+        click.echo(render_all(found, color=color, width=width_of(sys.stderr)), err=True, color=color)
 
 
 def show_runtime_error(problem: TensorLogicError) -> None:
     """Print an error that the running program ended with in the form of a diagnostic."""
     from tensorlogic.compiler.diagnostics.render import render
 
-    color = _wants_color(sys.stderr)
+    color = wants_color(sys.stderr)
     diagnostic = error(problem.code, problem.message, notes=problem.notes, helps=problem.helps)
-    text = render(diagnostic, color=color, width=_width(sys.stderr), where=problem.where)
+    text = render(diagnostic, color=color, width=width_of(sys.stderr), where=problem.where)
     click.echo(text, err=True, color=color)
 
 
@@ -54,7 +54,8 @@ def is_verbose() -> bool:
     return asked or os.environ.get("TENSORLOGIC_DEBUG", "") not in ("", "0")
 
 
-def _wants_color(stream: TextIO | None) -> bool:
+def wants_color(stream: TextIO | None) -> bool:
+    """Whether text for this stream is coloured, by the rule above."""
     if stream is None or os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
@@ -62,7 +63,7 @@ def _wants_color(stream: TextIO | None) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _width(stream: TextIO | None) -> int:
+def width_of(stream: TextIO | None) -> int:
     """The terminal's width in columns, or the default for a stream that is not a terminal."""
     from tensorlogic.compiler.diagnostics.render import DEFAULT_WIDTH
 

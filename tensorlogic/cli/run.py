@@ -42,11 +42,12 @@ def command(arguments: list[str], file: Path, strict: bool, checked: bool, root:
     assert compiled.python is not None
 
     # Here, so that an error in the program is told without loading MLX.
+    from tensorlogic.cli.progress import progress_shown
     from tensorlogic.runtime.errors import TensorLogicError
     from tensorlogic.runtime.script import run
 
     try:
-        with _losses_told():
+        with _losses_told(), progress_shown():
             return run(compiled.python, str(file), arguments)
     except TensorLogicError as problem:
         show_runtime_error(problem)

@@ -2,7 +2,7 @@
 
 Takes a goal and bounds, all in normal form. Promises to say yes only where the goal holds for all integer values of
 the variables that satisfy the bounds and have their least values. It is incomplete on purpose (language.md, section
-4.5), and always ends soon: after `_BUDGET` steps the answer is no.
+4.5), and always ends soon: after `_BUDGET` steps for each length of proof the answer is no.
 
 Each variable that has a least value, of itself or by a bound like `i >= 0`, is replaced by that value plus a new
 variable that is not negative. Then a polynomial without a negative coefficient is not negative. A monomial with a
@@ -21,11 +21,11 @@ from math import ceil
 from tensorlogic.compiler.dims import Monomial, Number, Polynomial, Variable, divide_monomials, multiply_monomials
 from tensorlogic.compiler.records import dataclass
 
-_DEPTH = 6
-"""How many multiples of bounds may be subtracted in one proof."""
+_DEPTHS = (1, 2, 6)
+"""How many multiples of bounds may be subtracted in one proof: short ones are looked for first."""
 
 _BUDGET = 200
-"""How many multiples are tried before the prover gives up."""
+"""How many multiples are tried for each of these before the prover gives up."""
 
 Terms = Mapping[Monomial, Number]
 _Multiple = tuple[int, Monomial, tuple[Fraction, ...]]
@@ -41,8 +41,9 @@ def follows(goal: Polynomial, bounds: Iterable[Polynomial]) -> bool:
     bounds = _connected(goal, tuple(dict.fromkeys(bounds)))
     least = _least_values(bounds)
     raised = [_raised(bound, least) for bound in bounds]
-    search = _Search(least, tuple(p.terms for p in raised if p.terms))
-    return search.proves(_raised(goal, least).terms, frozenset(), _DEPTH)
+    parts, start = tuple(p.terms for p in raised if p.terms), _raised(goal, least).terms
+    # A longer proof may lead far away from a bound that is the goal itself.
+    return any(_Search(least, parts).proves(start, frozenset(), depth) for depth in _DEPTHS)
 
 
 def _connected(goal: Polynomial, bounds: tuple[Polynomial, ...]) -> list[Polynomial]:

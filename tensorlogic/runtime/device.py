@@ -13,11 +13,12 @@ from typing import Literal
 import mlx.core as mx
 
 _HALVES = (mx.float16, mx.bfloat16)
+_GPU = mx.Device(mx.gpu)
 
 
 def on_gpu() -> bool:
     """Whether MLX's default device is a GPU."""
-    return bool(mx.default_device() == mx.Device(mx.gpu))
+    return bool(mx.default_device() == _GPU)
 
 
 def carried(dtype: mx.Dtype, *, strict: bool = False) -> mx.Dtype:

@@ -16,16 +16,17 @@ import re
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NoReturn, get_args
 
 import mlx.core as mx
-import numpy as np
 
-from tensorlogic.runtime import reading, workers
+from tensorlogic.runtime import progress, reading, workers
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, open_model
 from tensorlogic.runtime.formats.header import shown
+from tensorlogic.runtime.formats.summary import architecture, quantization, stored_bytes
 from tensorlogic.runtime.losses import tell_zeros
 from tensorlogic.runtime.outside import short
 from tensorlogic.runtime.packed import Tensor
@@ -68,10 +69,7 @@ class Model:
     @property
     def metadata(self) -> ModelMetadata:
         header = self.header
-        # What `save_model` kept of a GGUF file, and what Hugging Face calls it in `config.json`.
-        names = (header.metadata.get(key) for key in ("general.architecture", "model_type"))
-        architecture = next((name for name in names if isinstance(name, str)), None)
-        return ModelMetadata(header.format, _quantization(header.tensors.values()), architecture)
+        return ModelMetadata(header.format, quantization(header.tensors.values()), architecture(header.metadata))
 
     def has(self, name: str) -> bool:
         return name in self.header.tensors
@@ -90,8 +88,12 @@ class Model:
         Raises `ModelFileError` for a name that is not there (TL4005), a storage type that cannot be read (TL4004),
         values that the element type cannot hold (TL4006, TL4007) and a file that became shorter (TL4008).
         """
+        held = self._alive.get(name)
+        if held is not None:
+            return held
         job = self._begin(name)
-        return self._keep(name, *job.finish(job.fill()))
+        with self._work():
+            return self._keep(name, *job.finish(job.fill()))
 
     def read_all(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, Tensor]]:
         """Many tensors in order, as `get_tensor` gives them, several read at once; all of the file's without `names`.
@@ -101,8 +103,9 @@ class Model:
         """
         chosen = list(self.header.tensors if names is None else names)
         jobs = (self._begin(name) for name in chosen)
-        for name, (tensor, underflows) in zip(chosen, read_in_order(jobs, workers.count()), strict=True):
-            yield name, self._keep(name, tensor, underflows)
+        with self._work():
+            for name, (tensor, underflows) in zip(chosen, read_in_order(jobs, workers.count()), strict=True):
+                yield name, self._keep(name, tensor, underflows)
 
     def int(self, key: str) -> builtins.int:
         """A whole number of the metadata. Text is read as one, since safetensors keeps nothing but text."""
@@ -172,12 +175,23 @@ class Model:
 
     def _keep(self, name: str, tensor: Tensor, underflows: builtins.int) -> Tensor:
         """What the program gets: the one that it holds, where another reading of the same tensor was quicker."""
-        held = self._alive.setdefault(name, tensor)
-        if held is tensor and underflows:
+        held = self._alive.get(name)
+        if held is not None:
+            return held
+        self._alive[name] = tensor
+        info = self._info(name)
+        progress.advanced(stored_bytes(info))
+        if underflows:
             self.underflows[name] = underflows
-            whose = f"the tensor `{shown(name)}` of `{self._info(name).file}`"
-            tell_zeros(underflows, whose, short(tensor.dtype))
-        return held
+            tell_zeros(underflows, f"the tensor `{shown(name)}` of `{info.file}`", short(tensor.dtype))
+        return tensor
+
+    def _work(self) -> AbstractContextManager[None]:
+        return progress.work(f"Reading {self.header.path.name}", self._nbytes)
+
+    def _nbytes(self) -> builtins.int:
+        """The bytes of all tensors: what there is to read in a program that uses the whole model."""
+        return sum(map(stored_bytes, self.header.tensors.values()))
 
 
 def load_model(path: str | os.PathLike[str], *, dtype: FloatType = "float16", dequantize: bool = False) -> Model:
@@ -196,14 +210,6 @@ def load_model(path: str | os.PathLike[str], *, dtype: FloatType = "float16", de
 def _close(files: tuple[io.FileIO, ...]) -> None:
     for file in files:
         file.close()
-
-
-def _quantization(tensors: Iterable[TensorInfo]) -> str | None:
-    elements: Counter[str] = Counter()
-    for info in tensors:
-        if info.layout is not None or info.is_quantized or info.scales is not None:
-            elements[info.storage] += int(np.prod(info.shape, dtype=object))
-    return elements.most_common(1)[0][0] if elements else None
 
 
 def _nearest(name: str, names: Iterable[str]) -> list[str]:

@@ -1,8 +1,10 @@
 """A tensor of an open model file as MLX holds it: the bytes are read, checked and converted.
 
 Takes what the header says of a tensor and the element type that a program wants; gives an array, or a `Packed` for a
-tensor that the file quantized. Raises `ModelFileError` for a storage type that cannot be read (TL4004), values that the
-element type cannot hold (TL4006, TL4007), a file that became shorter (TL4008) and scales that are no numbers (TL4009).
+tensor that the file quantized in a way that MLX has a layout for, and the device a kernel. Any other quantized tensor
+is expanded, each element rounded once. Raises `ModelFileError` for a storage type that cannot be read (TL4004), values
+that the element type cannot hold (TL4006, TL4007), a file that became shorter (TL4008) and scales that are no numbers
+(TL4009).
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def test_a_wrong_command_line(tlc: Tlc, arguments: tuple[str, ...]) -> None:
 def test_version_and_help(tlc: Tlc) -> None:
     assert tlc("--version").output == "tlc 1.2.3\n"
     overview = tlc("-h").output
-    for name in ("check", "compile", "explain", "run"):
+    for name in ("check", "compile", "explain", "inspect", "run"):
         assert f"  {name} " in overview
         assert tlc(name, "--help").output.startswith(f"Usage: tlc {name} ")
 
@@ -146,11 +146,11 @@ def test_color_only_at_a_terminal(
 
 def test_the_width_is_the_terminal_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "44")
-    assert reporting._width(Terminal(True)) == 44  # type: ignore[arg-type]
-    assert reporting._width(Terminal(False)) == 120  # type: ignore[arg-type]
+    assert reporting.width_of(Terminal(True)) == 44  # type: ignore[arg-type]
+    assert reporting.width_of(Terminal(False)) == 120  # type: ignore[arg-type]
     monkeypatch.setenv("COLUMNS", "many")
-    assert reporting._width(Terminal(True)) == 120  # type: ignore[arg-type]
-    assert reporting._width(None) == 120
+    assert reporting.width_of(Terminal(True)) == 120  # type: ignore[arg-type]
+    assert reporting.width_of(None) == 120
 
 
 def python_process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:

@@ -288,3 +288,17 @@ def test_thirty_facts_are_few() -> None:
     assert not facts.nonnegative(chain[0] - chain[4])
     assert not facts.nonnegative(chain[9] - loops[3] * 2)
     assert not facts.nonnegative(chain[9] * chain[3] - loops[3] * chain[9] * 2)
+
+
+BOUNDS = st.lists(polynomials((N, M, I, U), degree=2, terms=3), min_size=1, max_size=6)
+
+
+@given(BOUNDS, st.data())
+def test_what_is_known_follows_whatever_else_is_known(bounds: list[Polynomial], data: st.DataObject) -> None:
+    facts = Facts()
+    for bound in bounds:
+        facts = facts.with_bound(bound)
+    known = data.draw(st.sampled_from(bounds))
+    # A constant is no fact: a negative one never holds.
+    assert known.constant is not None or facts.nonnegative(known), f"{known} of {bounds}"
+    assert known.constant is not None or facts.nonnegative(known + 1), f"{known + 1} of {bounds}"

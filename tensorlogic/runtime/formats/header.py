@@ -71,7 +71,7 @@ class TensorInfo:
     element type that a program sees by default. `layout` is the packed form in memory where the device multiplies by
     it, None for what is always dense.
     `scales` and `biases` are set for a weight that MLX quantized, which a file keeps as three tensors. `is_quantized`
-    is set for elements in blocks with scales of their own, packed in memory or not.
+    is set where one tensor holds blocks of elements with their scales, as in GGUF, packed in memory or not.
     """
 
     name: str

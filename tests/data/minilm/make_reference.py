@@ -102,7 +102,8 @@ def attention(x: torch.Tensor, name: str, w: Weights) -> torch.Tensor:
         for part in ("query", "key", "value")
     )
     scores = queries @ keys.transpose(1, 2) / (width // HEADS) ** 0.5
-    return (scores.softmax(dim=-1) @ values).transpose(0, 1).reshape(length, width)
+    attended: torch.Tensor = (scores.softmax(dim=-1) @ values).transpose(0, 1).reshape(length, width)
+    return attended
 
 
 def linear(x: torch.Tensor, name: str, w: Weights) -> torch.Tensor:

@@ -36,9 +36,9 @@ tlc run model.tl""",
         "a part of a model format is not supported",
         "The file may well be sound, but uses something that this version cannot read or write: the message names the "
         "storage type or the feature. A file that holds such tensors still opens, and only their use is an error. Use "
-        "another conversion of the model, such as one in Q4_0, Q4_1, Q8_0 or F16.",
+        "another conversion of the model, such as one in Q4_K_M, Q8_0 or F16.",
         """\
-# model.tl: let w = load_model("model-Q6_K.gguf").get_tensor("output.weight")
+# model.tl: let w = load_model("model-Q8_K.gguf").get_tensor("output.weight")
 tlc run model.tl""",
     ),
     "TL4005": Page(
@@ -126,6 +126,13 @@ python -c "from tensorlogic.runtime.models import load_model; load_model('model.
 # model.tl: struct Net[N] { weight: float16[N] = "wieght" }
 #           let net = bind<Net>(load_model("model.safetensors"))
 tlc run model.tl""",
+    ),
+    "TL4040": Page(
+        "no tensor matches a pattern",
+        "`tlc inspect --filter PATTERN` compares the pattern with the whole name of each tensor: `*` stands for any "
+        "text, `?` for one character, `[ab]` for one of these. `tlc inspect` without it lists all names.",
+        """\
+tlc inspect model.safetensors --filter attn    # '*attn*' matches names in which it stands""",
     ),
     "TL4060": Page(
         "a part of a split model is missing",

@@ -1,0 +1,204 @@
+"""`tlc inspect`: what is in a model file, in which it differs from another, and what its values are like.
+
+Reads the header alone, and imports neither MLX nor NumPy, unless values are asked for.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from fnmatch import fnmatchcase
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tensorlogic.cli.options import verbose_option
+from tensorlogic.cli.reporting import show_runtime_error, wants_color, width_of
+from tensorlogic.runtime.errors import ModelFileError
+
+if TYPE_CHECKING:
+    from tensorlogic.cli.inspect_text import Page
+    from tensorlogic.runtime.comparing import Comparison
+    from tensorlogic.runtime.formats import FileHeader, OpenFiles, TensorInfo
+    from tensorlogic.runtime.statistics import Statistics
+
+Measured = dict[str, "Statistics | ModelFileError"]
+
+_LINES_AT_ONCE = 1000
+
+
+@click.command("inspect", short_help="Show what is in a model file.")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, and nothing else.")
+@click.option(
+    "--filter",
+    "patterns",
+    metavar="PATTERN",
+    multiple=True,
+    help="Only tensors whose whole name matches, such as '*attn*'; * is any text, ? a character, [ab] one of those. "
+    "May be given again for more.",
+)
+@click.option("--stats", is_flag=True, help="Read the values, and show what they are like in each tensor.")
+@click.option(
+    "--diff",
+    "other",
+    metavar="OTHER",
+    type=click.Path(path_type=Path),
+    help="Compare with another model: names, shapes and values. Files of different formats may be compared.",
+)
+@verbose_option
+def command(file: Path, as_json: bool, patterns: tuple[str, ...], stats: bool, other: Path | None) -> int:
+    """Show the tensors, the metadata and the totals of the model FILE: a file, a folder, or an index of shards.
+
+    Only the header is read, however large the file is, unless --stats or --diff asks for values.
+
+    With --stats, each tensor has the smallest and the largest of its finite values, their mean and root mean square,
+    how many are NaN or inf, which fraction would become infinite in float16, and which fraction of those that are not
+    0 would become 0 there. The values of quantized tensors are the dequantized ones.
+
+    With --diff, what differs is shown instead, and the exit status is 1 if names, shapes or values differ. Values are
+    compared as they are dequantized; that two files store equal values differently is shown, and is no difference.
+    The metadata is not compared.
+
+    The exit status is 1, too, if no tensor matches, and if a tensor whose values are asked for cannot be read.
+
+    With --json, the object has `path`, `format`, `architecture`, `quantization`, `metadata`, `tensors` and `totals`. A
+    tensor has `name`, `storage`, `dtype` (that of a program), `shape`, `bytes`, `packed` (null, or `bits`,
+    `group_size` and `mode`), `readable`, and with --stats `statistics`: `elements`, `min`, `max`, `mean`, `rms`, `nan`
+    and `inf` (counts), `overflow` and `underflow` (fractions), or `problem` alone. `totals` has `tensors`,
+    `parameters`, `bytes`, and these for each of `storages`. A list of more than 1,000 in the metadata is
+    {"list": LENGTH}. With --diff, `diff` has `path`, `equal`, `equal_tensors`, `only_first`, `only_second`, `shapes`,
+    `storages`, `values` (`max_abs`, `rms`, `relative`, `differing`, `elements`) and `problems`, by names. Numbers that
+    JSON has not are "nan", "inf" and "-inf".
+    """
+    from tensorlogic.cli.progress import progress_shown  # here, as everything below: help needs none of it
+
+    try:
+        with ExitStack() as opened:
+            models = [_opened(path, opened) for path in (file, other) if path is not None]
+            chosen = _chosen([header for header, _ in models], patterns)
+            header, files = models[0]
+            with progress_shown():
+                measured = _measured(header, chosen[0], files) if stats else None
+                compared = _compared(chosen, models) if other is not None else None
+        second = models[1][0] if other is not None else None
+        if as_json:
+            _print_json(header, chosen[0], measured, second, compared)
+        else:
+            _print_text(header, chosen[0], measured, second, compared)
+    except ModelFileError as problem:
+        show_runtime_error(problem)
+        return 1
+    unread = measured is not None and any(isinstance(result, ModelFileError) for result in measured.values())
+    return 1 if unread or (compared is not None and compared.differs) else 0
+
+
+def _opened(path: Path, opened: ExitStack) -> tuple[FileHeader, OpenFiles]:
+    from tensorlogic.runtime.formats import open_model
+
+    header, files = open_model(path)
+    for file in files.values():
+        opened.enter_context(file)
+    return header, files
+
+
+def _chosen(headers: Sequence[FileHeader], patterns: Sequence[str]) -> list[Mapping[str, TensorInfo]]:
+    """The tensors of each model whose names match a pattern, all where there is none. Refuses patterns for nothing."""
+    if not patterns:
+        return [header.tensors for header in headers]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for header in headers for name in header.tensors):
+            _refuse_pattern(headers[0], pattern)
+    return [
+        {name: info for name, info in header.tensors.items() if any(fnmatchcase(name, p) for p in patterns)}
+        for header in headers
+    ]
+
+
+def _refuse_pattern(header: FileHeader, pattern: str) -> None:
+    import difflib  # here, since only this error needs it
+
+    wider = f"*{pattern}*"
+    count = sum(fnmatchcase(name, wider) for name in header.tensors)
+    helps = [f"`--filter '{wider}'` matches {count} of them"] if count else []
+    if not count:
+        near = difflib.get_close_matches(pattern[:200], list(islice(header.tensors, 10_000)), 3)
+        helps = [f"did you mean {' or '.join(f'`{name}`' for name in near)}?"] if near else []
+    raise ModelFileError("TL4040", f"no tensor of `{header.path}` matches `{pattern}`", helps=helps)
+
+
+def _measured(header: FileHeader, tensors: Mapping[str, TensorInfo], files: OpenFiles) -> Measured:
+    from tensorlogic.runtime import progress
+    from tensorlogic.runtime.formats.summary import stored_bytes
+    from tensorlogic.runtime.statistics import statistics
+
+    measured: Measured = {}
+    with progress.work(f"Reading {header.path.name}", lambda: sum(map(stored_bytes, tensors.values()))):
+        for name, info in tensors.items():
+            try:
+                measured[name] = statistics(files, info)
+            except ModelFileError as problem:  # the others may still be looked at
+                measured[name] = problem
+    return measured
+
+
+def _compared(chosen: Sequence[Mapping[str, TensorInfo]], models: Sequence[tuple[FileHeader, OpenFiles]]) -> Comparison:
+    from tensorlogic.runtime.comparing import compare
+
+    return compare((chosen[0], models[0][1]), (chosen[1], models[1][1]))
+
+
+def _print_text(
+    header: FileHeader,
+    tensors: Mapping[str, TensorInfo],
+    measured: Measured | None,
+    second: FileHeader | None,
+    compared: Comparison | None,
+) -> None:
+    from tensorlogic.cli import inspect_text
+
+    page = _page()
+    if second is None or measured is not None:
+        _print_lines(inspect_text.inspected(page, header, list(tensors.values()), measured))
+    if second is not None and compared is not None:
+        if measured is not None:
+            click.echo()
+        _print_lines(inspect_text.differences(page, header, second, compared))
+
+
+def _page() -> Page:
+    """A terminal's width; a pipe takes lines of any length."""
+    from tensorlogic.cli.columns import painter
+    from tensorlogic.cli.inspect_text import Page
+
+    stream = sys.stdout
+    is_terminal = stream is not None and stream.isatty()
+    return Page(width_of(stream) if is_terminal else None, painter(wants_color(stream)))
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    """Many at once, since a hundred thousand writes take longer than all else."""
+    rest: Iterator[str] = iter(lines)
+    color = wants_color(sys.stdout)
+    while part := list(islice(rest, _LINES_AT_ONCE)):
+        click.echo("\n".join(part), color=color)
+
+
+def _print_json(
+    header: FileHeader,
+    tensors: Mapping[str, TensorInfo],
+    measured: Measured | None,
+    second: FileHeader | None,
+    compared: Comparison | None,
+) -> None:
+    import json
+
+    from tensorlogic.cli import inspect_json
+
+    result = inspect_json.inspected(header, list(tensors.values()), measured)
+    if second is not None and compared is not None:
+        result["diff"] = inspect_json.differences(second, compared)
+    click.echo(json.dumps(result, indent=2, allow_nan=False))
