@@ -240,7 +240,7 @@ def load_model(path: str | os.PathLike[str], *, dtype: FloatType = "float16", de
     """Open a model file, or a folder of safetensors files.
 
     Floats become `dtype`; `native` keeps each tensor's own type. With `dequantize`, quantized tensors are expanded
-    when they are used. Raises `ModelFileError` (TL4001 to TL4004) for a file that cannot be read as a model.
+    when they are used. Raises `ModelFileError` (TL4001 to 4, TL4065) for a file that cannot be read as a model.
     """
     if dtype not in get_args(FloatType):
         choices = ", ".join(get_args(FloatType))

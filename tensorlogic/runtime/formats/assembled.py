@@ -3,8 +3,8 @@
 Takes the open files of a model (the parts of one weight may lie in different ones) and the header's word on the weight;
 gives `Parts` in MLX's packed layout, or elements in NumPy where there is no such layout. A triple of MLX is read as it
 is, and so are the words of compressed-tensors. Those of GPTQ are MLX's, lying the other way; those of AWQ are taken
-apart and packed along the input.
-Nothing is rounded twice: an element in a dense result is what the format says, computed in float64, rounded once.
+apart and packed along the input. Nothing is rounded twice: an element of a dense result is what the format says,
+computed exactly or in float64, and rounded once.
 """
 
 from __future__ import annotations
