@@ -26,7 +26,8 @@ class Place:
 
     `element` is the element type of a tensor, None where it is not compared, and `shape` its declared shape, None where
     it begins with a pack. `struct` is a struct inside, None for a tensor, and `dims` are that struct's dims over those
-    of the struct around it. A `?` is None in both. `declared` is the type as the program writes it.
+    of the struct around it. A `?` is None in both. `declared` is the type as the program writes it, of
+    one item where the field is a list.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Matching:
     element: Callable[[TensorInfo], str]
     unifier: Unifier
     rows: list[Row] = field(default_factory=list)
+    _declared: dict[str, str] = field(default_factory=dict)
 
     def find(self, struct: Any, prefix: str, dims: dict[str, Sum]) -> Found:
         """Where the fields are; what is wrong is added to `rows`, and shapes to the unifier."""
@@ -79,7 +81,7 @@ class Matching:
         rows = [*self.rows]
         for tensor, reasons in self.unifier.disagreements():
             found = str(list(tensor.actual))
-            rows.append(Row((tensor.key,), tensor.written, f"{found}: {reasons}" if reasons else found))
+            rows.append(Row((tensor.key,), self._declared[tensor.key], f"{found}: {reasons}" if reasons else found))
         return list(dict.fromkeys(rows))
 
     def _field(self, prefix: str, place: Place, dims: dict[str, Sum]) -> Any:
@@ -109,9 +111,10 @@ class Matching:
 
     def _tensor(self, key: str, place: Place, dims: dict[str, Sum]) -> str:
         info = self.tensors[key]
+        self._declared.setdefault(shown(key), place.declared)
         element = self.element(info)
         if place.element not in (None, element):
-            self.rows.append(Row((shown(key),), str(place.element), element))
+            self.rows.append(Row((shown(key),), place.declared, element))
         if place.shape is not None:
             sums = [None if size is None else over(size, dims) for size in place.shape]
             self.unifier.tensors.append(Tensor(shown(key), place.shape, sums, info.shape))
