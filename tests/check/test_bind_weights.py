@@ -39,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ran(text: str) -> None:
-    run(driver.compile_text(text, options=driver.Options(verify=True)).python, "program.tl", [])
+    run(driver.compile_text(text, options=driver.Options(verify=True, files=False)).python, "program.tl", [])
 
 
 def test_a_declared_type_says_what_is_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
