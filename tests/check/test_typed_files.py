@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,9 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from tensorlogic.cli import main
 from tensorlogic.compiler import driver
 from tensorlogic.compiler.diagnostics.render import render_all
 from tests.check.typed_files import codes, ends_with, errors, working_in, write_model
@@ -217,8 +221,6 @@ def test_a_file_that_is_not_there_is_run_time_s(path: str) -> None:
 
 
 def test_a_pipe_is_not_waited_for(folder: Path) -> None:
-    import os
-
     os.mkfifo(folder / "pipe.safetensors")
     assert codes('let m = load_model("pipe.safetensors")\nprint(m.get_tensor("no"))') == []
 
@@ -262,6 +264,35 @@ def test_gguf(folder: Path) -> None:
     assert codes(text + 'let q: float16[8, 64] = m.get_tensor("q")\nprint(q @ m.get_tensor("packed").T)') == []
     assert codes(text + 'let q: float16[8, 36] = m.get_tensor("packed")') == ["TL4022"]
     assert codes(text + "assert n == 2") == ["TL4026"]
+
+
+def test_json_has_what_the_files_say(folder: Path) -> None:
+    text = HEAD + 'let w: float16[?, 64] = m.get_tensor("wide")\nprint(m.has("bias"), m.get_tensor("wid"))\n'
+    (folder / "program.tl").write_text(text)
+    result = CliRunner().invoke(main, ["check", "--json", "program.tl"], prog_name="tlc")
+    (found,) = json.loads(result.stdout)
+    assert (result.exit_code, found["ok"]) == (1, False)
+    assert [d["code"] for d in found["diagnostics"]] == ["TL4022", "TL4021"]
+    assert found["diagnostics"][0]["labels"][0]["text"] == "float16[4, 128] in the file"
+    assert found["files"] == [
+        {
+            "path": "m.safetensors",
+            "format": "safetensors",
+            "tensors": {
+                "wide": {"storage": "F32", "shape": [4, 128]},
+                "bias": {"storage": "F32", "shape": [64]},
+            },
+            "missing": {"wid": ["wide", "ids"]},
+        }
+    ]
+
+
+def test_json_of_a_program_that_is_right(folder: Path) -> None:
+    (folder / "program.tl").write_text(HEAD + 'print(m.get_tensor("bias"))\n')
+    result = CliRunner().invoke(main, ["check", "--json", "program.tl"], prog_name="tlc")
+    (found,) = json.loads(result.stdout)
+    assert (result.exit_code, found["diagnostics"]) == (0, [])
+    assert found["files"][0]["tensors"] == {"bias": {"storage": "F32", "shape": [64]}}
 
 
 # --- real models
