@@ -35,9 +35,10 @@ def remember(value: Any, file: object, name: str) -> None:
 def origin(value: Any) -> str | None:
     """`` `w` of `m.gguf` is [4, 2] `` for a tensor that was read from a file."""
     found = _origins.get(id(value))
-    if value is None or found is None or found[0]() is not value:
+    if found is None or found[0]() is not value:
         return None
-    return f"{found[1]} is {list(value.shape)}"
+    shape: tuple[int, ...] = getattr(value, "shape", ())
+    return f"{found[1]} is {list(shape)}"
 
 
 def told_of(frame: FrameType, line: int) -> list[str]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tensorlogic.runtime.formats.matching import Found, Matching, Place, Row
     from tensorlogic.runtime.formats.unifying import Size
 
-_MOST_HELPED = 5
+_MOST_HELPED = 3
 """For how many missing names the nearest ones are looked for."""
 
 
