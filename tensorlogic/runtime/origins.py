@@ -1,7 +1,8 @@
 """Where tensors of model files came from, so that a check that fails can name the file and the tensor.
 
-`remember` is told of each tensor that a program reads; `told_of` finds those that a failing line of an emitted module
-is about, and says the file's shapes. Nothing is kept alive: a tensor that the program drops is forgotten.
+`remember` is told of each tensor that a program reads. `naming_files` runs a script, finds those tensors that a failing
+line of the emitted module is about, and adds the files' shapes to the error. Nothing is kept alive: a tensor that the
+program drops is forgotten.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ from __future__ import annotations
 import linecache
 import re
 import weakref
-from types import FrameType
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
+from tensorlogic.runtime.errors import BoundaryError
 from tensorlogic.runtime.formats.header import shown
 
 _origins: dict[int, tuple[weakref.ref[Any], str]] = {}
+_OF_SHAPES = frozenset({"TL5001", "TL5003", "TL5005", "TL5006"})
 _MOST = 4
 _LINES = 2
 """A check is a condition on one line, and what says no on the next."""
@@ -41,10 +46,25 @@ def origin(value: Any) -> str | None:
     return f"{found[1]} is {list(shape)}"
 
 
-def told_of(frame: FrameType, line: int) -> list[str]:
-    """The tensors of files that a line of an emitted module, or the condition before it, is about."""
-    file = frame.f_code.co_filename
-    text = "".join(linecache.getline(file, n) for n in range(line - _LINES + 1, line + 1))
-    names = re.findall(r"[^\W\d]\w*", re.sub(r'"[^"]*"', "", text))
-    found = [origin(frame.f_locals.get(name)) for name in dict.fromkeys(names)]
+@contextmanager
+def naming_files(file: str) -> Iterator[None]:
+    """Runs a script, the emitted module `file`: a check of shapes that fails also tells what model files have."""
+    try:
+        yield
+    except BoundaryError as problem:
+        if problem.code in _OF_SHAPES:
+            problem.notes = (*problem.notes, *_told_of(problem.__traceback__, file))
+        raise
+
+
+def _told_of(trace: TracebackType | None, file: str) -> list[str]:
+    """The tensors of files that the failing line of the module, or the condition before it, is about."""
+    found: list[str | None] = []
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            lines = range(trace.tb_lineno - _LINES + 1, trace.tb_lineno + 1)
+            text = re.sub(r'"[^"]*"', "", "".join(linecache.getline(file, line) for line in lines))
+            names = dict.fromkeys(re.findall(r"[^\W\d]\w*", text))
+            found = [origin(trace.tb_frame.f_locals.get(name)) for name in names]
+        trace = trace.tb_next
     return [told for told in dict.fromkeys(found) if told is not None][:_MOST]
