@@ -17,10 +17,10 @@ import mlx.core as mx
 from tensorlogic.runtime.boundary import instance, integer
 from tensorlogic.runtime.errors import BoundaryError, ModelFileError
 from tensorlogic.runtime.formats.header import shown
+from tensorlogic.runtime.formats.unifying import Size, Sum, Tensor, Unifier, over
 from tensorlogic.runtime.models import Model
 from tensorlogic.runtime.outside import short
 from tensorlogic.runtime.packed import Packed
-from tensorlogic.runtime.unifying import Size, Sum, Tensor, Unifier, over
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -13,6 +13,7 @@ from types import CodeType
 from tensorlogic.runtime.console import accept_every_character, discard_output
 from tensorlogic.runtime.errors import BoundaryError, TensorLogicError
 from tensorlogic.runtime.failures import entry
+from tensorlogic.runtime.origins import naming_files
 
 
 def run(python: str, name: str, args: list[str]) -> int:
@@ -28,7 +29,8 @@ def run(python: str, name: str, args: list[str]) -> int:
         raise BoundaryError("TL5007", f"the Python module of an `extern` cannot be imported: {problem}") from problem
     main = namespace.get("main")
     if callable(main):
-        entry(main)(tuple(args))
+        with naming_files(file):
+            entry(main)(tuple(args))
     return 0
 
 

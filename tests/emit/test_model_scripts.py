@@ -48,7 +48,7 @@ def printed(text: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def refused(text: str) -> str:
-    python = driver.compile_text(HEAD + text, options=driver.Options(verify=True)).python
+    python = driver.compile_text(HEAD + text, options=driver.Options(verify=True, files=False)).python
     with pytest.raises(TensorLogicError) as raised:
         run(python, "program.tl", [])
     return str(raised.value)

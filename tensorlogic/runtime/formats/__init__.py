@@ -29,7 +29,16 @@ from tensorlogic.runtime.formats.safetensors import noted_layouts, read_safetens
 from tensorlogic.runtime.formats.schemes import fold_weights
 from tensorlogic.runtime.formats.split import join_parts
 
-__all__ = ["FileHeader", "MetadataValue", "OpenFiles", "PackedLayout", "TensorInfo", "open_model", "read_header"]
+__all__ = [
+    "FileHeader",
+    "MetadataValue",
+    "ModelFileError",
+    "OpenFiles",
+    "PackedLayout",
+    "TensorInfo",
+    "open_model",
+    "read_header",
+]
 
 OpenFiles = dict[Path, io.FileIO]
 

@@ -8,7 +8,7 @@ division. Every tensor whose shape cannot be so is told, with those that say oth
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 Size = str | int | Mapping[tuple[str, ...], int]
@@ -62,6 +62,11 @@ class Tensor:
     sums: Sequence[Sum | None]
     actual: tuple[int, ...]
 
+    @property
+    def written(self) -> str:
+        """The declared shape, `[N, 2*H]`."""
+        return f"[{', '.join(map(written, self.shape))}]"
+
 
 @dataclass
 class Unifier:
@@ -114,10 +119,16 @@ class Unifier:
     def conflicts(self) -> list[str]:
         """The tensors whose shapes cannot be so, each with what says otherwise."""
         told: list[str] = []
+        for tensor, reasons in self.disagreements():
+            head = f"`{tensor.key}` is {list(tensor.actual)}, not {tensor.written}"
+            told.append(f"{head}: {reasons}" if reasons else head)
+        return told
+
+    def disagreements(self) -> Iterator[tuple[Tensor, str]]:
+        """The same tensors, and what says otherwise by itself: nothing for another rank or another number."""
         for tensor in self.tensors:
-            head = f"`{tensor.key}` is {list(tensor.actual)}, not [{', '.join(map(written, tensor.shape))}]"
             if len(tensor.sums) != len(tensor.actual):
-                told.append(head)
+                yield tensor, ""
                 continue
             axes = zip(tensor.shape, tensor.sums, tensor.actual, strict=True)
             wrong = [
@@ -126,9 +137,7 @@ class Unifier:
                 if size is not None and sums is not None and self._differs(sums, actual)
             ]
             if wrong:
-                reasons = ", ".join(dict.fromkeys(filter(None, wrong)))
-                told.append(f"{head}: {reasons}" if reasons else head)
-        return told
+                yield tensor, ", ".join(dict.fromkeys(filter(None, wrong)))
 
     def _differs(self, size: Sum, actual: int) -> bool:
         """Whether a size is another number, or cannot be this one whatever its one unknown dim is."""
