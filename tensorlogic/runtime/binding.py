@@ -1,24 +1,27 @@
 """Structs filled from model files by their fields' keys (language.md, section 9.2).
 
-Every missing tensor, and every struct whose shapes conflict, is told in one error with the file's shapes; what fits is
-decided by the structs' own constructors.
+A field takes the first of its keys that the model has. A list has the items counted from 0 without a gap, and an
+optional field is none where the model has nothing of it. Every tensor that is missing or of another type is told in
+one error, as a table, with what the dims are that it contradicts and which tensors told them. What the table cannot
+say is decided by the structs' own constructors.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import mlx.core as mx
 
-from tensorlogic.runtime.boundary import instance, integer
+from tensorlogic.runtime.boundary import instance, integer, set_fields, string
 from tensorlogic.runtime.errors import BoundaryError, ModelFileError
 from tensorlogic.runtime.formats.header import shown
+from tensorlogic.runtime.formats.table import MOST_ROWS, Row, at_most, table
 from tensorlogic.runtime.models import Model
-from tensorlogic.runtime.outside import short
+from tensorlogic.runtime.outside import FLOATS, short
 from tensorlogic.runtime.packed import Packed
 from tensorlogic.runtime.unifying import Size, Sum, Tensor, Unifier, over
 
@@ -63,7 +66,7 @@ def tensors_of(net: Any, prefix: str = "") -> dict[str, mx.array | Packed]:
     return found
 
 
-_MOST_SHOWN = 20
+_NOT_SHOWN = Row("", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,11 @@ class _Found:
     """Where the model holds the fields of a struct: keys of tensors, structs and tuples of either, None for nothing."""
 
     cls: Any
-    prefix: str
-    fields: dict[str, Any]
     dims: dict[str, Sum]
     """The struct's dims over those of the outermost struct."""
+    fields: dict[str, Any] = field(default_factory=dict)
+    elements: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """What the struct's type parameters are, and by which tensor."""
 
 
 @dataclass
@@ -83,29 +87,81 @@ class _Filling:
 
     model: Model
     unifier: Unifier
-    missing: list[str] = field(default_factory=list)
-    conflicts: list[str] = field(default_factory=list)
+    gaps: list[Row] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
+    told: list[str] = field(default_factory=list)
+    """What is wrong with a struct as a whole, and what tells a type parameter that a tensor contradicts."""
+    places: dict[Any, tuple[Field, ...]] = field(default_factory=dict)
 
     # --- where things are, by the header alone
 
     def find(self, cls: Any, prefix: str, dims: dict[str, Sum]) -> _Found:
-        return _Found(
-            cls, prefix, {place.name: self._field(prefix, place, dims) for place in cls._model_fields()}, dims
-        )
+        found = _Found(cls, dims)
+        for place in self._places(cls):
+            found.fields[place.name] = self._field(prefix, place, found)
+        return found
 
-    def _field(self, prefix: str, place: Field, dims: dict[str, Sum]) -> Any:
-        keys = [_joined(prefix, key) for key in place.keys]
+    def _places(self, cls: Any) -> tuple[Field, ...]:
+        if cls not in self.places:
+            self.places[cls] = cls._model_fields()
+        return self.places[cls]
+
+    def _field(self, prefix: str, place: Field, outer: _Found) -> Any:
         if place.listed:
-            return self._list(keys, place, dims)
-        key = self._first(keys) if place.struct is None else self._first_below(keys)
-        if key is None and place.optional:
+            return self._list(prefix, place, outer)
+        keys = tuple(_joined(prefix, key) for key in place.keys)
+        key = self._first(place, keys)
+        return None if key is None and place.optional else self._item(keys, key, place, outer)
+
+    def _list(self, prefix: str, place: Field, outer: _Found) -> tuple[Any, ...] | None:
+        """The items counted from 0 without a gap."""
+        found: list[Any] = []
+        keys = _keys_of_item(prefix, place, 0)
+        while (key := self._first(place, keys)) is not None:
+            found.append(self._item(keys, key, place, outer))
+            keys = _keys_of_item(prefix, place, len(found))
+        above = self._item_above(prefix, place, len(found))
+        if above is not None:
+            wanted = self.unifier.wanted(self._wanted(keys, place, outer)) if place.struct is None else ""
+            told = f"missing, though {shown(above)} is there"
+            self.gaps.append(Row(" or ".join(map(shown, keys)), wanted or _name_of(place.struct), told))
+        elif not found and place.optional:
             return None
+        elif not found:
+            self._item(keys, None, place, outer)
+        return tuple(found)
+
+    def _item_above(self, prefix: str, place: Field, count: int) -> str | None:
+        """The first item that the model has after number `count`."""
+        befores = [_joined(prefix, key.partition("{i}")[0]) for key in place.keys]
+        numbers = {number for before in befores for number in self.model.names.numbers(before, count)}
+        every = (self._first(place, _keys_of_item(prefix, place, number)) for number in sorted(numbers))
+        return next((key for key in every if key is not None), None)
+
+    def _first(self, place: Field, keys: Iterable[str]) -> str | None:
+        return next((key for key in keys if self._is_there(place, key)), None)
+
+    def _is_there(self, place: Field, key: str) -> bool:
+        """Whether the model has the tensor, or any tensor of the struct."""
+        if place.struct is None:
+            return self.model.has(key)
+        if not self.model.names.is_prefix(key) and not self.model.has(key):
+            return False
+        return any(self._has_any(inner, key) for inner in self._places(place.struct))
+
+    def _has_any(self, place: Field, prefix: str) -> bool:
+        """Whether the model has anything of a field, of a list any item."""
+        if place.listed:
+            return self._item_above(prefix, place, -1) is not None
+        return self._first(place, [_joined(prefix, key) for key in place.keys]) is not None
+
+    def _item(self, keys: tuple[str, ...], key: str | None, place: Field, outer: _Found) -> _Found | str | None:
+        """A field, or an item of a list, at `key`. A struct that is not there is told by all that it lacks."""
         if place.struct is not None:
-            return self._struct(keys[0] if key is None else key, place, dims)
-        if key is None:
-            self.missing.append(_either(keys))
-            return None
-        return self._tensor(key, place, dims)
+            near = (other for other in keys if self.model.names.is_prefix(other))
+            return self._struct(next(near, keys[0]) if key is None else key, place, outer.dims)
+        self.unifier.tensors.append(self._wanted(keys, place, outer) if key is None else self._taken(key, place, outer))
+        return key
 
     def _struct(self, key: str, place: Field, dims: dict[str, Sum]) -> _Found:
         """A struct inside: what `?` stands for is a dim of its own."""
@@ -117,44 +173,49 @@ class _Filling:
         }
         return self.find(place.struct, key, inner)
 
-    def _tensor(self, key: str, place: Field, dims: dict[str, Sum]) -> str:
-        found = self.model.dtype(key)
-        if isinstance(place.dtype, mx.Dtype) and found != place.dtype:
-            self.conflicts.append(f"`{shown(key)}` holds {short(found)}, not {short(place.dtype)}")
-        if place.shape is not None:
-            sums = [None if size is None else over(size, dims) for size in place.shape]
-            self.unifier.tensors.append(Tensor(shown(key), place.shape, sums, self.model.shape(key)))
-        return key
+    def _wanted(self, keys: tuple[str, ...], place: Field, outer: _Found) -> Tensor:
+        """A tensor as it is declared; its type parameter is what another tensor said."""
+        assert place.dtype is not None, "a tensor has an element type"
+        element = place.dtype if isinstance(place.dtype, str) else short(place.dtype)
+        element, _ = outer.elements.get(element, (element, ""))
+        sums = None if place.shape is None else [None if s is None else over(s, outer.dims) for s in place.shape]
+        return Tensor(tuple(shown(key) for key in keys), element, sums)
 
-    def _list(self, keys: list[str], place: Field, dims: dict[str, Sum]) -> tuple[Any, ...] | None:
-        """The items counted from 0 without a gap."""
-        found: list[Any] = []
-        while True:
-            places = [key.replace("{i}", str(len(found))) for key in keys]
-            key = self._first(places) if place.struct is None else self._first_below(places)
-            if key is None:
-                break
-            found.append(self._tensor(key, place, dims) if place.struct is None else self._struct(key, place, dims))
-        above = self._has_item_above(keys, len(found))
-        if not found and not above and place.optional:
-            return None
-        if not found or above:
-            self.missing.append(_either(key.replace("{i}", str(len(found))) for key in keys))
-        return tuple(found)
+    def _taken(self, key: str, place: Field, outer: _Found) -> Tensor:
+        self.taken.add(key)
+        found = short(self.model.dtype(key))
+        if isinstance(place.dtype, str):
+            element, by = outer.elements.setdefault(place.dtype, (found, key))
+            if found != element:
+                self.told.append(f"`{place.dtype}` of `{_name_of(outer.cls)}` is {element} by `{shown(by)}`")
+        return replace(self._wanted((key,), place, outer), actual_element=found, actual=self.model.shape(key))
 
-    def _has_item_above(self, keys: list[str], count: int) -> bool:
-        """Whether the model has an item after the first one that it lacks."""
-        pattern = re.compile("|".join(re.escape(key).replace(r"\{i\}", "([0-9]{1,9})") for key in keys))
-        found = (pattern.match(name) for name in self.model.tensors)
-        return any(int(index) > count for match in found if match for index in match.groups() if index)
+    # --- what is wrong
 
-    def _first(self, keys: Iterable[str]) -> str | None:
-        return next((key for key in keys if self.model.has(key)), None)
+    def refuse(self, cls: Any) -> None:
+        """Raise the error that tells all that was found to be wrong, if anything was."""
+        conflicts = self.unifier.conflicts()
+        rows = [self._row(tensor) for tensor, _ in conflicts[:MOST_ROWS]]
+        rows += [_NOT_SHOWN] * (len(conflicts) - len(rows)) + self.gaps
+        missing = sum(tensor.actual is None for tensor, _ in conflicts) + len(self.gaps)
+        # Of a list, what is wrong with every item is told once.
+        told = list(dict.fromkeys(self.told))
+        counts = [(missing, "missing tensor"), (len(rows) - missing or len(told) * (not rows), "conflict")]
+        told = [*dict.fromkeys(self.unifier.origin(name) for _, names in conflicts for name in names), *told]
+        summary = " and ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts if count)
+        if summary:
+            message = f"`{self.model.header.path}` does not fit `{_name_of(cls)}`: {summary}"
+            notes = [*([table(rows)] if rows else []), *at_most(told)]
+            raise ModelFileError("TL4020", message, notes=notes, helps=_helps(conflicts))
 
-    def _first_below(self, keys: Iterable[str]) -> str | None:
-        """The first key below which the model has anything."""
-        names = self.model.tensors
-        return next((k for k in keys if not k or any(n == k or n.startswith(f"{k}.") for n in names)), None)
+    def _row(self, tensor: Tensor) -> Row:
+        if tensor.actual is not None:
+            found = f"{tensor.actual_element}{list(tensor.actual)}"
+        else:
+            near = (self.model.names.nearest(key, self.taken) for key in tensor.keys)
+            name = next((name for name in near if name is not None), None)
+            found = "missing" if name is None else f"missing, nearest: {shown(name)}"
+        return Row(" or ".join(tensor.keys), self.unifier.wanted(tensor), found)
 
     # --- what is there
 
@@ -167,23 +228,24 @@ class _Filling:
         return None if found is None else self.model.get_tensor(found)
 
     def _made(self, found: _Found) -> Any:
-        before = len(self.conflicts)
+        before = len(self.told)
         values = {name: self.make(each) for name, each in found.fields.items()}
-        if len(self.conflicts) != before:
+        if len(self.told) != before:
             return None
         asked = {each.name for each in dataclasses.fields(found.cls) if each.init} - values.keys()
         sizes = {name: self.unifier.value(size) for name, size in found.dims.items() if name in asked}
         unknown = " and ".join(f"`{name}`" for name in sorted(sizes) if sizes[name] is None)
         if unknown:
-            self.conflicts.append(
-                f"{unknown} of `{_name_of(found.cls)}`: no tensor tells it, and `bind` was not given it"
-            )
+            self.told.append(f"{unknown} of `{_name_of(found.cls)}`: no tensor tells it, and `bind` was not given it")
             return None
         try:
-            return found.cls(**values, **sizes)
+            net = found.cls(**values, **sizes)
         except BoundaryError as wrong:
-            self.conflicts.append(f"{wrong.where}: {wrong.message}{self._shapes(found, wrong.message)}")
+            self.told.append(f"{wrong.where}: {wrong.message}{self._shapes(found, wrong.message)}")
             return None
+        keys = {name: key for name, key in found.fields.items() if isinstance(key, str)}
+        set_fields(net, **{name: self.model.shared(key, getattr(net, name)) for name, key in keys.items()})
+        return net
 
     def _shapes(self, found: _Found, message: str) -> str:
         """The file's shapes of the fields of a struct that a message names."""
@@ -196,31 +258,32 @@ class _Filling:
 def bind(cls: type[Net], model: Model, prefix: str, dims: dict[str, int]) -> Net:
     """An instance of a struct's class, with its dims by name where tensors do not tell them.
 
-    Raises ModelFileError TL4020 for all that the model lacks, and for shapes that conflict; BoundaryError TL5002 for
-    what is no model.
+    Structs that are filled from one model share its tensors. Raises ModelFileError TL4020 for all that the model lacks
+    and for all types that conflict, in one table, and for a prefix that no tensor's name begins with; BoundaryError
+    TL5002 for what is no model.
     """
     asked = f"{_name_of(cls)}.bind"
     instance(model, Model, f"model` of `{asked}", "")
+    string(prefix, f"prefix` of `{asked}", "")
     dims = {name: integer(size, f"{name}` of `{asked}", "") for name, size in dims.items()}
     made: Any = cls
     names = {each.name for each in dataclasses.fields(cls)} - {place.name for place in made._model_fields()}
     unknown = dims.keys() - names
     if unknown:
         raise TypeError(f"`{_name_of(cls)}` has no dim `{min(unknown)}`")
+    if not model.names.is_prefix(prefix) and not model.has(prefix):
+        near = model.names.nearest_prefix(prefix)
+        helps = [] if near is None else [f"did you mean `{shown(near)}`?"]
+        message = f"no tensor's name in `{model.header.path}` begins with `{shown(prefix)}.`"
+        raise ModelFileError("TL4020", message, helps=helps)
     filling = _Filling(model, Unifier(dict(dims)))
     found = filling.find(cls, prefix, {name: {(name,): 1} for name in names})
     filling.unifier.solve()
-    filling.conflicts += filling.unifier.conflicts()
-    if not filling.missing and not filling.conflicts:
-        net: Net = filling.make(found)
-        if not filling.conflicts:
-            return net
-    # A dim that was not given is told once, not for each item of a list.
-    filling.conflicts = list(dict.fromkeys(filling.conflicts))
-    counts = [(len(filling.missing), "missing tensor"), (len(filling.conflicts), "conflict")]
-    told = " and ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts if count)
-    notes = [*_at_most(f"missing: {name}" for name in filling.missing), *_at_most(filling.conflicts)]
-    raise ModelFileError("TL4020", f"`{model.header.path}` does not fit `{_name_of(cls)}`: {told}", notes=notes)
+    filling.refuse(cls)
+    net: Net = filling.make(found)
+    filling.refuse(cls)
+    model.note_bound()
+    return net
 
 
 def of_elements(net: Net, where: str, /, **elements: mx.Dtype) -> Net:
@@ -241,16 +304,19 @@ def _name_of(cls: Any) -> str:
     return str(getattr(cls, "_name", cls.__name__))
 
 
-def _at_most(notes: Iterable[str]) -> Iterator[str]:
-    """The first of many notes, and how many there are."""
-    every = list(notes)
-    yield from every[:_MOST_SHOWN]
-    if len(every) > _MOST_SHOWN:
-        yield f"and {len(every) - _MOST_SHOWN} more"
+def _helps(conflicts: Iterable[tuple[Tensor, tuple[str, ...]]]) -> list[str]:
+    """How a model is loaded whose floats are all of one other type than the struct's."""
+    floats = {short(dtype) for dtype in FLOATS}
+    wanted = {
+        tensor.element
+        for tensor, _ in conflicts
+        if tensor.actual_element != tensor.element and {tensor.actual_element, tensor.element} <= floats
+    }
+    return [f"`load_model(path, dtype: {dtype})` reads floats so" for dtype in wanted] if len(wanted) == 1 else []
 
 
-def _either(keys: Iterable[str]) -> str:
-    return " or ".join(f"`{shown(key)}`" for key in keys)
+def _keys_of_item(prefix: str, place: Field, index: int) -> tuple[str, ...]:
+    return tuple(_joined(prefix, key.replace("{i}", str(index))) for key in place.keys)
 
 
 def _joined(prefix: str, key: str) -> str:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import builtins
 import difflib
+import functools
 import io
 import os
 import re
 import weakref
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn, get_args
 
 import mlx.core as mx
@@ -26,8 +27,9 @@ from tensorlogic.runtime import reading
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, open_model
 from tensorlogic.runtime.formats.header import shown, unsupported
+from tensorlogic.runtime.formats.names import Names
 from tensorlogic.runtime.formats.triples import is_triple
-from tensorlogic.runtime.losses import tell_zeros
+from tensorlogic.runtime.losses import is_heard, tell_unused, tell_zeros
 from tensorlogic.runtime.outside import short
 from tensorlogic.runtime.packed import Tensor
 from tensorlogic.runtime.reading import FloatType, Wanted
@@ -55,7 +57,9 @@ class Model:
         self._files = files
         self._wanted = wanted
         self._alive: weakref.WeakValueDictionary[str, Tensor] = weakref.WeakValueDictionary()
-        weakref.finalize(self, _close, tuple(files.values()))
+        self._carried: weakref.WeakValueDictionary[tuple[str, mx.Dtype], Tensor] = weakref.WeakValueDictionary()
+        self._usage = _Usage(header)
+        weakref.finalize(self, _close, tuple(files.values()), self._usage)
 
     def __repr__(self) -> str:
         return f"Model({str(self.header.path)!r}, {len(self.header.tensors)} tensors)"
@@ -72,6 +76,19 @@ class Model:
         names = (header.metadata.get(key) for key in ("general.architecture", "model_type"))
         architecture = next((name for name in names if isinstance(name, str)), None)
         return ModelMetadata(header.format, _quantization(header.tensors.values()), architecture)
+
+    @functools.cached_property
+    def names(self) -> Names:
+        """The tensors' names, indexed."""
+        return Names(self.header.tensors)
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """The tensors that nobody asked for so far, by `get_tensor` or `bind`.
+
+        Once a struct was filled from the model, they are told to whoever listens (`losses.py`) when it is closed.
+        """
+        return self._usage.unused()
 
     def has(self, name: str) -> bool:
         return name in self.header.tensors
@@ -91,10 +108,19 @@ class Model:
         values that the element type cannot hold (TL4006, TL4007) and a file that became shorter (TL4008).
         """
         info = self._info(name)
+        self._usage.used.add(name)
         tensor = self._alive.get(name)
         if tensor is None:
             tensor = self._alive[name] = self._read(info)
         return tensor
+
+    def shared(self, name: str, tensor: Tensor) -> Tensor:
+        """`tensor`, which is the one called `name` in some precision, or the equal one that is in use already."""
+        return self._carried.setdefault((name, tensor.dtype), tensor)
+
+    def note_bound(self) -> None:
+        """Say that a struct was filled, so that what no struct took is worth telling."""
+        self._usage.is_bound = True
 
     def int(self, key: str) -> builtins.int:
         """A whole number of the metadata. Text is read as one, since safetensors keeps nothing but text."""
@@ -180,9 +206,23 @@ def load_model(path: str | os.PathLike[str], *, dtype: FloatType = "float16", de
     return Model(header, files, Wanted(dtype, dequantize))
 
 
-def _close(files: tuple[io.FileIO, ...]) -> None:
+@dataclass
+class _Usage:
+    """What a program asked of a model; outlives it, to be told."""
+
+    header: FileHeader
+    used: set[str] = field(default_factory=set)
+    is_bound: bool = False
+
+    def unused(self) -> tuple[str, ...]:
+        return tuple(name for name in self.header.tensors if name not in self.used)
+
+
+def _close(files: tuple[io.FileIO, ...], usage: _Usage) -> None:
     for file in files:
         file.close()
+    if usage.is_bound and is_heard():
+        tell_unused(usage.unused(), str(usage.header.path))
 
 
 def _quantization(tensors: Iterable[TensorInfo]) -> str | None:
