@@ -123,7 +123,7 @@ class _Filling:
         above = self._item_above(prefix, place, len(found))
         if above is not None:
             wanted = self.unifier.wanted(self._wanted(keys, place, outer)) if place.struct is None else ""
-            told = f"missing, though {shown(above)} is there"
+            told = f"missing, next: {shown(above)}"
             self.gaps.append(Row(" or ".join(map(shown, keys)), wanted or _name_of(place.struct), told))
         elif not found and place.optional:
             return None
@@ -192,21 +192,21 @@ class _Filling:
 
     # --- what is wrong
 
-    def refuse(self, cls: Any) -> None:
+    def refuse(self, cls: Any, conflicts: list[tuple[Tensor, tuple[str, ...]]]) -> None:
         """Raise the error that tells all that was found to be wrong, if anything was."""
-        conflicts = self.unifier.conflicts()
         rows = [self._row(tensor) for tensor, _ in conflicts[:MOST_ROWS]]
         rows += [_NOT_SHOWN] * (len(conflicts) - len(rows)) + self.gaps
         missing = sum(tensor.actual is None for tensor, _ in conflicts) + len(self.gaps)
-        # Of a list, what is wrong with every item is told once.
+        # What is wrong with every item of a list is told once.
         told = list(dict.fromkeys(self.told))
-        counts = [(missing, "missing tensor"), (len(rows) - missing or len(told) * (not rows), "conflict")]
-        told = [*dict.fromkeys(self.unifier.origin(name) for _, names in conflicts for name in names), *told]
+        if not rows and not told:
+            return
+        counts = [(missing, "missing tensor"), (len(rows) - missing if rows else len(told), "conflict")]
         summary = " and ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts if count)
-        if summary:
-            message = f"`{self.model.header.path}` does not fit `{_name_of(cls)}`: {summary}"
-            notes = [*([table(rows)] if rows else []), *at_most(told)]
-            raise ModelFileError("TL4020", message, notes=notes, helps=_helps(conflicts))
+        origins = dict.fromkeys(self.unifier.origin(name) for _, names in conflicts for name in names)
+        notes = [*([table(rows)] if rows else []), *at_most([*origins, *told])]
+        message = f"`{self.model.header.path}` does not fit `{_name_of(cls)}`: {summary}"
+        raise ModelFileError("TL4020", message, notes=notes, helps=_helps(conflicts))
 
     def _row(self, tensor: Tensor) -> Row:
         if tensor.actual is not None:
@@ -279,9 +279,9 @@ def bind(cls: type[Net], model: Model, prefix: str, dims: dict[str, int]) -> Net
     filling = _Filling(model, Unifier(dict(dims)))
     found = filling.find(cls, prefix, {name: {(name,): 1} for name in names})
     filling.unifier.solve()
-    filling.refuse(cls)
+    filling.refuse(cls, filling.unifier.conflicts())
     net: Net = filling.make(found)
-    filling.refuse(cls)
+    filling.refuse(cls, [])
     model.note_bound()
     return net
 

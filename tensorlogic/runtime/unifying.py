@@ -24,6 +24,8 @@ def as_sum(size: Size) -> Sum:
 
 def over(size: Size, dims: Mapping[str, Sum]) -> Sum:
     """A size of an inner struct over the dims that the outer one has for its own."""
+    if isinstance(size, str):
+        return dims[size]
     total: dict[tuple[str, ...], int] = {}
     for names, factor in as_sum(size).items():
         product: dict[tuple[str, ...], int] = {(): factor}

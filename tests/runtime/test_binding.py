@@ -115,7 +115,7 @@ def test_a_list_has_no_gap(program: Any, tmp_path: Path) -> None:
     opened = model(tmp_path, {"blk.1.up.weight": None, "blk.1.down.weight": None})
     message, notes = refusal(program, opened)
     assert message == "`Net`: 1 missing tensor"
-    assert rows(notes[0]) == [("blk.1", "Block", "missing, though blk.2 is there")]
+    assert rows(notes[0]) == [("blk.1", "Block", "missing, next: blk.2")]
 
 
 def test_an_element_type_that_conflicts(program: Any, tmp_path: Path) -> None:

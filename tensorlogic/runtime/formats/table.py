@@ -1,8 +1,8 @@
 """What a struct wants of a model file and what the file holds, as a table that fits a terminal of 80 columns.
 
 Takes rows of texts. Promises lines of at most `WIDTH` columns, unless a single name is longer: names are left whole,
-so that they can be searched and copied. Columns are set side by side; where they are too wide together, cells are
-broken where a part of them begins, and then keys get lines of their own.
+so that they can be searched and copied. Columns that are too wide together give way: cells are broken where a part of
+them begins, and keys get lines of their own.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ MOST_ROWS = 20
 _GAP = "  "
 _BREAK = re.compile(r" (?=or |= )|(?<=:) ")
 
+_Cells = Sequence[Sequence[Sequence[str]]]
+"""Rows of cells of lines."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -30,18 +33,21 @@ class Row:
 def table(rows: Sequence[Row]) -> str:
     """The rows below their head, the first `MOST_ROWS` of them, and how many more there are."""
     shown = [("key", "wanted", "found"), *((row.key, row.wanted, row.found) for row in rows[:MOST_ROWS])]
-    whole = [[[cell] for cell in cells] for cells in shown]
-    broken = [[_BREAK.split(cell) for cell in cells] for cells in shown]
-    lines: list[str] = []
-    for cells in (whole, broken):
-        lines = _side_by_side(cells, "")
-        if max(map(len, lines)) <= WIDTH:
-            break
-    else:
-        for cells in (whole, broken):
-            lines = list(_below_keys(cells))
-            if max(map(len, lines)) <= WIDTH:
-                break
+    whole, told, broken = (
+        [[_BREAK.split(cell) if column in broken else [cell] for column, cell in enumerate(cells)] for cells in shown]
+        for broken in ((), (2,), (0, 1, 2))
+    )
+    layouts = (
+        (_side_by_side, whole),
+        (_side_by_side, told),
+        (_below_keys, whole),
+        (_below_keys, told),
+        (_side_by_side, broken),
+        (_below_keys, broken),
+    )
+    tried = [layout(cells) for layout, cells in layouts]
+    # The first that fits, or else the narrowest.
+    lines = min(tried, key=lambda lines: max(WIDTH, *map(len, lines)))
     return "\n".join([*lines, *([f"and {len(rows) - MOST_ROWS} more"] if len(rows) > MOST_ROWS else [])])
 
 
@@ -53,8 +59,8 @@ def at_most(notes: Iterable[str]) -> Iterator[str]:
         yield f"and {len(every) - MOST_ROWS} more"
 
 
-def _side_by_side(rows: Sequence[Sequence[Sequence[str]]], margin: str) -> list[str]:
-    """Rows of cells of lines, in columns."""
+def _side_by_side(rows: _Cells, margin: str = "") -> list[str]:
+    """Rows in columns."""
     widths = [max(len(line) for row in rows for line in row[column]) for column in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -65,10 +71,11 @@ def _side_by_side(rows: Sequence[Sequence[Sequence[str]]], margin: str) -> list[
     return lines
 
 
-def _below_keys(rows: Sequence[Sequence[Sequence[str]]]) -> Iterator[str]:
-    """Each row's key on lines of its own, and the other cells below it."""
+def _below_keys(rows: _Cells) -> list[str]:
+    """Each row's key on lines of its own, and the other cells below it, in columns."""
     others = iter(_side_by_side([row[1:] for row in rows], _GAP))
+    lines: list[str] = []
     for row in rows:
-        yield from row[0]
-        for _ in range(max(map(len, row[1:]))):
-            yield next(others)
+        lines += row[0]
+        lines += [next(others) for _ in range(max(map(len, row[1:])))]
+    return lines

@@ -118,10 +118,12 @@ python -c "from tensorlogic.runtime.models import load_model; load_model('model.
     ),
     "TL4020": Page(
         "a model does not fit a struct",
-        "`bind` fills each field of a struct from the tensor of its key. The notes list every name that the model "
-        "lacks, and every struct in which the shapes do not agree, with those of the file. Compare the keys with "
-        "`model.tensors`: the strings of the fields, joined with `.` below `prefix`, must spell them, and a list is "
-        "counted from 0 without a gap. A field that not every model has is declared with `?`.",
+        "`bind` fills each field of a struct from the tensor of its key. A table lists every tensor that the model "
+        "lacks, with the nearest name that no other field took, and every one of another shape or element type: what "
+        "the struct wants, over its dims and with what they are as far as other tensors tell, beside what the file "
+        "holds. Below it stands which tensors told the dims that disagree. Compare the keys with `model.tensors`: the "
+        "strings of the fields, joined with `.` below `prefix`, must spell them, and a list is counted from 0 without "
+        "a gap. A field that not every model has is declared with `?`.",
         """\
 # model.tl: struct Net[N] { weight: float16[N] = "wieght" }
 #           let net = bind<Net>(load_model("model.safetensors"))
