@@ -19,6 +19,7 @@ import mlx.core as mx
 from tensorlogic.runtime.boundary import instance, integer, set_fields, string
 from tensorlogic.runtime.errors import BoundaryError, ModelFileError
 from tensorlogic.runtime.formats.header import shown
+from tensorlogic.runtime.formats.names import form_of, together
 from tensorlogic.runtime.formats.table import MOST_ROWS, Row, at_most, table
 from tensorlogic.runtime.models import Model
 from tensorlogic.runtime.outside import FLOATS, short
@@ -64,9 +65,6 @@ def tensors_of(net: Any, prefix: str = "") -> dict[str, mx.array | Packed]:
                 dtype = getattr(net, place.dtype) if isinstance(place.dtype, str) else place.dtype
                 found[name] = item if isinstance(item, Packed) or dtype is None else item.astype(dtype)
     return found
-
-
-_NOT_SHOWN = Row("", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,28 +192,43 @@ class _Filling:
 
     def refuse(self, cls: Any, conflicts: list[tuple[Tensor, tuple[str, ...]]]) -> None:
         """Raise the error that tells all that was found to be wrong, if anything was."""
-        rows = [self._row(tensor) for tensor, _ in conflicts[:MOST_ROWS]]
-        rows += [_NOT_SHOWN] * (len(conflicts) - len(rows)) + self.gaps
+        rows = [*self._rows([tensor for tensor, _ in conflicts]), *self.gaps]
         missing = sum(tensor.actual is None for tensor, _ in conflicts) + len(self.gaps)
         # What is wrong with every item of a list is told once.
         told = list(dict.fromkeys(self.told))
         if not rows and not told:
             return
-        counts = [(missing, "missing tensor"), (len(rows) - missing if rows else len(told), "conflict")]
+        counts = [
+            (missing, "missing tensor"),
+            (len(conflicts) + len(self.gaps) - missing if rows else len(told), "conflict"),
+        ]
         summary = " and ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts if count)
         origins = dict.fromkeys(self.unifier.origin(name) for _, names in conflicts for name in names)
         notes = [*([table(rows)] if rows else []), *at_most([*origins, *told])]
         message = f"`{self.model.header.path}` does not fit `{_name_of(cls)}`: {summary}"
         raise ModelFileError("TL4020", message, notes=notes, helps=_helps(conflicts))
 
-    def _row(self, tensor: Tensor) -> Row:
-        if tensor.actual is not None:
-            found = f"{tensor.actual_element}{list(tensor.actual)}"
-        else:
-            near = (self.model.names.nearest(key, self.taken) for key in tensor.keys)
-            name = next((name for name in near if name is not None), None)
-            found = "missing" if name is None else f"missing, nearest: {shown(name)}"
-        return Row(" or ".join(tensor.keys), self.unifier.wanted(tensor), found)
+    def _rows(self, tensors: Iterable[Tensor]) -> list[Row]:
+        """A row for each tensor; of those that differ in a list's index alone, one for all."""
+        groups: dict[tuple[str, ...], list[Tensor]] = {}
+        for tensor in tensors:
+            found = "missing" if tensor.actual is None else f"{tensor.actual_element}{list(tensor.actual)}"
+            key = (*map(form_of, tensor.keys), self.unifier.wanted(tensor), found)
+            groups.setdefault(key, []).append(tensor)
+        rows: list[Row] = []
+        for (*_, wanted, found), group in groups.items():
+            if len(rows) < MOST_ROWS and found == "missing":
+                found += self._nearest(group[0])
+            keys = zip(*(tensor.keys for tensor in group), strict=True)
+            rows.append(
+                Row(" or ".join(together(list(dict.fromkeys(each))) for each in keys), wanted, found, len(group))
+            )
+        return rows
+
+    def _nearest(self, tensor: Tensor) -> str:
+        near = (self.model.names.nearest(key, self.taken) for key in tensor.keys)
+        name = next((name for name in near if name is not None), None)
+        return "" if name is None else f", nearest: {shown(name)}"
 
     # --- what is there
 

@@ -16,7 +16,7 @@ import os
 import re
 import weakref
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn, get_args
 
@@ -29,6 +29,7 @@ from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, Te
 from tensorlogic.runtime.formats.header import shown, unsupported
 from tensorlogic.runtime.formats.names import Names
 from tensorlogic.runtime.formats.triples import is_triple
+from tensorlogic.runtime.joining import joined, why_apart
 from tensorlogic.runtime.losses import is_heard, tell_unused, tell_zeros
 from tensorlogic.runtime.outside import short
 from tensorlogic.runtime.packed import Tensor
@@ -58,6 +59,7 @@ class Model:
         self._wanted = wanted
         self._alive: weakref.WeakValueDictionary[str, Tensor] = weakref.WeakValueDictionary()
         self._carried: weakref.WeakValueDictionary[tuple[str, mx.Dtype], Tensor] = weakref.WeakValueDictionary()
+        self._joined: weakref.WeakValueDictionary[tuple[str, ...], Tensor] = weakref.WeakValueDictionary()
         self._usage = _Usage(header)
         weakref.finalize(self, _close, tuple(files.values()), self._usage)
 
@@ -113,6 +115,23 @@ class Model:
         if tensor is None:
             tensor = self._alive[name] = self._read(info)
         return tensor
+
+    def get_joined(self, names: Sequence[str]) -> Tensor:
+        """Several weights as one, their rows below each other: one product in place of several with one left side.
+
+        As long as the program holds it, asking again gives the same object. Raises `ModelFileError` as `get_tensor`
+        does, and TL4045 for weights that differ in more than the number of their rows.
+        """
+        key = tuple(names)
+        whole = self._joined.get(key)
+        if whole is None:
+            parts = [self.get_tensor(name) for name in key]
+            reason = why_apart(parts)
+            if reason is not None:
+                told = re.sub(r"`([0-9]+)`", lambda place: f"`{shown(key[int(place[1])])}`", reason)
+                raise ModelFileError("TL4045", f"tensors of `{self.header.path}` cannot be joined: {told}")
+            whole = self._joined[key] = joined(parts)
+        return whole
 
     def shared(self, name: str, tensor: Tensor) -> Tensor:
         """`tensor`, which is the one called `name` in some precision, or the equal one that is in use already."""

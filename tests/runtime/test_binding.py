@@ -126,14 +126,29 @@ def test_an_element_type_that_conflicts(program: Any, tmp_path: Path) -> None:
     assert notes[1:] == ()
 
 
-def test_many_are_counted(program: Any, tmp_path: Path) -> None:
+def test_what_differs_in_an_index_alone_is_one_row(program: Any, tmp_path: Path) -> None:
     names: dict[str, tuple[int, ...] | None] = {f"blk.{i}.up.weight": (6, 4) for i in range(30)}
-    names |= {f"blk.{i}.down.weight": None for i in range(30)}
+    names |= {f"blk.{i}.down.weight": None if i % 20 else (4, 7) for i in range(30)}
     message, notes = refusal(program, model(tmp_path, names))
-    assert message == "`Net`: 30 missing tensors"
-    (listed,) = notes
-    assert len(rows(listed)) == 21
-    assert listed.endswith("\nblk.19.down.weight  float16[D, F] = [4, 6]  missing\nand 10 more")
+    assert message == "`Net`: 28 missing tensors and 2 conflicts"
+    assert rows(notes[0]) == [
+        ("blk.{0,20}.down.weight", "float16[D, F] = [4, 6]", "float16[4, 7]"),
+        ("blk.{1..19,21..29}.down.weight", "float16[D, F] = [4, 6]", "missing"),
+    ]
+
+
+def test_many_are_counted(tmp_path: Path) -> None:
+    letters = [f"w{chr(ord('a') + i)}" for i in range(26)]
+    fields = "".join(f"{name}: float16[N]\n" for name in letters)
+    wide: Any = tensorlogic.compile(f"struct Wide[N] {{ {fields} many: [float16[N]] }}", "wide").Wide
+    opened = model(tmp_path, {f"many.{i}": (i + 1,) for i in range(3)})
+    with pytest.raises(ModelFileError) as raised:
+        wide.bind(opened)
+    assert raised.value.message.endswith("`Wide`: 26 missing tensors and 2 conflicts")
+    listed, origin = raised.value.notes
+    assert [line.split()[0] for line in listed.splitlines()] == ["key", *letters[:20], "and"]
+    assert listed.endswith("\nwt   float16[N] = [1]  missing\nand 8 more")
+    assert origin == "`N` is 1 by `many.0` of [1]"
 
 
 def test_dims_by_name(program: Any, tmp_path: Path) -> None:
@@ -154,7 +169,7 @@ def test_dims_by_name(program: Any, tmp_path: Path) -> None:
     assert message == "`Net`: 8 conflicts"
     assert rows(notes[0])[:2] == [
         ("embed.weight", "float16[V, D] = [7, 5]", "float16[7, 4]"),
-        ("blk.0.up.weight", "float16[F, D] = [6, 5]", "float16[6, 4]"),
+        ("blk.{0..2}.up.weight", "float16[F, D] = [6, 5]", "float16[6, 4]"),
     ]
     assert notes[1:] == ("`D` is 5 as given",)
     with pytest.raises(TypeError, match="`Net` has no dim `Q`"):
@@ -178,7 +193,7 @@ def test_dims_by_name_reach_the_structs_inside(program: Any, tmp_path: Path) -> 
     assert [(layer.H, layer.K) for layer in stack.layers] == [(3, 2), (3, 2)]
     message, notes = refusal(program, opened, "Stack", H=2, K=4)
     assert message == "`Stack`: 2 conflicts"
-    assert rows(notes[0])[0] == ("layers.0.w", "float16[H*K] = [8]", "float16[6]")
+    assert rows(notes[0]) == [("layers.{0..1}.w", "float16[H*K] = [8]", "float16[6]")]
     assert notes[1:] == ("`H` is 2 as given", "`K` is 4 as given")
 
 

@@ -180,7 +180,7 @@ def test_packed_weights_of_every_mode(
     words, scales, *biases = mx.quantize(mx.random.normal((64, 128)), group, bits, mode)
     packed = Packed(words, scales, biases[0] if biases else None, layout, (64, 128), mx.float16)
     opened = saved(tmp_path, {"weight": (64, 128)})
-    monkeypatch.setattr("tensorlogic.runtime.reading.read", lambda *_: (packed, 0))
+    monkeypatch.setattr(Model, "get_tensor", lambda *_: packed)
     linear = program.Linear.bind(opened)
     assert linear.weight is packed
     assert (linear.I, linear.O, linear.weight.layout.mode) == (128, 64, mode)
@@ -227,6 +227,28 @@ def test_dims_are_numbers_of_a_program(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, ["run", "net.tl"])
     assert (result.exit_code, result.stdout) == (0, "16 17 8 [5]\n")
+
+
+def test_a_program_s_error_is_read_in_80_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prefix = "model.language_model.layers"
+    shapes = {f"{prefix}.{i}.gate.weight": (D, 9) for i in range(32)}
+    saved(tmp_path, shapes | {name: shape for i in range(32) for name, shape in block(f"{prefix}.{i}").items()})
+    text = PROGRAM.replace('"blk.{i}"', f'"{prefix}.{{i}}"') + 'let net = bind<Net>(load_model("m" + ".safetensors"))\n'
+    (tmp_path / "net.tl").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["run", "net.tl"])
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "error[TL4020]: `m.safetensors` does not fit `Net`: 1 missing tensor and 32 conflicts\n"
+        "  --> net.tl:15\n"
+        "   = note: key\n"
+        "             wanted                  found\n"
+        "           output.weight or embed.weight\n"
+        "             float16[V, D] = [V, 8]  missing\n"
+        f"           {prefix}.{{0..31}}.gate.weight\n"
+        "             float16[D, D] = [8, 8]  float16[8, 9]\n"
+        f"   = note: `D` is 8 by `{prefix}.0.mlp.0.up.weight` of [16, 8]\n"
+    )
 
 
 def test_what_no_field_took_is_told_to_who_listens(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tensorlogic.runtime.formats.names import Names
+from tensorlogic.runtime.formats.names import Names, together
 
 BLOCKS = [f"blk.{i}.{part}.weight" for i in range(12) for part in ("attn_q", "attn_k", "ffn.0", "ffn.10")]
 NAMES = Names([*BLOCKS, "output.weight", "h_3.bias", "h_07.bias"])
@@ -60,3 +60,17 @@ def test_many_forms_and_long_names() -> None:
     assert long in names
     assert not names.is_prefix("0.0")
     assert names.numbers("0.") == []
+
+
+@pytest.mark.parametrize(
+    ("names", "one"),
+    [
+        (["a.3.w"], "a.3.w"),
+        (["a.3.w", "a.1.w", "a.2.w", "a.7.w"], "a.{1..3,7}.w"),
+        (["a.3.w.9", "a.3.w.8"], "a.3.w.{8..9}"),
+        ([f"a.{i}" for i in range(0, 10, 2)], "a.0 and 4 more like it"),
+        (["a.3.w.9", "a.2.w.8", "a.2.w.7"], "a.3.w.9 and 2 more like it"),
+    ],
+)
+def test_names_of_one_form_together(names: list[str], one: str) -> None:
+    assert together(names) == one

@@ -11,12 +11,13 @@ import difflib
 import heapq
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 
 _NUMBER = re.compile(r"(?<![0-9])(?:0|[1-9][0-9]{0,8})(?![0-9])")
 _MOST_FORMS = 500
 """So many forms of names are compared letter by letter; a model has a few dozen."""
+_MOST_RUNS = 4
 _LONGEST = 1000
 """Of a longer name no beginnings are kept: a file may hold names of 65 kB, whose beginnings would fill the memory."""
 
@@ -41,7 +42,7 @@ class Names:
 
     def nearest(self, name: str, taken: Collection[str] = ()) -> str | None:
         """The name most like `name` that is not among `taken`, with the same numbers where there is one."""
-        form = _NUMBER.sub("0", name[:200])
+        form = form_of(name)
         forms: Iterable[str] = self._forms
         if len(self._forms) > _MOST_FORMS:
             forms = heapq.nlargest(_MOST_FORMS, forms, key=lambda other: _alike(form, other))
@@ -79,8 +80,30 @@ class Names:
         """The names by what they are when every number in them is 0."""
         found: defaultdict[str, list[str]] = defaultdict(list)
         for name in self._names:
-            found[_NUMBER.sub("0", name[:200])].append(name)
+            found[form_of(name)].append(name)
         return found
+
+
+def form_of(name: str) -> str:
+    """A name in which every number is 0."""
+    return _NUMBER.sub("0", name[:200])
+
+
+def together(names: Sequence[str]) -> str:
+    """Different names of one form as one: `blk.{0..2,5}.weight`, where all differ in the same number alone."""
+    numbers = [_numbers_in(name) for name in names]
+    varying = [place for place, column in enumerate(zip(*numbers, strict=True)) if len(set(column)) > 1]
+    runs: list[list[int]] = []
+    for number in sorted(found[varying[0]] for found in numbers if len(varying) == 1):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    if not 0 < len(runs) <= _MOST_RUNS:
+        return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more like it"
+    shown = ",".join(f"{run[0]}" if len(run) == 1 else f"{run[0]}..{run[-1]}" for run in runs)
+    match = list(_NUMBER.finditer(names[0]))[varying[0]]
+    return f"{names[0][: match.start()]}{{{shown}}}{names[0][match.end() :]}"
 
 
 def _alike(a: str, b: str) -> int:

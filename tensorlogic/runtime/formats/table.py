@@ -15,7 +15,7 @@ WIDTH = 69
 """The columns that a note of an error has in a terminal of 80."""
 MOST_ROWS = 20
 _GAP = "  "
-_BREAK = re.compile(r" (?=or |= )|(?<=:) ")
+_BREAK = re.compile(r" (?=or |and |= )|(?<=:) ")
 
 _Cells = Sequence[Sequence[Sequence[str]]]
 """Rows of cells of lines."""
@@ -23,11 +23,12 @@ _Cells = Sequence[Sequence[Sequence[str]]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A key of a model file, the type that the program wants there, and what the file holds."""
+    """A key of a model file, the type that the program wants there, and what the file holds; or `count` alike keys."""
 
     key: str
     wanted: str
     found: str
+    count: int = 1
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -48,7 +49,8 @@ def table(rows: Sequence[Row]) -> str:
     tried = [layout(cells) for layout, cells in layouts]
     # The first that fits, or else the narrowest.
     lines = min(tried, key=lambda lines: max(WIDTH, *map(len, lines)))
-    return "\n".join([*lines, *([f"and {len(rows) - MOST_ROWS} more"] if len(rows) > MOST_ROWS else [])])
+    more = sum(row.count for row in rows[MOST_ROWS:])
+    return "\n".join([*lines, *([f"and {more} more"] if more else [])])
 
 
 def at_most(notes: Iterable[str]) -> Iterator[str]:

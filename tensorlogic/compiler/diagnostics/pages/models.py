@@ -121,13 +121,23 @@ python -c "from tensorlogic.runtime.models import load_model; load_model('model.
         "`bind` fills each field of a struct from the tensor of its key. A table lists every tensor that the model "
         "lacks, with the nearest name that no other field took, and every one of another shape or element type: what "
         "the struct wants, over its dims and with what they are as far as other tensors tell, beside what the file "
-        "holds. Below it stands which tensors told the dims that disagree. Compare the keys with `model.tensors`: the "
-        "strings of the fields, joined with `.` below `prefix`, must spell them, and a list is counted from 0 without "
-        "a gap. A field that not every model has is declared with `?`.",
+        "holds. Items of a list that fail alike are one row (`blk.{0..29}.norm`). Below the table stands which tensors "
+        "told the dims that disagree. Compare the keys with `model.tensors`: the strings of the fields, joined with "
+        "`.` below `prefix`, must spell them, and a list is counted from 0 without a gap. A field that not every model "
+        "has is declared with `?`.",
         """\
 # model.tl: struct Net[N] { weight: float16[N] = "wieght" }
 #           let net = bind<Net>(load_model("model.safetensors"))
 tlc run model.tl""",
+    ),
+    "TL4045": Page(
+        "tensors cannot be joined",
+        "`Model.get_joined` puts weights with one left operand below each other, so that one product takes the place "
+        "of several. They may differ in the number of their rows alone: not in their other dims, their element type, "
+        "or how they are packed. Take those that differ by `get_tensor` instead.",
+        """\
+python -c "from tensorlogic.runtime.models import load_model; \
+load_model('model.gguf').get_joined(['token_embd.weight', 'output_norm.weight'])\"""",
     ),
     "TL4401": Page(
         "the library for tokenizers is not installed",
