@@ -26,7 +26,7 @@ def compile(text: str, name: str = "program", *, strict: bool = False, checked: 
     """
     if not isinstance(text, str):
         raise TypeError(f"`compile` takes a program's text, not a {type(text).__name__}; `load` takes a path")
-    options = driver.Options(strict=strict, checked=checked)
+    options = driver.Options(strict=strict, checked=checked, files=False)
     made = driver.compile_text(text, f"{name}.tl", options)
     return as_module(made.python, name, f"<compiled {name}.tl>")
 
@@ -43,7 +43,8 @@ def load(
     Raises CompileError, also where the file cannot be read.
     """
     file = Path(path)
-    options = driver.Options(strict=strict, checked=checked, root=None if root is None else Path(root))
+    folder = None if root is None else Path(root)
+    options = driver.Options(strict=strict, checked=checked, root=folder, files=False)
     made = driver.compile_file(file, options)
     return as_module(made.python, file.stem, f"<compiled {file}>")
 

@@ -20,6 +20,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -31,7 +32,7 @@ _MARK = "# made from: "
 
 def install_importer(*, strict: bool = False, checked: bool = False) -> None:
     """Let `import` find `.tl` files, after Python's own modules. A second call changes the flags."""
-    options = driver.Options(strict=strict, checked=checked)
+    options = driver.Options(strict=strict, checked=checked, files=False)
     for finder in sys.meta_path:
         if isinstance(finder, _Finder):
             finder.options = options
@@ -69,9 +70,7 @@ class _Loader(importlib.abc.Loader):
     def exec_module(self, module: ModuleType) -> None:
         text = self._cached()
         if text is None:
-            made = driver.compile_file(
-                self.file, driver.Options(self.options.strict, self.options.checked, root=self.root)
-            )
+            made = driver.compile_file(self.file, replace(self.options, root=self.root))
             text = made.python
             self._keep(text, made.sources)
         name = f"<compiled {self.file}>"

@@ -1,6 +1,6 @@
 """The pipeline, read top to bottom: a file's text to diagnostics, IR, or a Python module.
 
-    read -> parse -> load imports -> check -> passes -> emit
+    read -> parse -> load imports -> check -> look into model files -> passes -> emit
 
 Takes a path or a text. Promises: `check_file` gives diagnostics and never raises for what a user can cause; the others
 raise `CompileError`, which carries the diagnostics, where the program is wrong. Imports neither MLX nor NumPy.
@@ -18,6 +18,8 @@ from pathlib import Path
 
 from tensorlogic._version import __version__
 from tensorlogic.compiler import names
+from tensorlogic.compiler.check.file_values import Use
+from tensorlogic.compiler.check.model_files import check_model_files
 from tensorlogic.compiler.check.program import check_program
 from tensorlogic.compiler.diagnostics.model import MAXIMUM_ERRORS, CompileError, Diagnostic, error
 from tensorlogic.compiler.ir.core import Function, Program
@@ -30,13 +32,18 @@ from tensorlogic.compiler.syntax import dump, nodes, parse, tokenize
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line may ask for. `root` is the wall of imports; None is the entry file's folder."""
+    """What the command line may ask for. `root` is the wall of imports; None is the entry file's folder.
+
+    `files` is whether the model files that the script opens are looked at, where they are there: not for a program
+    whose functions alone are used.
+    """
 
     strict: bool = False
     checked: bool = False
     standalone: bool = False
     root: Path | None = None
     verify: bool = False
+    files: bool = True
 
 
 DEFAULT_OPTIONS = Options()
@@ -53,12 +60,26 @@ class Compiled:
     sources: tuple[Path, ...]
 
 
+@dataclass(frozen=True)
+class Report:
+    """All that is to be said of a program: errors, or notes alone where it is right, and its use of model files."""
+
+    diagnostics: list[Diagnostic]
+    uses: tuple[Use, ...] = ()
+
+
 def check_file(path: Path, options: Options = DEFAULT_OPTIONS) -> list[Diagnostic]:
     """All that is to be said of a file: errors, or notes alone where it is right."""
+    return report(path, options).diagnostics
+
+
+def report(path: Path, options: Options = DEFAULT_OPTIONS) -> Report:
+    """The same, with what the file's script asks of the model files that are there."""
     try:
-        return _checked(_read(path), path, options).diagnostics
+        checked = _checked(_read(path), path, options)
     except CompileError as wrong:
-        return list(wrong.diagnostics)
+        return Report(list(wrong.diagnostics))
+    return Report(checked.diagnostics, checked.uses)
 
 
 def compile_file(path: Path, options: Options = DEFAULT_OPTIONS, *, print_after: str | None = None) -> Compiled:
@@ -125,6 +146,7 @@ class _Checked:
     program: Program | None
     diagnostics: list[Diagnostic]
     sources: tuple[Path, ...]
+    uses: tuple[Use, ...] = ()
 
 
 @contextmanager
@@ -150,7 +172,13 @@ def _checked(source: Source, path: Path | None, options: Options) -> _Checked:
     sources = tuple(f.path for f in graph.files if f.path is not None)
     if any(d.severity == "error" for d in diagnostics):
         return _Checked(None, _ordered(diagnostics), sources)
-    return _Checked(program, diagnostics, sources)
+    if program is None or not options.files:
+        return _Checked(program, diagnostics, sources)
+    found_in_files = check_model_files(program)
+    if found_in_files.diagnostics:
+        diagnostics = _ordered([*diagnostics, *found_in_files.diagnostics])
+        return _Checked(None, diagnostics, sources, found_in_files.uses)
+    return _Checked(program, diagnostics, sources, found_in_files.uses)
 
 
 def _ordered(diagnostics: list[Diagnostic]) -> list[Diagnostic]:

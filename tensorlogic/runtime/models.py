@@ -9,7 +9,6 @@ packed. The file is held open: a model goes on reading the file it opened when a
 from __future__ import annotations
 
 import builtins
-import difflib
 import functools
 import io
 import os
@@ -25,7 +24,7 @@ import numpy as np
 
 from tensorlogic.runtime import reading
 from tensorlogic.runtime.errors import ModelFileError
-from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, open_model
+from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, metadata, open_model
 from tensorlogic.runtime.formats.header import shown, unsupported
 from tensorlogic.runtime.formats.names import Names
 from tensorlogic.runtime.formats.triples import is_triple
@@ -144,36 +143,26 @@ class Model:
     def int(self, key: str) -> builtins.int:
         """A whole number of the metadata. Text is read as one, since safetensors keeps nothing but text."""
         value = self._metadata(key)
-        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,20}", value):
-            return int(value)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        self._refuse_type(key, value, "an int")
+        number = metadata.as_int(value)
+        return number if number is not None else self._refuse_type(key, value, "an int")
 
     def float(self, key: str) -> builtins.float:
         """A number of the metadata; a whole one, too, since writers of JSON drop the fraction."""
         value = self._metadata(key)
-        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,20}(\.[0-9]{1,40})?(e[-+]?[0-9]{1,3})?", value):
-            return float(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return float(value)
-        self._refuse_type(key, value, "a float")
+        number = metadata.as_float(value)
+        return number if number is not None else self._refuse_type(key, value, "a float")
 
     def string(self, key: str) -> str:
         """A text of the metadata."""
         value = self._metadata(key)
-        if isinstance(value, str):
-            return value
-        self._refuse_type(key, value, "a string")
+        text = metadata.as_string(value)
+        return text if text is not None else self._refuse_type(key, value, "a string")
 
     def ints(self, key: str) -> tuple[builtins.int, ...]:
         """A list of whole numbers of the metadata."""
         value = self._metadata(key)
-        if isinstance(value, str) and re.fullmatch(r"\[(-?[0-9]{1,20}(, -?[0-9]{1,20})*+)?\]", value):
-            return tuple(int(item) for item in re.findall(r"-?[0-9]+", value))
-        if isinstance(value, tuple) and all(type(item) is int for item in value):
-            return tuple(item for item in value if isinstance(item, int))
-        self._refuse_type(key, value, "a list of ints")
+        numbers = metadata.as_ints(value)
+        return numbers if numbers is not None else self._refuse_type(key, value, "a list of ints")
 
     def _info(self, name: str) -> TensorInfo:
         info = self.header.tensors.get(name)
@@ -190,9 +179,7 @@ class Model:
         return value
 
     def _refuse_type(self, key: str, value: MetadataValue, wanted: str) -> NoReturn:
-        found = (
-            f"a list of {len(value)}" if isinstance(value, tuple) else f"{type(value).__name__} {shown(repr(value))}"
-        )
+        found = metadata.told(value)
         message = f"the metadata key `{shown(key)}` of `{self.header.path}` is {found}, and not {wanted}"
         raise ModelFileError("TL4011", message)
 
@@ -253,5 +240,4 @@ def _quantization(tensors: Iterable[TensorInfo]) -> str | None:
 
 
 def _nearest(name: str, names: Iterable[str]) -> list[str]:
-    near = difflib.get_close_matches(name[:200], list(names), n=3)
-    return [f"did you mean {' or '.join(f'`{shown(other)}`' for other in near)}?"] if near else []
+    return metadata.did_you_mean(metadata.nearest(name, names))

@@ -53,8 +53,8 @@ def refusal(program: Any, opened: Model, struct: str = "Net", **dims: int) -> tu
 
 
 def rows(note: str) -> list[tuple[str, ...]]:
-    """The cells of a table below its head."""
-    head, *lines = note.splitlines()
+    """The cells of a table below its head, whether keys stand beside the other cells or above them."""
+    head, *lines = note.replace("\n  ", "  ").splitlines()
     assert head.split() == ["key", "wanted", "found"]
     return [tuple(re.split("  +", line)) for line in lines]
 
@@ -76,11 +76,16 @@ def test_all_that_is_missing_and_wrong_is_one_error(program: Any, tmp_path: Path
     message, notes = refusal(program, model(tmp_path, changed))
     assert message == "`Net`: 2 missing tensors and 2 conflicts"
     assert notes == (
-        "key                            wanted                  found\n"
-        "output.weight or embed.weight  float16[V, D] = [V, 4]  missing\n"
-        "blk.0.down.weight              float16[D, F] = [4, 6]  float16[4, 5]\n"
-        "blk.1.up.weight                float16[F, D] = [6, 4]  missing\n"
-        "blk.2.up.weight                float16[F, D] = [6, 4]  float16[5, 4]",
+        "key\n"
+        "  wanted                  found\n"
+        "output.weight or embed.weight\n"
+        "  float16[V, D] = [V, 4]  missing\n"
+        "blk.0.down.weight\n"
+        "  float16[D, F] = [4, 6]  float16[4, 5]\n"
+        "blk.1.up.weight\n"
+        "  float16[F, D] = [6, 4]  missing\n"
+        "blk.2.up.weight\n"
+        "  float16[F, D] = [6, 4]  float16[5, 4]",
         "`F` is 6 by `blk.0.up.weight` of [6, 4]",
     )
 

@@ -88,10 +88,18 @@ def test_an_optional_struct_that_is_there_in_part(program: Any, tmp_path: Path) 
     assert listed.splitlines()[1:] == ["blk.0.gate.weight  float16[D, D] = [8, 8]  missing"]
 
 
+def test_a_key_that_is_an_index_alone(tmp_path: Path) -> None:
+    rows: Any = tensorlogic.compile('struct Rows[N] { every: [float16[N]] = "{i}" }', "rows").Rows
+    assert len(rows.bind(saved(tmp_path, {f"below.{i}": (D,) for i in range(3)}), prefix="below").every) == 3
+    (listed,) = notes_of(rows, saved(tmp_path, {"0": (D,), "2": (D,)}))
+    assert listed.splitlines()[1:] == ["1    float16[N] = [8]  missing, next: 2"]
+
+
 def test_an_optional_list_with_a_gap(program: Any, tmp_path: Path) -> None:
     shapes = {"embed.weight": (V, D), "blk.0.scales.1.value": (D,)} | block("blk.0")
     (listed,) = notes_of(program.Net, saved(tmp_path, shapes))
-    assert listed.splitlines()[1:] == ["blk.0.scales.0.value  float16[D]  missing, next: blk.0.scales.1.value"]
+    row = "blk.0.scales.0.value  float16[D] = [8]  missing, next:"
+    assert listed.splitlines()[1:] == [row, " " * 40 + "blk.0.scales.1.value"]
 
 
 def test_a_list_that_is_not_there_is_told_by_its_first_item(program: Any, tmp_path: Path) -> None:
@@ -108,7 +116,8 @@ def test_the_nearest_name_is_one_that_no_field_took(program: Any, tmp_path: Path
     listed, *_ = notes_of(program.Net, saved(tmp_path, shapes))
     assert listed.splitlines()[2:] == [
         "blk.1.mlp.0.up.weight",
-        "  float16[F, D] = [16, 8]  missing, nearest: blk.1.mlp.0.uup.weight",
+        "  float16[F, D] = [16, 8]  missing, nearest:",
+        "                           blk.1.mlp.0.uup.weight",
     ]
 
 
@@ -126,12 +135,12 @@ def test_a_prefix(program: Any, tmp_path: Path) -> None:
 
 
 def test_a_long_table_is_read_in_80_columns(program: Any, tmp_path: Path) -> None:
-    prefix = "transformer.language_model.layers.3"
+    prefix = "transformer.text_model.layers.3"
     shapes = block(prefix) | {f"{prefix}.gate.weight": (D, 9), f"{prefix}.gate.bias": (D + 1,)}
     shapes[f"{prefix}.mlp.0.upp.weight"] = shapes.pop(f"{prefix}.mlp.0.up.weight")
     listed, *told = notes_of(program.Block, saved(tmp_path, shapes), prefix)
     assert told == [f"`D` is 8 by `{prefix}.mlp.0.down.weight` of [8, 16]"]
-    assert max(map(len, listed.splitlines())) <= 69
+    assert max(map(len, listed.splitlines())) <= 66
     assert listed == (
         "key\n"
         "  wanted         found\n"
@@ -151,7 +160,7 @@ def test_a_type_parameter_is_one_type(program: Any, tmp_path: Path) -> None:
     save_model({"a": mx.ones((2,), mx.float16), "b": mx.ones((2,))}, tmp_path / "m.safetensors")
     listed, *told = notes_of(program.Pair, load_model(tmp_path / "m.safetensors", dtype="native"))
     assert listed.splitlines()[1:] == ["b    float16[N] = [2]  float32[2]"]
-    assert told == ["`T` of `Pair` is float16 by `a`"]
+    assert told == ["`T` is float16 by `a`"]
 
 
 def test_floats_of_another_type_can_be_read_as_they_are_wanted(program: Any, tmp_path: Path) -> None:
@@ -233,22 +242,26 @@ def test_a_program_s_error_is_read_in_80_columns(tmp_path: Path, monkeypatch: py
     prefix = "model.language_model.layers"
     shapes = {f"{prefix}.{i}.gate.weight": (D, 9) for i in range(32)}
     saved(tmp_path, shapes | {name: shape for i in range(32) for name, shape in block(f"{prefix}.{i}").items()})
-    text = PROGRAM.replace('"blk.{i}"', f'"{prefix}.{{i}}"') + 'let net = bind<Net>(load_model("m" + ".safetensors"))\n'
+    text = PROGRAM.replace('"blk.{i}"', f'"{prefix}.{{i}}"') + "let net = bind<Net>(load_model(args[0]))\n"
     (tmp_path / "net.tl").write_text(text)
+    (tmp_path / "literal.tl").write_text(text.replace("args[0]", '"m.safetensors"'))
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(main, ["run", "net.tl"])
-    assert result.exit_code == 1
-    assert result.stderr == (
-        "error[TL4020]: `m.safetensors` does not fit `Net`: 1 missing tensor and 32 conflicts\n"
-        "  --> net.tl:15\n"
+    result = CliRunner().invoke(main, ["run", "net.tl", "--", "m.safetensors"])
+    told = (
+        "`m.safetensors` does not fit `Net`: 1 missing tensor and 32 conflicts\n",
         "   = note: key\n"
         "             wanted                  found\n"
         "           output.weight or embed.weight\n"
         "             float16[V, D] = [V, 8]  missing\n"
         f"           {prefix}.{{0..31}}.gate.weight\n"
         "             float16[D, D] = [8, 8]  float16[8, 9]\n"
-        f"   = note: `D` is 8 by `{prefix}.0.mlp.0.up.weight` of [16, 8]\n"
+        f"   = note: `D` is 8 by `{prefix}.0.mlp.0.up.weight` of [16, 8]\n",
     )
+    assert (result.exit_code, result.stderr) == (1, f"error[TL4020]: {told[0]}  --> net.tl:15\n{told[1]}")
+    checked = CliRunner().invoke(main, ["check", "literal.tl"])
+    assert checked.exit_code == 1
+    assert checked.stderr.startswith(f"error[TL4025]: {told[0]}")
+    assert told[1].replace("\n", "\n ").rstrip() in checked.stderr
 
 
 def test_what_no_field_took_is_told_to_who_listens(

@@ -27,7 +27,16 @@ from tensorlogic.runtime.formats.header import (
 from tensorlogic.runtime.formats.safetensors import noted_layouts, read_safetensors
 from tensorlogic.runtime.formats.triples import configured_layouts, fold_triples
 
-__all__ = ["FileHeader", "MetadataValue", "OpenFiles", "PackedLayout", "TensorInfo", "open_model", "read_header"]
+__all__ = [
+    "FileHeader",
+    "MetadataValue",
+    "ModelFileError",
+    "OpenFiles",
+    "PackedLayout",
+    "TensorInfo",
+    "open_model",
+    "read_header",
+]
 
 OpenFiles = dict[Path, io.FileIO]
 

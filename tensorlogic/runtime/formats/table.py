@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-WIDTH = 69
-"""The columns that a note of an error has in a terminal of 80."""
+WIDTH = 66
+"""The columns that a note of an error has in a terminal of 80, beside line numbers of up to four digits."""
 MOST_ROWS = 20
 _GAP = "  "
 _BREAK = re.compile(r" (?=or |and |= )|(?<=:) ")

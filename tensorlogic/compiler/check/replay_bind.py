@@ -1,0 +1,131 @@
+"""`bind<S>(model, prefix: ..., N: 4)` against the header of a file: every tensor that lacks or conflicts, in one error.
+
+Follows the rules of run time (`runtime/formats/matching.py`, which both share) on the struct's fields as the program
+declares them. What only the struct's own constructor compares (packs, products of several unknown dims, items of lists
+among each other) is left to run time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tensorlogic.compiler.check import file_refusals
+from tensorlogic.compiler.check.file_values import UNKNOWN, Fact, Known, ModelFile, Net, Sight, Weight
+from tensorlogic.compiler.check.replay_models import note_use, sight_of
+from tensorlogic.compiler.dims import HOLE, Polynomial
+from tensorlogic.compiler.ir.core import Operation
+from tensorlogic.compiler.source import Span
+from tensorlogic.compiler.types import (
+    ElementType,
+    ListType,
+    OptionalType,
+    StructDefinition,
+    StructType,
+    TensorType,
+    Type,
+    field_type,
+)
+
+if TYPE_CHECKING:
+    from tensorlogic.compiler.check.replay import Replay
+    from tensorlogic.runtime.formats.matching import Found, Matching, Place
+    from tensorlogic.runtime.formats.unifying import Size
+
+
+def bind(replay: Replay, operation: Operation) -> Fact:
+    """The struct with the file's shapes, or an error for all that does not fit."""
+    from tensorlogic.runtime.formats.matching import Matching
+    from tensorlogic.runtime.formats.names import Names
+    from tensorlogic.runtime.formats.unifying import Unifier
+
+    model, prefix, *sizes = map(replay.fact, operation.operands)
+    type = operation.result.type
+    if not isinstance(model, ModelFile) or not isinstance(prefix, Known):
+        return UNKNOWN
+    assert isinstance(type, StructType)
+    given = {n: s.value for n, s in zip(operation.attributes["sizes"], sizes, strict=True) if isinstance(s, Known)}
+    tensors = model.header.tensors
+    matching = Matching(tensors, Names(tensors), _places, lambda info: model.element_of(info.dtype), Unifier(given))
+    found = matching.find(type, prefix.value, {v.name: {(v.name,): 1} for v in type.definition.dims})
+    problems = matching.problems()
+    if problems is not None:
+        for key in (key for tensor in problems.tensors for key in tensor.keys):
+            note_use(model, key)
+        replay.tell(file_refusals.unfilled(type.definition.name, model.use.path, problems, operation.span), sizes)
+        return UNKNOWN
+    return _net(model, matching, found, operation.span)
+
+
+# --- the fields as the program declares them
+
+
+def _places(struct: StructType) -> Sequence[Place]:
+    return [_place(name, field_type(struct, name), struct.definition) for name in struct.definition.fields]
+
+
+def _place(name: str, t: Type, definition: StructDefinition) -> Place:
+    from tensorlogic.runtime.formats.matching import Place
+
+    # The shape over the struct's own dims; `t` has the element types of this instance.
+    own = definition.fields[name]
+    inner, declared = _item(t), _item(own)
+    place: dict[str, Any] = {"listed": _is_list(t), "optional": isinstance(t, OptionalType)}
+    if isinstance(inner, TensorType) and isinstance(declared, TensorType):
+        place |= {"element": inner.element.name, "is_parameter": not isinstance(inner.element, ElementType)}
+        if declared.shape.pack is None:
+            place["shape"] = tuple(map(_size, declared.shape.dims))
+    elif isinstance(inner, StructType) and isinstance(declared, StructType):
+        pairs = zip(inner.definition.dims, declared.dims, strict=True)
+        place |= {
+            "struct": inner,
+            "struct_name": inner.definition.name,
+            "dims": tuple((v.name, _size(size)) for v, size in pairs),
+        }
+    return Place(name, definition.keys[name], **place)
+
+
+def _item(t: Type) -> Type:
+    inner = t.item if isinstance(t, OptionalType) else t
+    return inner.item if isinstance(inner, ListType) else inner
+
+
+def _is_list(t: Type) -> bool:
+    return isinstance(t.item if isinstance(t, OptionalType) else t, ListType)
+
+
+def _size(p: Polynomial) -> Size | None:
+    """A dim as a name, a number or products of names; None for `?` and for fractions, which run time compares."""
+    whole = all(isinstance(factor, int) for factor in p.terms.values())
+    if not whole or any(v is HOLE or v.definition is not None for v in p.variables()):
+        return None
+    if p.constant is not None:
+        return p.constant
+    if p.variable is not None:
+        return p.variable.name
+    terms = {tuple(v.name for v, power in monomial for _ in range(power)): f for monomial, f in p.terms.items()}
+    return {names: factor for names, factor in terms.items() if isinstance(factor, int)}
+
+
+# --- what was found
+
+
+def _net(model: ModelFile, matching: Matching, found: Found, span: Span) -> Net:
+    fields = {name: _fact(model, matching, each, span) for name, each in found.fields.items()}
+    dims: dict[str, Fact] = {}
+    for name, size in found.dims.items():
+        value = matching.unifier.value(size)
+        sight = Sight(model.use.path, f"`{name}` of `{found.struct.definition.name}`", str(value), span)
+        dims[name] = UNKNOWN if value is None else Known(value, (sight,))
+    return Net(fields, dims)
+
+
+def _fact(model: ModelFile, matching: Matching, found: Any, span: Span) -> Fact:
+    """What stands in a field: nothing, a tensor's key, a struct, or a tuple of either."""
+    if found is None:
+        return Known(None)
+    if isinstance(found, tuple):
+        return Known(tuple(_fact(model, matching, item, span) for item in found))
+    if isinstance(found, str):
+        return Weight(model.header.tensors[found].shape, (sight_of(model, found, span),))
+    return _net(model, matching, found, span)

@@ -1,0 +1,62 @@
+"""Values of a model file's metadata as a program asks for them, and the names that are nearest to a wrong one.
+
+Takes what a header holds under a key. Gives it as an int, a float, a string or a list of ints, or None where it is
+another thing: the run time and the compiler, which both use this, refuse in words of their own. Text is read as a
+number, since safetensors keeps nothing but text. Imports neither NumPy nor MLX.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+from tensorlogic.runtime.formats.header import MetadataValue, shown
+
+_INT = re.compile(r"-?[0-9]{1,20}")
+_FLOAT = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,40})?(e[-+]?[0-9]{1,3})?")
+_INTS = re.compile(r"\[(-?[0-9]{1,20}(, -?[0-9]{1,20})*+)?\]")
+
+
+def as_int(value: MetadataValue) -> int | None:
+    """A whole number."""
+    if isinstance(value, str) and _INT.fullmatch(value):
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def as_float(value: MetadataValue) -> float | None:
+    """A number; a whole one, too, since writers of JSON drop the fraction."""
+    if isinstance(value, str) and _FLOAT.fullmatch(value):
+        return float(value)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def as_string(value: MetadataValue) -> str | None:
+    """A text."""
+    return value if isinstance(value, str) else None
+
+
+def as_ints(value: MetadataValue) -> tuple[int, ...] | None:
+    """A list of whole numbers."""
+    if isinstance(value, str) and _INTS.fullmatch(value):
+        return tuple(int(item) for item in re.findall(r"-?[0-9]+", value))
+    if isinstance(value, tuple) and all(type(item) is int for item in value):
+        return tuple(item for item in value if isinstance(item, int))
+    return None
+
+
+def told(value: MetadataValue) -> str:
+    """What a value is, for a message: `str 'llama'`, `a list of 3`."""
+    return f"a list of {len(value)}" if isinstance(value, tuple) else f"{type(value).__name__} {shown(repr(value))}"
+
+
+def nearest(name: str, names: Iterable[str]) -> list[str]:
+    """At most three of the names, those that are most like a wrong one."""
+    return difflib.get_close_matches(name[:200], list(names), n=3)
+
+
+def did_you_mean(near: Iterable[str]) -> list[str]:
+    """The help that offers names; none where there are none."""
+    offered = " or ".join(f"`{shown(other)}`" for other in near)
+    return [f"did you mean {offered}?"] if offered else []
