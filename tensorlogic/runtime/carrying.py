@@ -9,6 +9,7 @@ import mlx.core as mx
 from tensorlogic.runtime.device import carried, select
 from tensorlogic.runtime.errors import BoundaryError
 from tensorlogic.runtime.formats.header import shown
+from tensorlogic.runtime.origins import remember
 from tensorlogic.runtime.outside import FLOATS, short
 from tensorlogic.runtime.packed import Packed
 
@@ -24,10 +25,12 @@ def weight(model: Model, name: str, dtype: mx.Dtype, where: str, *, carry: bool 
     value = model.get_tensor(name)
     if value.dtype != dtype:
         found, wanted = short(value.dtype), short(dtype)
-        message = f"tensor `{shown(name)}` holds {found}, not {wanted}"
+        message = f"`{shown(name)}` of `{model.header.path}` holds {found}, not {wanted}"
         raise BoundaryError("TL5002", message, where=where, helps=[_help(value.dtype, dtype, name)])
     kept = carried(dtype) if carry else dtype
-    return value if isinstance(value, Packed) or kept == dtype else value.astype(kept)
+    value = value if isinstance(value, Packed) or kept == dtype else value.astype(kept)
+    remember(value, model.header.path, name)
+    return value
 
 
 def _help(found: mx.Dtype, wanted: mx.Dtype, name: str) -> str:

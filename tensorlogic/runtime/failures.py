@@ -19,11 +19,14 @@ from types import FrameType, TracebackType
 from typing import ParamSpec, TypeVar
 
 from tensorlogic.runtime.errors import BoundaryError, TensorLogicError
+from tensorlogic.runtime.origins import told_of
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 _PLACE = re.compile(r"""#\s+(\S.*?\.tl:\d+)\s*$|"([^"]*\.tl:\d+)\"""")
 _TOO_LARGE = re.compile(r"exceed|too large|outside the supported range|bad_cast", re.IGNORECASE)
+_OF_SHAPES = frozenset({"TL5001", "TL5003", "TL5005", "TL5006"})
+"""The checks whose error also says what a model file has, where a tensor of one takes part."""
 _LARGEST_INT = 2**31 - 1
 _CYCLE = 100
 """How many of the innermost calls are read for the functions that call each other."""
@@ -54,6 +57,9 @@ def explained(problem: Exception, file: str) -> TensorLogicError | None:
     """What to raise instead of an exception that came out of the emitted module `file`; None for a bug of ours."""
     if isinstance(problem, TensorLogicError):
         problem.where = problem.where or _place(problem.__traceback__, file)
+        if problem.code in _OF_SHAPES:
+            for frame, line in list(_frames(problem.__traceback__, file))[-1:]:
+                problem.notes = (*problem.notes, *told_of(frame, line))
         return problem
     if isinstance(problem, RecursionError):
         return _endless(problem.__traceback__, file)

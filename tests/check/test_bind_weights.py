@@ -39,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ran(text: str) -> None:
-    run(driver.compile_text(text, options=driver.Options(verify=True)).python, "program.tl", [])
+    run(driver.compile_text(text, options=driver.Options(verify=True, files=False)).python, "program.tl", [])
 
 
 def test_a_declared_type_says_what_is_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,13 +76,17 @@ def test_a_parameter_says_what_is_read(folder: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("text", "said", "help"),
     [
-        ('let s = m.get_tensor("ids")', "tensor `ids` holds int32, not float16", "let w: int32[...]"),
-        ('print(m.get_tensor("mask"))', "tensor `mask` holds bool, not float16", "let w: bool[...]"),
-        ('let s: int32[?] = m.get_tensor("w")', "tensor `w` holds float16, not int32", "let w: float16[...]"),
-        ('let s: bool[?] = m.get_tensor("ids")', "tensor `ids` holds int32, not bool", "let w: int32[...]"),
+        ('let s = m.get_tensor("ids")', "`ids` of `m.safetensors` holds int32, not float16", "let w: int32[...]"),
+        ('print(m.get_tensor("mask"))', "`mask` of `m.safetensors` holds bool, not float16", "let w: bool[...]"),
+        (
+            'let s: int32[?] = m.get_tensor("w")',
+            "`w` of `m.safetensors` holds float16, not int32",
+            "let w: float16[...]",
+        ),
+        ('let s: bool[?] = m.get_tensor("ids")', "`ids` of `m.safetensors` holds int32, not bool", "let w: int32[...]"),
         (
             'fn f(x: float16[N]) -> float16[N] { return x * 0.5 }\nprint(f(m.get_tensor("ids")))',
-            "tensor `ids` holds int32, not float16",
+            "`ids` of `m.safetensors` holds int32, not float16",
             "let w: int32[...]",
         ),
     ],
@@ -101,7 +105,7 @@ def test_a_model_that_is_handed_on_is_not_taken_to_be_float16(folder: Path) -> N
         expected = [70000.0, 1.0, -1e9]
         assert module.single(model).tolist() == expected
         assert module.single_struct(model).tolist() == expected
-        with pytest.raises(BoundaryError, match="tensor `wide` holds float32, not float16"):
+        with pytest.raises(BoundaryError, match="holds float32, not float16"):
             module.half(model)
         with pytest.raises(BoundaryError, match="`Vector` from the model holds float32, not float16"):
             module.half_struct(model)

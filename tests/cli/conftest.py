@@ -39,6 +39,12 @@ class Compiled:
 
 
 @dataclass
+class Report:
+    diagnostics: list[Diagnostic]
+    uses: tuple[Any, ...] = ()
+
+
+@dataclass
 class FakeDriver:
     """Answers by the file's text: `wrong` in it is an error, `note` a note, `bug` raises. Remembers the options."""
 
@@ -63,6 +69,9 @@ class FakeDriver:
             found.append(Diagnostic("TL2020", "evaluated", (label,), severity="note"))
         return found
 
+    def report(self, path: Path, options: Options) -> Report:
+        return Report(self.check_file(path, options))
+
     def compile_file(self, path: Path, options: Options, *, print_after: str | None = None) -> Compiled:
         found = self.check_file(path, options)
         if any(diagnostic.severity == "error" for diagnostic in found):
@@ -81,9 +90,10 @@ class FakeDriver:
 def driver(monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
     fake = FakeDriver()
     module = ModuleType("tensorlogic.compiler.driver")
-    for name in ("check_file", "compile_file", "emit", "pass_names"):
+    for name in ("check_file", "compile_file", "emit", "pass_names", "report"):
         setattr(module, name, getattr(fake, name))
     module.Options = Options  # type: ignore[attr-defined]
+    module.Report = Report  # type: ignore[attr-defined]
     _install(monkeypatch, module)
     monkeypatch.setattr(tensorlogic, "__version__", "1.2.3", raising=False)
     return fake

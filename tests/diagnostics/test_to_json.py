@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
+from tensorlogic.compiler.check.file_values import Use
 from tensorlogic.compiler.diagnostics import error
-from tensorlogic.compiler.diagnostics.to_json import to_json
+from tensorlogic.compiler.diagnostics.to_json import to_json, use_to_json
 from tensorlogic.compiler.source import Source, Span
 
 
@@ -49,3 +50,15 @@ def test_the_end_of_a_file() -> None:
     source = Source("m.tl", "a\n")
     label = to_json(error("TL0001", "m", Span(source, 2, 2)))["labels"][0]
     assert label["start"] == label["end"] == {"line": 2, "column": 1, "offset": 2}
+
+
+def test_what_a_model_file_says() -> None:
+    use = Use("m.gguf", "gguf", {"w": ("Q4_1", (2, 32))}, {"v": ["w"]})
+    expected = {
+        "path": "m.gguf",
+        "format": "gguf",
+        "tensors": {"w": {"storage": "Q4_1", "shape": [2, 32]}},
+        "missing": {"v": ["w"]},
+    }
+    assert use_to_json(use) == expected
+    assert json.loads(json.dumps(use_to_json(use))) == expected

@@ -12,4 +12,7 @@
   `special.py`, `bind.py`, `methods.py`; structs are made by `making.py` and `constructing.py`
 - what comes from outside: `entry.py`, `arguments.py`
 - what is told: `refusals.py`, `clauses.py`
+- a program that is right against the model files that are there: `model_files.py`, and behind it `model_headers.py`,
+  `replay.py` (the script gone through without its tensors) with `replay_operations.py`, `replay_models.py` and
+  `replay_bind.py`, what is known then (`file_values.py`, `file_sizes.py`) and what is told (`file_refusals.py`)
 """

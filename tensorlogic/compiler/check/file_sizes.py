@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tensorlogic.compiler.check.file_values import UNKNOWN, Fact, Known, Net, Weight, is_spent, sights_of
+from tensorlogic.compiler.check.file_values import UNKNOWN, Fact, Known, Net, Weight, is_plain, is_spent, sights_of
 from tensorlogic.compiler.dims import HOLE, Polynomial, Variable
 from tensorlogic.compiler.types import (
     BoolType,
@@ -77,7 +77,7 @@ class Sizes:
         if len(known) != len(values):
             return UNKNOWN
         number = p.evaluate(known)
-        return Known(number, sights_of(values.values())) if isinstance(number, int) else UNKNOWN
+        return Known(number, sights_of(values.values())) if is_plain(number) else UNKNOWN
 
     def _value(self, variable: Variable) -> Fact:
         for scope in reversed(self._scopes):

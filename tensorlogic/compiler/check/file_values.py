@@ -7,6 +7,7 @@ that an error has told of is spent, and so is all that rests on it: one mistake 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,9 @@ class Unknown:
 
 
 UNKNOWN = Unknown()
+
+_LARGEST = 2**63
+_LONGEST = 2**16
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -105,3 +109,17 @@ def sights_of(facts: Iterable[Fact]) -> tuple[Sight, ...]:
 def is_spent(fact: Fact) -> bool:
     """Whether an error has told of something that the fact rests on."""
     return any(sight.told for sight in fact.sights)
+
+
+def is_plain(value: object) -> bool:
+    """Whether a value is a host constant of a size that costs nothing to compute with."""
+    match value:
+        case bool():
+            return True
+        case int():
+            return abs(value) < _LARGEST
+        case float():
+            return math.isfinite(value)
+        case str():
+            return len(value) < _LONGEST
+    return False

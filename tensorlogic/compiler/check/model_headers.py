@@ -1,8 +1,9 @@
 """The headers of the model files that a script opens by a path known while it is checked.
 
 Takes paths as the script gives them, relative to the working directory as at run time. Gives each file's header, read
-once, or None for a file that is not there or cannot be opened, of which run time tells. Raises `ModelFileError` for a
-file that is there and damaged, or in no known format: the script cannot open it either. Reads no tensor.
+once, or None for a file that is not there or cannot be opened, and for a folder without a model: of those run time
+tells. Raises `ModelFileError` for a file that is there and damaged, or in no known format: the script cannot open it
+either. Reads no tensor.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from tensorlogic.compiler.check.file_values import Use
 if TYPE_CHECKING:
     from tensorlogic.runtime.formats import FileHeader
 
-_NOT_OPENED = "TL4001"
+_NOT_OPENED, _NO_FORMAT = "TL4001", "TL4002"
 
 
 class Headers:
@@ -65,6 +66,7 @@ def _header(path: str) -> FileHeader | None:
     try:
         return read_header(path)
     except ModelFileError as problem:
-        if problem.code == _NOT_OPENED:
+        empty_folder = problem.code == _NO_FORMAT and os.path.isdir(path or ".")
+        if problem.code == _NOT_OPENED or empty_folder:
             return None
         raise

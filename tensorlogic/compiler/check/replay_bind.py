@@ -29,8 +29,11 @@ from tensorlogic.compiler.types import (
 
 if TYPE_CHECKING:
     from tensorlogic.compiler.check.replay import Replay
-    from tensorlogic.runtime.formats.matching import Found, Matching, Place
+    from tensorlogic.runtime.formats.matching import Found, Matching, Place, Problems
     from tensorlogic.runtime.formats.unifying import Size
+
+_MOST_HELPED = 3
+"""For how many missing names the nearest ones are looked for."""
 
 
 def bind(replay: Replay, operation: Operation) -> Fact:
@@ -50,11 +53,21 @@ def bind(replay: Replay, operation: Operation) -> Fact:
     found = matching.find(type, prefix.value, {v.name: {(v.name,): 1} for v in type.definition.dims})
     problems = matching.problems()
     if problems is not None:
-        for key in (key for tensor in problems.tensors for key in tensor.keys):
-            note_use(model, key)
+        _note_uses(model, problems)
         replay.tell(file_refusals.unfilled(type.definition.name, model.use.path, problems, operation.span), sizes)
         return UNKNOWN
     return _net(model, matching, found, operation.span)
+
+
+def _note_uses(model: ModelFile, problems: Problems) -> None:
+    """Keep what the file has of the tensors that do not fit, for editors."""
+    from tensorlogic.runtime.formats.metadata import nearest
+
+    for key in (key for tensor in problems.tensors for key in tensor.keys):
+        note_use(model, key)
+    missing = [tensor.keys[0] for tensor in problems.tensors if tensor.actual is None]
+    for key in [key for key in missing if key not in model.use.missing][:_MOST_HELPED]:
+        model.use.missing[key] = nearest(key, model.header.tensors)
 
 
 # --- the fields as the program declares them

@@ -11,16 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tensorlogic.compiler.check import file_refusals, replay_bind, replay_models
-from tensorlogic.compiler.check.file_values import UNKNOWN, Fact, Known, Net, Weight, sights_of
+from tensorlogic.compiler.check.file_values import UNKNOWN, Fact, Known, Net, Weight, is_plain, sights_of
 from tensorlogic.compiler.ir.core import Operation
 from tensorlogic.compiler.ops.all_ops import OPS
 from tensorlogic.compiler.types import OptionalType, TensorType
 
 if TYPE_CHECKING:
     from tensorlogic.compiler.check.replay import Replay
-
-_LARGEST = 2**63
-_LONGEST = 2**16
 
 
 def is_false(kind: str, facts: Sequence[Fact]) -> bool:
@@ -135,29 +132,15 @@ def _folded(name: str) -> Callable[[Replay, Operation], Fact]:
     def fold_known(replay: Replay, operation: Operation) -> Fact:
         facts = [replay.fact(value) for value in operation.operands]
         values = [fact.value for fact in facts if isinstance(fact, Known)]
-        if len(values) != len(facts) or not all(_is_plain(value) for value in values):
+        if len(values) != len(facts) or not all(is_plain(value) for value in values):
             return UNKNOWN
         try:
             found: Any = fold(*values)
         except (ArithmeticError, ValueError, TypeError):
             return UNKNOWN
-        return Known(found, sights_of(facts)) if _is_plain(found) else UNKNOWN
+        return Known(found, sights_of(facts)) if is_plain(found) else UNKNOWN
 
     return fold_known
-
-
-def _is_plain(value: object) -> bool:
-    """Whether a value is a host constant of a size that costs nothing to compute with."""
-    match value:
-        case bool():
-            return True
-        case int():
-            return abs(value) < _LARGEST
-        case float():
-            return math.isfinite(value)
-        case str():
-            return len(value) < _LONGEST
-    return False
 
 
 # --- tensors

@@ -8,11 +8,13 @@ number, since safetensors keeps nothing but text. Imports neither NumPy nor MLX.
 from __future__ import annotations
 
 import difflib
+import heapq
 import re
 from collections.abc import Iterable
 
 from tensorlogic.runtime.formats.header import MetadataValue, shown
 
+_MOST_COMPARED = 500
 _INT = re.compile(r"-?[0-9]{1,20}")
 _FLOAT = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,40})?(e[-+]?[0-9]{1,3})?")
 _INTS = re.compile(r"\[(-?[0-9]{1,20}(, -?[0-9]{1,20})*+)?\]")
@@ -52,8 +54,22 @@ def told(value: MetadataValue) -> str:
 
 
 def nearest(name: str, names: Iterable[str]) -> list[str]:
-    """At most three of the names, those that are most like a wrong one."""
-    return difflib.get_close_matches(name[:200], list(names), n=3)
+    """At most three of the names, those that are most like a wrong one.
+
+    Of very many names only those are compared in full whose beginnings and ends agree most with the wrong one's.
+    """
+    name, known = name[:200], list(names)
+    if len(known) > _MOST_COMPARED:
+        known = heapq.nlargest(_MOST_COMPARED, known, key=lambda other: _common(name, other))
+    return difflib.get_close_matches(name, known, n=3)
+
+
+def _common(a: str, b: str) -> int:
+    """How many characters two names have in common at their beginnings and ends."""
+    shorter = min(len(a), len(b))
+    start = next((i for i in range(shorter) if a[i] != b[i]), shorter)
+    rest = shorter - start
+    return start + next((i for i in range(rest) if a[-1 - i] != b[-1 - i]), rest)
 
 
 def did_you_mean(near: Iterable[str]) -> list[str]:

@@ -130,6 +130,64 @@ python -c "from tensorlogic.runtime.models import load_model; load_model('model.
 #           let net = bind<Net>(load_model("model.safetensors"))
 tlc run model.tl""",
     ),
+    "TL4021": Page(
+        "the model file that is there holds no tensor of that name",
+        "A script opens a model by a path that is known while it is checked, and the header of the file at that path "
+        "has no such tensor, so that the script must fail when it runs. The help offers the nearest names. Where not "
+        "every model has the tensor, ask first: `if model.has(name) { ... }`.",
+        """\
+# model.tl: let m = load_model("model.safetensors")
+#           let w = m.get_tensor("layer.0.wieght")
+tlc check model.tl""",
+    ),
+    "TL4022": Page(
+        "the shape in a model file is not what the program demands",
+        "The labels and notes show the shape that the file has beside the one that the program declares, or the other "
+        "tensor that it must fit. Shapes are in PyTorch's order, `[out, in]` for the weight of a linear layer, "
+        "whatever the file's own order. Nothing of the file changes the program's types: what is `?` stays so.",
+        """\
+# model.tl: let m = load_model("model.safetensors")
+#           let w: float16[?, 128] = m.get_tensor("layer.0.weight")
+tlc check model.tl""",
+    ),
+    "TL4023": Page(
+        "a tensor in a model file has another element type",
+        "Floats of a file are read as float16, or as the `dtype:` of `load_model`, integers as int32. The type that "
+        "the program declares must be that one. A tensor without a declared type is taken to hold floats.",
+        """\
+# model.tl: let m = load_model("model.safetensors")
+#           let ids: int32[?] = m.get_tensor("layer.0.weight")
+tlc check model.tl""",
+    ),
+    "TL4024": Page(
+        "the metadata of the model file that is there does not have it",
+        "The key that the script asks for is not in the file's metadata, or its value is of another kind than "
+        "`model.int`, `model.float`, `model.string` or `model.ints` reads. The help offers the nearest keys; those of "
+        "a folder are the ones of its `config.json`, with nested ones joined by dots.",
+        """\
+# model.tl: print(load_model("model.gguf").int("lama.block_count"))
+tlc check model.tl""",
+    ),
+    "TL4025": Page(
+        "the model file that is there does not fit a struct",
+        "`bind` must fail with this file. The table has a row for each tensor that is missing or has another shape or "
+        "element type: its key, what the struct declares, and what the file has; below it stands what tells a dim to "
+        "be another number. Keys are joined with `.` below `prefix`; the items of a list are counted from 0 without a "
+        "gap; a field that not every model has is declared with `?`.",
+        """\
+# model.tl: struct Net[N] { weight: float16[N] = "wieght" }
+#           let net = bind<Net>(load_model("model.safetensors"))
+tlc check model.tl""",
+    ),
+    "TL4026": Page(
+        "an assertion does not hold for the model file that is there",
+        "What an `assert` of the script compares follows from the header of the file, and is false. The notes say what "
+        "the file has. Use the model that the program is written for, or let the program take this one.",
+        """\
+# model.tl: let m = load_model("model.gguf")
+#           assert m.int("llama.block_count") == 12, "a model of 12 layers"
+tlc check model.tl""",
+    ),
     "TL4045": Page(
         "tensors cannot be joined",
         "`Model.get_joined` puts weights with one left operand below each other, so that one product takes the place "
