@@ -61,7 +61,7 @@ _MAGNITUDES = {
 }
 """The bits that are not the sign, whose order is that of the magnitudes, and those of infinity: only NaN is above."""
 
-_PART = 1 << 16
+_PART = 1 << 18
 """So many elements are converted at a time."""
 
 
