@@ -14,6 +14,7 @@ def losses_told() -> Iterator[None]:
     if not is_verbose():
         yield
         return
+    import gc
     import logging
 
     logger, handler = logging.getLogger("tensorlogic"), logging.StreamHandler()
@@ -23,6 +24,8 @@ def losses_told() -> Iterator[None]:
     logger.setLevel(logging.INFO)
     try:
         yield
+        # A model tells what was not used of it when it is closed.
+        gc.collect()
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)

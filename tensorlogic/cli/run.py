@@ -32,7 +32,8 @@ def command(arguments: list[str], file: Path, strict: bool, checked: bool, root:
     """Check FILE, compile it in memory and run its statements from top to bottom.
 
     What stands after -- is the program's `args`. Nothing runs where the program has an error. With --verbose, stderr
-    gets the number of values from outside that were too small for their type and became 0.
+    gets the number of values from outside that were too small for their type and became 0, and the tensors of models
+    that no struct took.
     """
     from tensorlogic.compiler import driver  # here, so that `tlc --help` does not load the compiler
 

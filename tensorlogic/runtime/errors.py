@@ -24,7 +24,7 @@ class TensorLogicError(Exception):
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
         lines = [f"{place}{self.message} [{self.code}]"]
-        lines.extend(f"  note: {note}" for note in self.notes)
+        lines.extend("  note: " + note.replace("\n", "\n        ") for note in self.notes)
         lines.extend(f"  help: {help}" for help in self.helps)
         return "\n".join(lines)
 

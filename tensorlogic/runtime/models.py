@@ -9,13 +9,15 @@ packed. The file is held open: a model goes on reading the file it opened when a
 from __future__ import annotations
 
 import builtins
+import functools
 import io
 import os
+import re
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn, get_args
 
 import mlx.core as mx
@@ -27,9 +29,11 @@ from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, Te
 from tensorlogic.runtime.formats.features import Feature
 from tensorlogic.runtime.formats.gguf import read_raw_metadata
 from tensorlogic.runtime.formats.header import shown
+from tensorlogic.runtime.formats.names import Names
 from tensorlogic.runtime.formats.summary import architecture, quantization, stored_bytes
 from tensorlogic.runtime.formats.values import read_pieces
-from tensorlogic.runtime.losses import tell_zeros
+from tensorlogic.runtime.joining import joined, why_apart
+from tensorlogic.runtime.losses import is_heard, tell_unused, tell_zeros
 from tensorlogic.runtime.outside import short
 from tensorlogic.runtime.packed import Tensor
 from tensorlogic.runtime.reading import FloatType, Job, Wanted
@@ -59,7 +63,10 @@ class Model:
         self._wanted = wanted
         self._alive: weakref.WeakValueDictionary[str, Tensor] = weakref.WeakValueDictionary()
         self._runner: Runner | None = None
-        weakref.finalize(self, _close, tuple(files.values()))
+        self._carried: weakref.WeakValueDictionary[tuple[str, mx.Dtype], Tensor] = weakref.WeakValueDictionary()
+        self._joined: weakref.WeakValueDictionary[tuple[str, ...], Tensor] = weakref.WeakValueDictionary()
+        self._usage = _Usage(header)
+        weakref.finalize(self, _close, tuple(files.values()), self._usage)
 
     def __repr__(self) -> str:
         return f"Model({str(self.header.path)!r}, {len(self.header.tensors)} tensors)"
@@ -93,6 +100,19 @@ class Model:
         if self._runner is None:
             self._runner = load_runner(self.header)
         return self._runner.predict({**(inputs or {}), **named})
+
+    @functools.cached_property
+    def names(self) -> Names:
+        """The tensors' names, indexed."""
+        return Names(self.header.tensors)
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """The tensors that nobody asked for so far, by `get_tensor` or `bind`.
+
+        Once a struct was filled from the model, they are told to whoever listens (`losses.py`) when it is closed.
+        """
+        return self._usage.unused()
 
     def has(self, name: str) -> bool:
         return name in self.header.tensors
@@ -138,6 +158,7 @@ class Model:
     def bytes_in_file(self, name: str) -> Iterator[bytes]:
         """The tensor's bytes as the file has them, in pieces. Raises `ModelFileError` as `get_tensor` does."""
         info = self._info(name)
+        self._usage.used.add(name)
         return (piece for _, piece in read_pieces(self._files[info.file], info, 1))
 
     def gguf_metadata(self) -> dict[str, bytes]:
@@ -146,6 +167,31 @@ class Model:
             return {}
         path, file = next(iter(self._files.items()))
         return read_raw_metadata(file, path)
+
+    def get_joined(self, names: Sequence[str]) -> Tensor:
+        """Several weights as one, their rows below each other: one product in place of several with one left side.
+
+        As long as the program holds it, asking again gives the same object. Raises `ModelFileError` as `get_tensor`
+        does, and TL4045 for weights that differ in more than the number of their rows.
+        """
+        key = tuple(names)
+        whole = self._joined.get(key)
+        if whole is None:
+            parts = [self.get_tensor(name) for name in key]
+            reason = why_apart(parts)
+            if reason is not None:
+                told = re.sub(r"`([0-9]+)`", lambda place: f"`{shown(key[int(place[1])])}`", reason)
+                raise ModelFileError("TL4045", f"tensors of `{self.header.path}` cannot be joined: {told}")
+            whole = self._joined[key] = joined(parts)
+        return whole
+
+    def shared(self, name: str, tensor: Tensor) -> Tensor:
+        """`tensor`, which is the one called `name` in some precision, or the equal one that is in use already."""
+        return self._carried.setdefault((name, tensor.dtype), tensor)
+
+    def note_bound(self) -> None:
+        """Say that a struct was filled, so that what no struct took is worth telling."""
+        self._usage.is_bound = True
 
     def int(self, key: str) -> builtins.int:
         """A whole number of the metadata. Text is read as one, since safetensors keeps nothing but text."""
@@ -194,6 +240,7 @@ class Model:
         """Make room for a tensor. One that the program holds is there already; one that cannot be read raises later."""
         try:
             info = self._info(name)
+            self._usage.used.add(name)
             held = self._alive.get(name)
             if held is not None:
                 return Job(lambda: 0, lambda underflows: (held, underflows))
@@ -235,9 +282,23 @@ def load_model(path: str | os.PathLike[str], *, dtype: FloatType = "float16", de
     return Model(header, files, Wanted(dtype, dequantize))
 
 
-def _close(files: tuple[io.FileIO, ...]) -> None:
+@dataclass
+class _Usage:
+    """What a program asked of a model; outlives it, to be told."""
+
+    header: FileHeader
+    used: set[str] = field(default_factory=set)
+    is_bound: bool = False
+
+    def unused(self) -> tuple[str, ...]:
+        return tuple(name for name in self.header.tensors if name not in self.used)
+
+
+def _close(files: tuple[io.FileIO, ...], usage: _Usage) -> None:
     for file in files:
         file.close()
+    if usage.is_bound and is_heard():
+        tell_unused(usage.unused(), str(usage.header.path))
 
 
 def _nearest(name: str, names: Iterable[str]) -> list[str]:

@@ -176,10 +176,10 @@ def test_a_struct_is_told_in_one_table() -> None:
         "   |\n"
         ' 3 | let net = bind<Net>(m, prefix: "net")\n'
         "   |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^\n"
-        "   = note: key      wanted         in the file\n"
-        "           `net.v`  float16[B]     missing\n"
-        "           `net.k`  float16[A, B]  [6, 5]: `B` is 4 by `net.q` of [6, 4]\n"
-        "   = help: `net.v`: did you mean `net.q` or `net.k`?"
+        "   = note: key    wanted                  found\n"
+        "           net.k  float16[A, B] = [6, 4]  float16[6, 5]\n"
+        "           net.v  float16[B] = [4]        missing\n"
+        "   = note: `B` is 4 by `net.q` of [6, 4]"
     )
 
 

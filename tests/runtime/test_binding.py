@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,13 @@ def refusal(program: Any, opened: Model, struct: str = "Net", **dims: int) -> tu
     return raised.value.message.partition("does not fit ")[2], raised.value.notes
 
 
+def rows(note: str) -> list[tuple[str, ...]]:
+    """The cells of a table below its head, whether keys stand beside the other cells or above them."""
+    head, *lines = note.replace("\n  ", "  ").splitlines()
+    assert head.split() == ["key", "wanted", "found"]
+    return [tuple(re.split("  +", line)) for line in lines]
+
+
 def test_a_model_that_fits(program: Any, tmp_path: Path) -> None:
     net = program.Net.bind(model(tmp_path, {"blk.1.bias": (4,)}))
     assert (net.V, net.D, net.F, len(net.blocks), net.last) == (7, 4, 6, 3, None)
@@ -68,55 +76,84 @@ def test_all_that_is_missing_and_wrong_is_one_error(program: Any, tmp_path: Path
     message, notes = refusal(program, model(tmp_path, changed))
     assert message == "`Net`: 2 missing tensors and 2 conflicts"
     assert notes == (
-        "missing: `output.weight` or `embed.weight`",
-        "missing: `blk.1.up.weight`",
-        "`blk.0.down.weight` is [4, 5], not [D, F]: `F` is 6 by `blk.0.up.weight` of [6, 4]",
-        "`blk.2.up.weight` is [5, 4], not [F, D]: `F` is 6 by `blk.0.up.weight` of [6, 4]",
+        "key\n"
+        "  wanted                  found\n"
+        "output.weight or embed.weight\n"
+        "  float16[V, D] = [V, 4]  missing\n"
+        "blk.0.down.weight\n"
+        "  float16[D, F] = [4, 6]  float16[4, 5]\n"
+        "blk.1.up.weight\n"
+        "  float16[F, D] = [6, 4]  missing\n"
+        "blk.2.up.weight\n"
+        "  float16[F, D] = [6, 4]  float16[5, 4]",
+        "`F` is 6 by `blk.0.up.weight` of [6, 4]",
     )
 
 
 def test_a_conflict_is_told_beside_what_is_missing(program: Any, tmp_path: Path) -> None:
     message, notes = refusal(program, model(tmp_path, {"blk.0.up.weight": None, "blk.2.bias": (3,), "norm": (4, 1)}))
     assert message == "`Net`: 1 missing tensor and 2 conflicts"
-    assert notes == (
-        "missing: `blk.0.up.weight`",
-        "`blk.2.bias` is [3], not [D]: `D` is 4 by `embed.weight` of [7, 4]",
-        "`norm` is [4, 1], not [D]",
-    )
+    assert rows(notes[0]) == [
+        ("blk.0.up.weight", "float16[F, D] = [6, 4]", "missing"),
+        ("blk.2.bias", "float16[D] = [4]", "float16[3]"),
+        ("norm", "float16[D] = [4]", "float16[4, 1]"),
+    ]
+    assert notes[1:] == ("`D` is 4 by `embed.weight` of [7, 4]",)
 
 
 def test_each_dim_that_is_wrong_is_told(program: Any, tmp_path: Path) -> None:
     save_model({"up.weight": mx.ones((8, 3)), "down.weight": mx.ones((4, 7))}, tmp_path / "b.safetensors")
     _, notes = refusal(program, load_model(tmp_path / "b.safetensors"), "Block")
     by = "by `up.weight` of [8, 3]"
-    assert notes == (f"`down.weight` is [4, 7], not [D, F]: `D` is 3 {by}, `F` is 8 {by}",)
+    assert rows(notes[0]) == [("down.weight", "float16[D, F] = [3, 8]", "float16[4, 7]")]
+    assert notes[1:] == (f"`D` is 3 {by}", f"`F` is 8 {by}")
 
 
 def test_a_conflict_between_structs(program: Any, tmp_path: Path) -> None:
     message, notes = refusal(program, model(tmp_path, {"norm": (3,)}))
     assert message == "`Net`: 1 conflict"
-    assert notes == ("`norm` is [3], not [D]: `D` is 4 by `embed.weight` of [7, 4]",)
+    assert rows(notes[0]) == [("norm", "float16[D] = [4]", "float16[3]")]
+    assert notes[1:] == ("`D` is 4 by `embed.weight` of [7, 4]",)
 
 
 def test_a_list_has_no_gap(program: Any, tmp_path: Path) -> None:
     opened = model(tmp_path, {"blk.1.up.weight": None, "blk.1.down.weight": None})
-    assert refusal(program, opened) == ("`Net`: 1 missing tensor", ("missing: `blk.1`",))
+    message, notes = refusal(program, opened)
+    assert message == "`Net`: 1 missing tensor"
+    assert rows(notes[0]) == [("blk.1", "Block", "missing, next: blk.2")]
 
 
 def test_an_element_type_that_conflicts(program: Any, tmp_path: Path) -> None:
     save_model({"ids": mx.ones((2,))}, tmp_path / "ids.safetensors")
     message, notes = refusal(program, load_model(tmp_path / "ids.safetensors"), "Table")
     assert message == "`Table`: 1 conflict"
-    assert notes == ("`ids` holds float16, not int32",)
+    assert rows(notes[0]) == [("ids", "int32[N] = [2]", "float16[2]")]
+    assert notes[1:] == ()
 
 
-def test_many_are_counted(program: Any, tmp_path: Path) -> None:
+def test_what_differs_in_an_index_alone_is_one_row(program: Any, tmp_path: Path) -> None:
     names: dict[str, tuple[int, ...] | None] = {f"blk.{i}.up.weight": (6, 4) for i in range(30)}
-    names |= {f"blk.{i}.down.weight": None for i in range(30)}
+    names |= {f"blk.{i}.down.weight": None if i % 20 else (4, 7) for i in range(30)}
     message, notes = refusal(program, model(tmp_path, names))
-    assert message == "`Net`: 30 missing tensors"
-    assert len(notes) == 21
-    assert notes[-1] == "and 10 more"
+    assert message == "`Net`: 28 missing tensors and 2 conflicts"
+    assert rows(notes[0]) == [
+        ("blk.{0,20}.down.weight", "float16[D, F] = [4, 6]", "float16[4, 7]"),
+        ("blk.{1..19,21..29}.down.weight", "float16[D, F] = [4, 6]", "missing"),
+    ]
+
+
+def test_many_are_counted(tmp_path: Path) -> None:
+    letters = [f"w{chr(ord('a') + i)}" for i in range(26)]
+    fields = "".join(f"{name}: float16[N]\n" for name in letters)
+    wide: Any = tensorlogic.compile(f"struct Wide[N] {{ {fields} many: [float16[N]] }}", "wide").Wide
+    opened = model(tmp_path, {f"many.{i}": (i + 1,) for i in range(3)})
+    with pytest.raises(ModelFileError) as raised:
+        wide.bind(opened)
+    assert raised.value.message.endswith("`Wide`: 26 missing tensors and 2 conflicts")
+    listed, origin = raised.value.notes
+    assert [line.split()[0] for line in listed.splitlines()] == ["key", *letters[:20], "and"]
+    assert listed.endswith("\nwt   float16[N] = [1]  missing\nand 8 more")
+    assert origin == "`N` is 1 by `many.0` of [1]"
 
 
 def test_dims_by_name(program: Any, tmp_path: Path) -> None:
@@ -126,18 +163,20 @@ def test_dims_by_name(program: Any, tmp_path: Path) -> None:
     assert program.Heads.bind(opened, H=2).K == 3
     assert program.Heads.bind(opened, K=3).H == 2
     assert refusal(program, opened, "Heads")[1] == ("`H` of `Heads`: no tensor tells it, and `bind` was not given it",)
-    assert refusal(program, opened, "Heads", H=4)[1] == (
-        "`w` is [6], not [H*K]: `H*K` cannot be 6 where `H` is 4 as given",
-    )
-    told = "`w` is [6], not [H*K]: `H*K` is 8 where `H` is 2 as given and `K` is 4 as given"
-    assert refusal(program, opened, "Heads", H=2, K=4)[1] == (told,)
+    notes = refusal(program, opened, "Heads", H=4)[1]
+    assert rows(notes[0]) == [("w", "float16[H*K] = [4*K]", "float16[6]")]
+    assert notes[1:] == ("`H` is 4 as given",)
+    notes = refusal(program, opened, "Heads", H=2, K=4)[1]
+    assert rows(notes[0]) == [("w", "float16[H*K] = [8]", "float16[6]")]
+    assert notes[1:] == ("`H` is 2 as given", "`K` is 4 as given")
     assert program.Net.bind(model(tmp_path, {}), D=4, V=7).D == 4
     message, notes = refusal(program, model(tmp_path, {}), D=5)
     assert message == "`Net`: 8 conflicts"
-    assert notes[:2] == (
-        "`embed.weight` is [7, 4], not [V, D]: `D` is 5 as given",
-        "`blk.0.up.weight` is [6, 4], not [F, D]: `D` is 5 as given",
-    )
+    assert rows(notes[0])[:2] == [
+        ("embed.weight", "float16[V, D] = [7, 5]", "float16[7, 4]"),
+        ("blk.{0..2}.up.weight", "float16[F, D] = [6, 5]", "float16[6, 4]"),
+    ]
+    assert notes[1:] == ("`D` is 5 as given",)
     with pytest.raises(TypeError, match="`Net` has no dim `Q`"):
         program.Net.bind(model(tmp_path, {}), Q=1)
 
@@ -159,7 +198,8 @@ def test_dims_by_name_reach_the_structs_inside(program: Any, tmp_path: Path) -> 
     assert [(layer.H, layer.K) for layer in stack.layers] == [(3, 2), (3, 2)]
     message, notes = refusal(program, opened, "Stack", H=2, K=4)
     assert message == "`Stack`: 2 conflicts"
-    assert notes[0] == "`layers.0.w` is [6], not [H*K]: `H*K` is 8 where `H` is 2 as given and `K` is 4 as given"
+    assert rows(notes[0]) == [("layers.{0..1}.w", "float16[H*K] = [8]", "float16[6]")]
+    assert notes[1:] == ("`H` is 2 as given", "`K` is 4 as given")
 
 
 LAYERS = """
@@ -207,10 +247,11 @@ def test_a_size_of_each_item_is_its_own(further: Any, tmp_path: Path) -> None:
     layers = further.Layers.bind(model(tmp_path, {"blk.1.up.weight": (9, 4), "empty": (0, 4), "scale": ()}))
     assert [heads.H for heads in layers.blocks] == [2, 3, 2]
     _, notes = refusal(further, model(tmp_path, {"blk.1.up.weight": (8, 4), "empty": (1, 5)}), "Layers")
-    assert notes == (
-        "`blk.1.up.weight` is [8, 4], not [H*K, D]: `H*K` cannot be 8",
-        "`empty` is [1, 5], not [0, D]: `D` is 4 by `blk.0.up.weight` of [6, 4]",
-    )
+    assert rows(notes[0]) == [
+        ("blk.1.up.weight", "float16[3*H, D] = [3*H, 4]", "float16[8, 4]"),
+        ("empty", "float16[0, D] = [0, 4]", "float16[1, 5]"),
+    ]
+    assert notes[1:] == ("`D` is 4 by `blk.0.up.weight` of [6, 4]",)
 
 
 def test_sizes_that_only_the_constructor_compares(further: Any, tmp_path: Path) -> None:
@@ -225,7 +266,8 @@ def test_sizes_that_only_the_constructor_compares(further: Any, tmp_path: Path) 
 def test_a_reason_is_told_once(further: Any, tmp_path: Path) -> None:
     save_model({"w": mx.ones((5, 5)), "side": mx.ones((2,)), "half": mx.ones((2,))}, tmp_path / "s.safetensors")
     _, notes = refusal(further, load_model(tmp_path / "s.safetensors"), "Square")
-    assert notes == (
-        "`w` is [5, 5], not [N, N]: `N` is 2 by `half` of [2]",
-        "`side` is [2], not [3]",
-    )
+    assert rows(notes[0]) == [
+        ("w", "float16[N, N] = [2, 2]", "float16[5, 5]"),
+        ("side", "float16[3]", "float16[2]"),
+    ]
+    assert notes[1:] == ("`N` is 2 by `half` of [2]",)

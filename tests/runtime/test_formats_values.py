@@ -16,8 +16,10 @@ from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import open_model
 from tensorlogic.runtime.formats.values import (
     PIECE_BYTES,
+    ROUNDS_TO_INFINITY,
     STORED,
     Array,
+    convert,
     read_dense,
     round_to_bfloat16,
     widen_bfloat16,
@@ -173,3 +175,45 @@ def test_a_file_that_is_cut_while_it_is_open(tmp_path: Path) -> None:
         read_dense(files[path], header.tensors["w"], "float16")
     files[path].close()
     assert caught.value.code == "TL4008"
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=20), st.sampled_from([2, 4, 8]), st.data())
+def test_what_came_out_tells_what_was_lost(numbers: list[int], itemsize: int, data: st.DataObject) -> None:
+    """Any bits, in every pair of types: a conversion by itself is the reference."""
+    dtype = data.draw(st.sampled_from(["float16", "bfloat16", "float32"]))
+    bits = np.array(numbers, np.uint64) >> np.uint64(64 - 8 * itemsize)
+    wide = bits.astype(f"u{itemsize}").view(f"f{itemsize}")
+    target = np.empty(wide.size, np.uint16 if dtype == "bfloat16" else dtype)
+    underflows = convert(dtype, wide, target)
+    became = (widen_bfloat16(target) if dtype == "bfloat16" else target).astype(np.float64)
+    overflowed = bool(np.any(np.isfinite(wide) & ~np.isfinite(became)))
+    assert overflowed == bool(
+        np.any(np.isfinite(wide) & (np.abs(wide.astype(np.float64)) >= ROUNDS_TO_INFINITY[dtype]))
+    )
+    assert underflows == (None if overflowed else int(np.count_nonzero((wide != 0) & (became == 0))))
+
+
+@pytest.mark.parametrize("storage", ["F64", "F32", "BF16"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_losses_in_every_part_are_counted(tmp_path: Path, storage: str, dtype: str) -> None:
+    tiny, size = {"F64": 1e-300, "F32": 1e-44, "BF16": 1e-39}[storage], 600_000
+    values = np.ones(size)
+    values[::7] = 0
+    values[::1000] = -tiny
+    bits = values.astype(np.float32).view(np.uint32) >> 16
+    path = stored(tmp_path / "a.safetensors", storage, bits if storage == "BF16" else values)
+    found, underflows = read(path, dtype)
+    is_lost = dtype == "float16" or storage != "BF16"
+    assert underflows == (600 if is_lost else 0)
+    wide = widen_bfloat16(found) if dtype == "bfloat16" else found
+    assert np.count_nonzero(wide) == np.count_nonzero(values) - underflows
+
+
+@pytest.mark.parametrize("place", [0, 150_000, 599_999])
+def test_an_overflow_in_any_part_is_refused(tmp_path: Path, place: int) -> None:
+    values = np.zeros(600_000)
+    values[place] = 1e300
+    for dtype in ("float16", "bfloat16", "float32"):
+        error = refusal(stored(tmp_path / "a.safetensors", "F64", values), dtype)
+        assert "1 finite value " in error.message
+        assert "1e+300" in error.message

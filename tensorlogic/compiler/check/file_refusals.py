@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tensorlogic.compiler.check.file_values import Fact, Known, Sight, sights_of
 from tensorlogic.compiler.diagnostics.model import Diagnostic, Label, error
 from tensorlogic.compiler.source import Span
 
-_MOST_SHOWN = 20
+if TYPE_CHECKING:
+    from tensorlogic.runtime.formats.matching import Problems
 
 
 def no_tensor(name: str, path: str, near: Sequence[str], span: Span) -> Diagnostic:
@@ -59,18 +61,9 @@ def against_files(code: str, message: str, sights: Sequence[Sight], span: Span) 
     return error(code, message, span, label, others=texts.items(), notes=dict.fromkeys(notes))
 
 
-def unfilled(struct: str, path: str, rows: Sequence[tuple[str, str, str]], span: Span, near: list[str]) -> Diagnostic:
-    """All that keeps a struct from being filled, as a table: the key, what is wanted, what the file has."""
-    missing = sum(found.startswith("missing") for _, _, found in rows)
-    counts = [(missing, "missing tensor"), (len(rows) - missing, "conflict")]
-    told = " and ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts if count)
-    shown = [("key", "wanted", "in the file"), *rows[:_MOST_SHOWN]]
-    widths = [max(len(row[i]) for row in shown) for i in (0, 1)]
-    lines = [f"{key:{widths[0]}}  {wanted:{widths[1]}}  {found}" for key, wanted, found in shown]
-    if len(rows) > _MOST_SHOWN:
-        lines.append(f"and {len(rows) - _MOST_SHOWN} more")
-    message = f"`{path}` does not fit `{struct}`: {told}"
-    return error("TL4025", message, span, notes=["\n".join(lines)], helps=near)
+def unfilled(struct: str, path: str, problems: Problems, span: Span) -> Diagnostic:
+    """All that keeps a struct from being filled, in the words of run time."""
+    return error("TL4025", f"`{path}` does not fit `{struct}`: {problems.summary}", span, notes=problems.notes)
 
 
 def repeated(diagnostic: Diagnostic, count: int) -> Diagnostic:

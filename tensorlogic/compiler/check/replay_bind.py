@@ -29,7 +29,7 @@ from tensorlogic.compiler.types import (
 
 if TYPE_CHECKING:
     from tensorlogic.compiler.check.replay import Replay
-    from tensorlogic.runtime.formats.matching import Found, Matching, Place, Row
+    from tensorlogic.runtime.formats.matching import Found, Matching, Place, Problems
     from tensorlogic.runtime.formats.unifying import Size
 
 _MOST_HELPED = 3
@@ -39,6 +39,7 @@ _MOST_HELPED = 3
 def bind(replay: Replay, operation: Operation) -> Fact:
     """The struct with the file's shapes, or an error for all that does not fit."""
     from tensorlogic.runtime.formats.matching import Matching
+    from tensorlogic.runtime.formats.names import Names
     from tensorlogic.runtime.formats.unifying import Unifier
 
     model, prefix, *sizes = map(replay.fact, operation.operands)
@@ -47,32 +48,26 @@ def bind(replay: Replay, operation: Operation) -> Fact:
         return UNKNOWN
     assert isinstance(type, StructType)
     given = {n: s.value for n, s in zip(operation.attributes["sizes"], sizes, strict=True) if isinstance(s, Known)}
-    matching = Matching(model.header.tensors, _places, lambda info: model.element_of(info.dtype), Unifier(given))
+    tensors = model.header.tensors
+    matching = Matching(tensors, Names(tensors), _places, lambda info: model.element_of(info.dtype), Unifier(given))
     found = matching.find(type, prefix.value, {v.name: {(v.name,): 1} for v in type.definition.dims})
-    rows = matching.problems()
-    if rows:
-        _tell(replay, model, type.definition, rows, operation.span, sizes)
+    problems = matching.problems()
+    if problems is not None:
+        _note_uses(model, problems)
+        replay.tell(file_refusals.unfilled(type.definition.name, model.use.path, problems, operation.span), sizes)
         return UNKNOWN
     return _net(model, matching, found, operation.span)
 
 
-def _tell(
-    replay: Replay, model: ModelFile, definition: StructDefinition, rows: list[Row], span: Span, sizes: list[Fact]
-) -> None:
-    from tensorlogic.runtime.formats.header import shown
-    from tensorlogic.runtime.formats.metadata import did_you_mean, nearest
+def _note_uses(model: ModelFile, problems: Problems) -> None:
+    """Keep what the file has of the tensors that do not fit, for editors."""
+    from tensorlogic.runtime.formats.metadata import nearest
 
-    table: list[tuple[str, str, str]] = []
-    helps: list[str] = []
-    for row in rows:
-        keys = " or ".join(f"`{key}`" for key in row.keys)
-        table.append((keys, row.wanted, "missing" if row.found is None else row.found))
-        for key in row.keys:
-            note_use(model, key)
-        if row.found is None and len(helps) < _MOST_HELPED and row.keys[0] not in model.use.missing:
-            near = model.use.missing[row.keys[0]] = nearest(row.keys[0], model.header.tensors)
-            helps += [f"{keys}: {told}" for told in did_you_mean(map(shown, near))]
-    replay.tell(file_refusals.unfilled(definition.name, model.use.path, table, span, helps), sizes)
+    for key in (key for tensor in problems.tensors for key in tensor.keys):
+        note_use(model, key)
+    missing = [tensor.keys[0] for tensor in problems.tensors if tensor.actual is None]
+    for key in [key for key in missing if key not in model.use.missing][:_MOST_HELPED]:
+        model.use.missing[key] = nearest(key, model.header.tensors)
 
 
 # --- the fields as the program declares them
@@ -90,13 +85,17 @@ def _place(name: str, t: Type, definition: StructDefinition) -> Place:
     inner, declared = _item(t), _item(own)
     place: dict[str, Any] = {"listed": _is_list(t), "optional": isinstance(t, OptionalType)}
     if isinstance(inner, TensorType) and isinstance(declared, TensorType):
-        place["element"] = inner.element.name if isinstance(inner.element, ElementType) else None
+        place |= {"element": inner.element.name, "is_parameter": not isinstance(inner.element, ElementType)}
         if declared.shape.pack is None:
             place["shape"] = tuple(map(_size, declared.shape.dims))
     elif isinstance(inner, StructType) and isinstance(declared, StructType):
         pairs = zip(inner.definition.dims, declared.dims, strict=True)
-        place |= {"struct": inner, "dims": tuple((v.name, _size(size)) for v, size in pairs)}
-    return Place(name, definition.keys[name], str(declared), **place)
+        place |= {
+            "struct": inner,
+            "struct_name": inner.definition.name,
+            "dims": tuple((v.name, _size(size)) for v, size in pairs),
+        }
+    return Place(name, definition.keys[name], **place)
 
 
 def _item(t: Type) -> Type:

@@ -2,13 +2,13 @@
 
 Takes the declared shape of each tensor over dims of the struct that is filled, beside the file's shape. Promises each
 dim that is settled: first those given by name, then by repeating, whatever is linear in its one unknown dim, by exact
-division. Every tensor whose shape cannot be so is told, with those that say otherwise.
+division. Every tensor whose shape cannot be so is told, and of each dim that it contradicts, what says otherwise.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 Size = str | int | Mapping[tuple[str, ...], int]
@@ -24,6 +24,8 @@ def as_sum(size: Size) -> Sum:
 
 def over(size: Size, dims: Mapping[str, Sum]) -> Sum:
     """A size of an inner struct over the dims that the outer one has for its own."""
+    if isinstance(size, str):
+        return dims[size]
     total: dict[tuple[str, ...], int] = {}
     for names, factor in as_sum(size).items():
         product: dict[tuple[str, ...], int] = {(): factor}
@@ -55,17 +57,18 @@ def written(size: Size | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A tensor of the file beside its declaration: `shape` in the struct's own dims, `sums` in the outermost's."""
+    """What a struct wants at a key, beside what the file has there.
 
-    key: str
-    shape: Sequence[Size | None]
-    sums: Sequence[Sum | None]
-    actual: tuple[int, ...]
+    `keys` are the alternatives, of which the first that the file has is left alone. `sums` is the declared shape over
+    the dims of the outermost struct: None for one that begins with a pack, and None in it for a `?`. `actual` is the
+    file's shape, None where it has no such tensor.
+    """
 
-    @property
-    def written(self) -> str:
-        """The declared shape, `[N, 2*H]`."""
-        return f"[{', '.join(map(written, self.shape))}]"
+    keys: tuple[str, ...]
+    element: str
+    sums: Sequence[Sum | None] | None
+    actual_element: str = ""
+    actual: tuple[int, ...] | None = None
 
 
 @dataclass
@@ -87,7 +90,7 @@ class Unifier:
         axes = [
             (tensor, size, actual)
             for tensor in self.tensors
-            if len(tensor.sums) == len(tensor.actual)
+            if tensor.sums is not None and tensor.actual is not None and len(tensor.sums) == len(tensor.actual)
             for size, actual in zip(tensor.sums, tensor.actual, strict=True)
             if size is not None
         ]
@@ -113,31 +116,30 @@ class Unifier:
         if parts[True] == 0 or rest % parts[True]:
             return False
         self.known[name] = rest // parts[True]
-        self.by[name] = f"`{tensor.key}` of {list(tensor.actual)}"
+        self.by[name] = f"`{tensor.keys[0]}` of {list(tensor.actual or ())}"
         return True
 
-    def conflicts(self) -> list[str]:
-        """The tensors whose shapes cannot be so, each with what says otherwise."""
-        told: list[str] = []
-        for tensor, reasons in self.disagreements():
-            head = f"`{tensor.key}` is {list(tensor.actual)}, not {tensor.written}"
-            told.append(f"{head}: {reasons}" if reasons else head)
-        return told
+    def conflicts(self) -> list[tuple[Tensor, tuple[str, ...]]]:
+        """The tensors that are missing or cannot be so, each with the known dims that it contradicts.
 
-    def disagreements(self) -> Iterator[tuple[Tensor, str]]:
-        """The same tensors, and what says otherwise by itself: nothing for another rank or another number."""
-        for tensor in self.tensors:
-            if len(tensor.sums) != len(tensor.actual):
-                yield tensor, ""
-                continue
-            axes = zip(tensor.shape, tensor.sums, tensor.actual, strict=True)
-            wrong = [
-                self._told(size, sums, actual)
-                for size, sums, actual in axes
-                if size is not None and sums is not None and self._differs(sums, actual)
-            ]
-            if wrong:
-                yield tensor, ", ".join(dict.fromkeys(filter(None, wrong)))
+        Those may be none: another element type, another rank and a number speak for themselves.
+        """
+        every = ((tensor, self._contradicted(tensor)) for tensor in self.tensors)
+        return [
+            (tensor, names or ())
+            for tensor, names in every
+            if names is not None or tensor.actual is None or tensor.element != tensor.actual_element
+        ]
+
+    def _contradicted(self, tensor: Tensor) -> tuple[str, ...] | None:
+        if tensor.sums is None or tensor.actual is None:
+            return None
+        if len(tensor.sums) != len(tensor.actual):
+            return ()
+        axes = zip(tensor.sums, tensor.actual, strict=True)
+        wrong = [size for size, actual in axes if size is not None and self._differs(size, actual)]
+        named = dict.fromkeys(name for size in wrong for names in size for name in names if name in self.known)
+        return tuple(named) if wrong else None
 
     def _differs(self, size: Sum, actual: int) -> bool:
         """Whether a size is another number, or cannot be this one whatever its one unknown dim is."""
@@ -146,17 +148,31 @@ class Unifier:
         linear = len(unknown) == 1 and all(names.count(next(iter(unknown))) <= 1 for names in size)
         return value != actual if value is not None else linear
 
-    def _told(self, size: Size, sums: Sum, actual: int) -> str:
-        """What a dim is instead, and what says so; nothing of a number, which says so itself."""
-        value = self.value(sums)
-        names = [name for name in dict.fromkeys(n for names in sums for n in names) if name in self.known]
-        if isinstance(size, int):
-            return ""
-        if isinstance(size, str) and len(names) == 1:
-            return f"`{size}` is {value} {self._origin(names[0])}"
-        reasons = " and ".join(f"`{name}` is {self.known[name]} {self._origin(name)}" for name in names)
-        told = f"`{written(size)}` {f'cannot be {actual}' if value is None else f'is {value}'}"
-        return f"{told} where {reasons}" if reasons else told
+    def wanted(self, tensor: Tensor) -> str:
+        """The declared type over the outermost struct's dims, with what they are: `float16[2*H, D] = [8, D]`."""
+        if tensor.sums is None:
+            return f"{tensor.element}[...]"
+        declared = _bracketed(tensor.sums)
+        known = _bracketed([None if size is None else self._reduced(size) for size in tensor.sums])
+        return f"{tensor.element}{declared}" + ("" if declared == known else f" = {known}")
 
-    def _origin(self, name: str) -> str:
-        return f"by {self.by[name]}" if name in self.by else "as given"
+    def _reduced(self, size: Sum) -> Sum:
+        """A size in which known dims are numbers."""
+        return over(
+            size,
+            {name: {(): self.known[name]} if name in self.known else {(name,): 1} for names in size for name in names},
+        )
+
+    def origin(self, name: str) -> str:
+        """What a known dim is, and what told it."""
+        told = f"by {self.by[name]}" if name in self.by else "as given"
+        return f"`{name}` is {self.known[name]} {told}"
+
+
+def _bracketed(sums: Sequence[Sum | None]) -> str:
+    """A dim that a struct inside has for a `?` is shown by its name there."""
+    sizes = [
+        None if size is None else {tuple(name.partition(" of ")[0] for name in names): n for names, n in size.items()}
+        for size in sums
+    ]
+    return f"[{', '.join(map(written, sizes))}]"

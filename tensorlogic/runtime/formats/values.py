@@ -1,15 +1,16 @@
 """The elements of dense tensors, read from a file and converted to the element type that was asked for.
 
 Takes an open file and a checked `TensorInfo`, gives a NumPy array. The bytes are read in pieces of a few megabytes and
-converted while they are in the processor's cache. They are read, not mapped: a file that somebody shortens meanwhile
-gives an error, where a mapping would end the process. A finite value that would become infinite and an integer that
-`int32` cannot hold are refused; values that become 0 are counted.
+converted in parts that stay in the processor's cache, where looking at what came out costs little. They are read, not
+mapped: a file that somebody shortens meanwhile gives an error, where a mapping would end the process. A finite value
+that would become infinite and an integer that `int32` cannot hold are refused; values that become 0 are counted.
 """
 
 from __future__ import annotations
 
 import io
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn
 
@@ -56,6 +57,16 @@ ROUNDS_TO_INFINITY = {
 
 As float64, and so every comparison with it: a Python number would take the other side's type, and become infinite.
 """
+
+_MAGNITUDES = {
+    "float16": (0x7FFF, 0x7C00),
+    "bfloat16": (0x7FFF, 0x7F80),
+    "float32": (0x7FFF_FFFF, 0x7F80_0000),
+}
+"""The bits that are not the sign, whose order is that of the magnitudes, and those of infinity: only NaN is above."""
+
+_PART = 1 << 18
+"""So many elements are converted at a time."""
 
 
 def read_pieces(file: io.FileIO, info: TensorInfo, unit: int, most: int = PIECE_BYTES) -> Iterator[tuple[int, bytes]]:
@@ -171,20 +182,53 @@ def widen(storage: str, source: Array) -> Array:
 
 
 def narrow(info: TensorInfo, dtype: str, wide: Array, target: Array, everything: Callable[[], Iterable[Array]]) -> int:
-    """Convert one piece of a tensor, floats of any size, into `target`, which is of `dtype`.
+    """Convert one piece of a tensor, numbers that NumPy knows, into `target`, which is of `dtype`.
 
-    Gives how many values became 0. Where a finite one would become infinite the tensor is refused (TL4006), and
-    `everything` gives all of its pieces once more, so that the message counts over the whole tensor.
+    Gives how many values became 0. Where one would become infinite the tensor is refused (TL4006), and `everything`
+    gives all of its pieces once more, so that the message counts over the whole tensor.
     """
-    limit = ROUNDS_TO_INFINITY[dtype]
-    # Written so that NaN, too, takes the careful way.
-    if not (wide.min() > -limit and wide.max() < limit) and _overflows(wide, limit)[0]:
-        counts = [_overflows(piece, limit) for piece in everything()]
+    underflows = convert(dtype, wide, target)
+    if underflows is None:
+        counts = [_overflows(piece, ROUNDS_TO_INFINITY[dtype]) for piece in everything()]
         refuse_overflow(info, dtype, sum(count for count, _ in counts), max(largest for _, largest in counts))
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        target[:] = round_to_bfloat16(_narrow_to_odd(wide)) if dtype == "bfloat16" else wide
-    magnitude_bits = target.view(np.uint32) & 0x7FFFFFFF if dtype == "float32" else target.view(np.uint16) & 0x7FFF
-    return int(np.count_nonzero(wide)) - int(np.count_nonzero(magnitude_bits))
+    return underflows
+
+
+def convert(dtype: str, wide: Array, target: Array) -> int | None:
+    """Convert floats to `dtype`; gives how many became 0, or None where a finite one became infinite.
+
+    Whatever was lost shows in what came out, unless it was 0 or infinite before: only then the source is looked at.
+    """
+    parts = converted_parts(dtype, wide, target)
+    if wide.dtype == np.float16 or wide.dtype == target.dtype:
+        # Nothing is out of the range of a type that is as wide or wider.
+        deque(parts, maxlen=0)
+        return 0
+    unsigned = np.dtype(f"u{target.itemsize}")
+    without_sign, infinity = (unsigned.type(bits) for bits in _MAGNITUDES[dtype])
+    kept, flags = np.empty(min(_PART, target.size), unsigned), np.empty(min(_PART, target.size), np.bool_)
+    zeros = 0
+    for part, into in parts:
+        magnitudes = np.bitwise_and(into.view(unsigned), without_sign, out=kept[: into.size])
+        if np.maximum.reduce(magnitudes) >= infinity and _overflows(part, ROUNDS_TO_INFINITY[dtype])[0]:
+            return None
+        if not np.minimum.reduce(magnitudes):
+            was_zero = np.equal(part, part.dtype.type(0), out=flags[: into.size])
+            zeros += into.size - int(np.count_nonzero(was_zero)) - int(np.count_nonzero(magnitudes))
+    return zeros
+
+
+def converted_parts(dtype: str, wide: Array, target: Array) -> Iterator[tuple[Array, Array]]:
+    """Convert floats without a look at what is lost, part by part; gives each part, and what it became."""
+    for start in range(0, wide.size, _PART):
+        part, into = wide[start : start + _PART], target[start : start + _PART]
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            if dtype == "bfloat16":
+                single = _narrow_to_odd(part) if part.itemsize == 8 else part.astype(np.float32, copy=False)
+                into[:] = round_to_bfloat16(single)
+            else:
+                into[:] = part
+        yield part, into
 
 
 def _overflows(wide: Array, limit: float) -> tuple[int, float]:
@@ -194,7 +238,7 @@ def _overflows(wide: Array, limit: float) -> tuple[int, float]:
     return beyond.size, float(beyond.max(initial=0.0))
 
 
-def refuse_overflow(info: TensorInfo, dtype: str, count: int, largest: float) -> None:
+def refuse_overflow(info: TensorInfo, dtype: str, count: int, largest: float) -> NoReturn:
     """Raise the error for `count` finite values of a tensor that become infinite in `dtype`."""
     values = "value" if count == 1 else "values"
     wider = "bfloat16" if dtype == "float16" and largest < ROUNDS_TO_INFINITY["bfloat16"] else "float32"
@@ -226,5 +270,11 @@ def widen_bfloat16(bits: Array) -> Array:
 def round_to_bfloat16(values: Array) -> Array:
     """bfloat16 bits nearest to float32 values, ties to even; a NaN stays one."""
     bits = values.view(np.uint32)
-    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
-    return np.where(np.isnan(values), (bits >> 16) | 0x40, rounded).astype(np.uint16)
+    rounded = bits >> 16
+    rounded &= 1
+    rounded += 0x7FFF
+    rounded += bits
+    rounded >>= 16
+    if np.isnan(values.max(initial=0)):
+        rounded = np.where(np.isnan(values), (bits >> 16) | 0x40, rounded)
+    return rounded.astype(np.uint16)

@@ -119,10 +119,13 @@ python -c "from tensorlogic.runtime.models import load_model; load_model('model.
     ),
     "TL4020": Page(
         "a model does not fit a struct",
-        "`bind` fills each field of a struct from the tensor of its key. The notes list every name that the model "
-        "lacks, and every struct in which the shapes do not agree, with those of the file. Compare the keys with "
-        "`model.tensors`: the strings of the fields, joined with `.` below `prefix`, must spell them, and a list is "
-        "counted from 0 without a gap. A field that not every model has is declared with `?`.",
+        "`bind` fills each field of a struct from the tensor of its key. A table lists every tensor that the model "
+        "lacks, with the nearest name that no other field took, and every one of another shape or element type: what "
+        "the struct wants, over its dims and with what they are as far as other tensors tell, beside what the file "
+        "holds. Items of a list that fail alike are one row (`blk.{0..29}.norm`). Below the table stands which tensors "
+        "told the dims that disagree. Compare the keys with `model.tensors`: the strings of the fields, joined with "
+        "`.` below `prefix`, must spell them, and a list is counted from 0 without a gap. A field that not every model "
+        "has is declared with `?`.",
         """\
 # model.tl: struct Net[N] { weight: float16[N] = "wieght" }
 #           let net = bind<Net>(load_model("model.safetensors"))
@@ -168,10 +171,10 @@ tlc check model.tl""",
     ),
     "TL4025": Page(
         "the model file that is there does not fit a struct",
-        "`bind` must fail with this file. The table has a line for each tensor that is missing or has another shape or "
-        "element type: its key, what the struct declares, and what the file has, with what tells a dim to be another "
-        "number. Keys are joined with `.` below `prefix`; the items of a list are counted from 0 without a gap; a "
-        "field that not every model has is declared with `?`.",
+        "`bind` must fail with this file. The table has a row for each tensor that is missing or has another shape or "
+        "element type: its key, what the struct declares, and what the file has; below it stands what tells a dim to "
+        "be another number. Keys are joined with `.` below `prefix`; the items of a list are counted from 0 without a "
+        "gap; a field that not every model has is declared with `?`.",
         """\
 # model.tl: struct Net[N] { weight: float16[N] = "wieght" }
 #           let net = bind<Net>(load_model("model.safetensors"))
@@ -209,6 +212,15 @@ fn f(w: float16[8, 64]) -> float16[8, 64] { return quantize(w, bits: 7) }""",
         "text, `?` for one character, `[ab]` for one of these. `tlc inspect` without it lists all names.",
         """\
 tlc inspect model.safetensors --filter attn    # '*attn*' matches names in which it stands""",
+    ),
+    "TL4045": Page(
+        "tensors cannot be joined",
+        "`Model.get_joined` puts weights with one left operand below each other, so that one product takes the place "
+        "of several. They may differ in the number of their rows alone: not in their other dims, their element type, "
+        "or how they are packed. Take those that differ by `get_tensor` instead.",
+        """\
+python -c "from tensorlogic.runtime.models import load_model; \
+load_model('model.gguf').get_joined(['token_embd.weight', 'output_norm.weight'])\"""",
     ),
     "TL4050": Page(
         "a Core ML model runs on macOS only",

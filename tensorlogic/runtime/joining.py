@@ -1,0 +1,85 @@
+"""Weights that share their left operand, joined into one: `x @ q.T`, `x @ k.T` and `x @ v.T` become one product.
+
+Takes weights whose last dim is the one that is contracted, [..., O, I], dense or packed, or biases [O]. Promises a
+weight [..., O1 + O2 + ..., I] with the parts' rows in their order, in which every element is what it was: products of
+it are those of the parts side by side, of packed ones bit by bit on a CPU (a library that multiplies dense matrices may
+add in another order for another number of rows). It is evaluated, so that the parts may be freed. Refuses what differs
+in more than the number of rows: `why_apart` says in which respect, before anything is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import mlx.core as mx
+
+from tensorlogic.runtime.outside import short
+from tensorlogic.runtime.packed import Packed, Tensor
+
+
+def why_apart(parts: Sequence[Tensor]) -> str | None:
+    """Why weights cannot be joined, such as "`0` is dense, `1` is packed ..."; None where they can be.
+
+    The parts are named by their places in `parts`, in backticks.
+    """
+    if not parts:
+        return "there is nothing to join"
+    first = _traits(parts[0])
+    for place, part in enumerate(parts[1:], 1):
+        for mine, other in zip(first, _traits(part), strict=True):
+            if mine != other:
+                return f"`0` is {mine}, `{place}` is {other}"
+    return "`0` is a scalar" if parts[0].ndim == 0 else None
+
+
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """The weights as one, evaluated: dense ones of one type, or packed ones of one layout.
+
+    Scales of different float types are widened to one that holds both exactly. Raises ValueError where `why_apart`
+    has a reason.
+    """
+    reason = why_apart(parts)
+    if reason is not None:
+        raise ValueError(f"weights cannot be joined: {reason}")
+    if len(parts) == 1:
+        return parts[0]
+    packed = [part for part in parts if isinstance(part, Packed)]
+    whole = _joined_packed(packed) if packed else _rows([part for part in parts if isinstance(part, mx.array)])
+    mx.eval([whole.weight, whole.scales, whole.biases] if isinstance(whole, Packed) else whole)
+    return whole
+
+
+def _traits(part: Tensor) -> tuple[str, ...]:
+    """What parts must have in common, in words that follow `is`."""
+    rows, columns = part.shape[:-2], part.shape[-1:] if part.ndim > 1 else ()
+    shape = f"of shape [{', '.join([*map(str, rows), 'O', *map(str, columns)])}]"
+    if not isinstance(part, Packed):
+        return "dense", short(part.dtype), shape
+    layout = part.layout
+    stored = f"packed in {layout.bits} bits, groups of {layout.group_size} and the mode {layout.mode}"
+    return stored, short(part.dtype), shape
+
+
+def _joined_packed(parts: Sequence[Packed]) -> Packed:
+    first = parts[0]
+    shape = (*first.shape[:-2], sum(part.shape[-2] for part in parts), first.shape[-1])
+    biases = [part.biases for part in parts if part.biases is not None]
+    return Packed(
+        _rows([part.weight for part in parts]),
+        _rows(_alike([part.scales for part in parts])),
+        _rows(_alike(biases)) if biases else None,
+        first.layout,
+        shape,
+        first.dtype,
+    )
+
+
+def _alike(scales: Sequence[mx.array]) -> list[mx.array]:
+    """Scales of one type, as they are; of several, in float32, which holds every half-precision number."""
+    dtypes = {array.dtype for array in scales}
+    return list(scales) if len(dtypes) == 1 else [array.astype(mx.float32) for array in scales]
+
+
+def _rows(parts: Sequence[mx.array]) -> mx.array:
+    """The parts below each other; vectors, which have no rows, one after the other."""
+    return mx.concatenate(list(parts), axis=max(parts[0].ndim - 2, 0))
