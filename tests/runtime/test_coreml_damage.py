@@ -128,12 +128,24 @@ def test_a_manifest_cannot_lead_out_of_its_package(package: Path, name: str) -> 
     assert "no path inside of the package" in refusal(package, "TL4003")
 
 
-@pytest.mark.parametrize("part", [MODEL, WEIGHTS])
+@pytest.mark.parametrize("part", [MANIFEST, MODEL, WEIGHTS])
 def test_links_out_of_a_package_are_refused(package: Path, tmp_path: Path, part: Path) -> None:
     (tmp_path / "elsewhere").write_bytes((package / part).read_bytes())
     (package / part).unlink()
     (package / part).symlink_to(tmp_path / "elsewhere")
-    assert "it is a link out of" in refusal(package, "TL4003")
+    assert "lies outside of the model's folder" in refusal(package, "TL4065")
+
+
+def test_a_package_in_the_cache_of_hugging_face_is_read(package: Path, tmp_path: Path) -> None:
+    """Every file of a snapshot is a link into the model's store."""
+    home = tmp_path / "models--a--b"
+    store, snapshot = home / "blobs", home / "snapshots" / "1f" / "m.mlpackage"
+    store.mkdir(parents=True)
+    for number, part in enumerate((MANIFEST, MODEL, WEIGHTS)):
+        (store / str(number)).write_bytes((package / part).read_bytes())
+        (snapshot / part).parent.mkdir(parents=True, exist_ok=True)
+        (snapshot / part).symlink_to(store / str(number))
+    assert load_model(snapshot).get_tensor("w").shape == (8, 8)
 
 
 def test_links_within_a_package_and_to_it_are_followed(package: Path, tmp_path: Path) -> None:

@@ -15,14 +15,14 @@ from contextlib import closing
 from pathlib import Path
 
 from tensorlogic.runtime.errors import ModelFileError
-from tensorlogic.runtime.formats.coreml_blobs import Blobs, OpenFiles, inside, is_inner
+from tensorlogic.runtime.formats.coreml_blobs import Blobs, OpenFiles, is_inner
 from tensorlogic.runtime.formats.coreml_compiled import read_compiled
 from tensorlogic.runtime.formats.coreml_features import read_features, read_notes
 from tensorlogic.runtime.formats.coreml_network import read_network
 from tensorlogic.runtime.formats.coreml_program import read_program
 from tensorlogic.runtime.formats.features import Feature
 from tensorlogic.runtime.formats.files import open_file
-from tensorlogic.runtime.formats.folder import read_object
+from tensorlogic.runtime.formats.folder import check_inside, read_object
 from tensorlogic.runtime.formats.header import (
     MAX_TENSORS,
     FileHeader,
@@ -83,7 +83,7 @@ _TYPES = {
 
 def read_core_ml(path: Path, files: OpenFiles) -> FileHeader:
     """The checked header; the files that its tensors lie in are open then. Raises `ModelFileError` (TL4001 to TL4004,
-    TL4053) for what is no model, or contradicts itself."""
+    TL4053, TL4065) for what is no model, or contradicts itself."""
     if path.suffix == COMPILED:
         return read_compiled(path)
     if path.suffix == ".mlmodel":
@@ -94,6 +94,7 @@ def read_core_ml(path: Path, files: OpenFiles) -> FileHeader:
 def _root_model(package: Path) -> Path:
     """The model's file, which the manifest of a package names."""
     manifest = package / "Manifest.json"
+    check_inside(package, manifest)
     try:
         members = read_object(manifest)
     except ModelFileError as error:
@@ -108,7 +109,7 @@ def _root_model(package: Path) -> Path:
     if not is_inner(name):
         damaged(manifest, f"it names `{shown(name)}`, which is no path inside of the package")
     model = package / "Data" / name
-    inside(package, model)
+    check_inside(package, model)
     return model
 
 

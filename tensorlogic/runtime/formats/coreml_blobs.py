@@ -13,6 +13,7 @@ import struct
 from pathlib import Path
 
 from tensorlogic.runtime.formats.files import open_file
+from tensorlogic.runtime.formats.folder import check_inside
 from tensorlogic.runtime.formats.header import damaged, shown, unsupported
 from tensorlogic.runtime.formats.recipes import BITS
 
@@ -86,7 +87,7 @@ class Blobs:
         if not name.startswith(_MODEL_PATH) or not is_inner(inner):
             damaged(self.folder, f"it names the weight file `{shown(name)}`, which is no file of its own")
         path = self.folder / inner
-        inside(self.root, path)
+        check_inside(self.root, path)
         self._paths[name] = path
         return path
 
@@ -113,13 +114,3 @@ def is_inner(name: str) -> bool:
     """Whether a name from a file is a path below the folder that it counts from, which a message may show."""
     parts = name.split("/")
     return name.isprintable() and len(name) < 256 and "\\" not in name and not {"", ".", ".."} & set(parts)
-
-
-def inside(root: Path, path: Path) -> None:
-    """Refuse a path that leads out of `root` by a symbolic link."""
-    try:
-        real, base = os.path.realpath(path, strict=False), os.path.realpath(root)
-    except OSError as error:
-        damaged(path, f"its links lead nowhere: {shown(str(error.strerror))}")
-    if os.path.commonpath([real, base]) != base:
-        damaged(path, f"it is a link out of `{root}`")

@@ -51,7 +51,7 @@ def find_shards(folder: Path, index: Path | None) -> dict[Path, list[str] | None
 
 
 def check_inside(folder: Path, file: Path) -> None:
-    """Refuse (TL4065) a file of the folder that is a link to one elsewhere.
+    """Refuse (TL4065) a file of the folder, or of one in it, that is a link to one elsewhere.
 
     Hugging Face's cache keeps every file of `models--ORG--NAME/snapshots/REVISION` as a link into
     `models--ORG--NAME/blobs`: that is the same model's, and fine.

@@ -277,10 +277,10 @@ tlc run model.tl""",
     ),
     "TL4065": Page(
         "a file of a model's folder lies elsewhere",
-        "A folder's shards and its `config.json` are read only from the folder itself, so that a folder from somebody "
-        "else cannot make a program read other files. This one holds a symbolic link that leads out of it. The links "
-        "of Hugging Face's cache, from `snapshots/REVISION` into the `blobs` of the same model, are followed. Open the "
-        "file by its own path, or copy it into the folder.",
+        "A folder's shards and its `config.json`, and the files of an `.mlpackage`, are read only from the folder "
+        "itself, so that a folder from somebody else cannot make a program read other files. This one holds a symbolic "
+        "link that leads out of it. The links of Hugging Face's cache, from `snapshots/REVISION` into the `blobs` of "
+        "the same model, are followed. Open the file by its own path, or copy it into the folder.",
         """\
 ln -s /somewhere/else.safetensors folder/model.safetensors
 # model.tl: let m = load_model("folder")
