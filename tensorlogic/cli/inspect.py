@@ -119,14 +119,13 @@ def _chosen(headers: Sequence[FileHeader], patterns: Sequence[str]) -> list[Mapp
 
 
 def _refuse_pattern(header: FileHeader, pattern: str) -> None:
-    import difflib  # here, since only this error needs it
+    from tensorlogic.runtime.formats.nearest import did_you_mean, nearest  # here, since only this error needs it
 
     wider = f"*{pattern}*"
     count = sum(fnmatchcase(name, wider) for name in header.tensors)
     helps = [f"`--filter '{wider}'` matches {count} of them"] if count else []
     if not count:
-        near = difflib.get_close_matches(pattern[:200], list(islice(header.tensors, 10_000)), 3)
-        helps = [f"did you mean {' or '.join(f'`{name}`' for name in near)}?"] if near else []
+        helps = did_you_mean(nearest(pattern, header.tensors))
     raise ModelFileError("TL4040", f"no tensor of `{header.path}` matches `{pattern}`", helps=helps)
 
 

@@ -18,6 +18,7 @@ from tensorlogic.runtime.boundary import instance, integer, set_fields, string
 from tensorlogic.runtime.errors import BoundaryError, ModelFileError
 from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.formats.matching import Found, Matching, Place, Problems, joined
+from tensorlogic.runtime.formats.nearest import did_you_mean
 from tensorlogic.runtime.formats.table import at_most
 from tensorlogic.runtime.formats.unifying import Size, Unifier
 from tensorlogic.runtime.models import Model
@@ -131,7 +132,7 @@ def bind(cls: type[Net], model: Model, prefix: str, dims: dict[str, int]) -> Net
         raise TypeError(f"`{_name_of(cls)}` has no dim `{min(unknown)}`")
     if not model.names.is_prefix(prefix) and not model.has(prefix):
         near = model.names.nearest_prefix(prefix)
-        helps = [] if near is None else [f"did you mean `{shown(near)}`?"]
+        helps = did_you_mean([] if near is None else [near])
         message = f"no tensor's name in `{model.header.path}` begins with `{shown(prefix)}.`"
         raise ModelFileError("TL4020", message, helps=helps)
     matching = Matching(

@@ -30,6 +30,7 @@ from tensorlogic.runtime.formats.features import Feature
 from tensorlogic.runtime.formats.gguf import read_raw_metadata
 from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.formats.names import Names
+from tensorlogic.runtime.formats.nearest import did_you_mean, nearest
 from tensorlogic.runtime.formats.summary import architecture, quantization, stored_bytes
 from tensorlogic.runtime.formats.values import read_pieces
 from tensorlogic.runtime.joining import joined, why_apart
@@ -302,4 +303,4 @@ def _close(files: tuple[io.FileIO, ...], usage: _Usage) -> None:
 
 
 def _nearest(name: str, names: Iterable[str]) -> list[str]:
-    return metadata.did_you_mean(metadata.nearest(name, names))
+    return did_you_mean(nearest(name, names))

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from tensorlogic.runtime.formats.matching import Problems
 
 
-def no_tensor(name: str, path: str, near: Sequence[str], span: Span) -> Diagnostic:
-    return error("TL4021", f"`{path}` holds no tensor `{name}`", span, helps=_did_you_mean(near))
+def no_tensor(name: str, path: str, helps: Sequence[str], span: Span) -> Diagnostic:
+    return error("TL4021", f"`{path}` holds no tensor `{name}`", span, helps=helps)
 
 
-def no_key(key: str, path: str, near: Sequence[str], span: Span) -> Diagnostic:
-    return error("TL4024", f"the metadata of `{path}` has no key `{key}`", span, helps=_did_you_mean(near))
+def no_key(key: str, path: str, helps: Sequence[str], span: Span) -> Diagnostic:
+    return error("TL4024", f"the metadata of `{path}` has no key `{key}`", span, helps=helps)
 
 
 def other_metadata(key: str, path: str, found: str, wanted: str, span: Span) -> Diagnostic:
@@ -75,7 +75,3 @@ def repeated(diagnostic: Diagnostic, count: int) -> Diagnostic:
 def called_from(diagnostic: Diagnostic, call: Span) -> Diagnostic:
     """An error inside a function, with the script's call of it."""
     return replace(diagnostic, labels=(*diagnostic.labels, Label(call, "called here")))
-
-
-def _did_you_mean(near: Sequence[str]) -> list[str]:
-    return [f"did you mean {' or '.join(f'`{name}`' for name in near)}?"] if near else []

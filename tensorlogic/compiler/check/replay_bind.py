@@ -61,7 +61,7 @@ def bind(replay: Replay, operation: Operation) -> Fact:
 
 def _note_uses(model: ModelFile, problems: Problems) -> None:
     """Keep what the file has of the tensors that do not fit, for editors."""
-    from tensorlogic.runtime.formats.metadata import nearest
+    from tensorlogic.runtime.formats.nearest import nearest
 
     for key in (key for tensor in problems.tensors for key in tensor.keys):
         note_use(model, key)

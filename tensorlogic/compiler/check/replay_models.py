@@ -72,15 +72,14 @@ def _attribute(replay: Replay, operation: Operation) -> Fact:
 
 def _tensor(replay: Replay, model: ModelFile, name: str, operation: Operation) -> Fact:
     from tensorlogic.runtime.formats.header import shown
-    from tensorlogic.runtime.formats.metadata import nearest
+    from tensorlogic.runtime.formats.nearest import did_you_mean, nearest
 
     span, type = operation.span, operation.result.type
     info = model.header.tensors.get(name)
     if info is None:
         if name not in model.use.missing:
             model.use.missing[name] = [] if replay.is_told("TL4021", span) else nearest(name, model.header.tensors)
-        near = [shown(other) for other in model.use.missing[name]]
-        replay.tell(file_refusals.no_tensor(shown(name), model.use.path, near, span))
+        replay.tell(file_refusals.no_tensor(shown(name), model.use.path, did_you_mean(model.use.missing[name]), span))
         return UNKNOWN
     sight = sight_of(model, name, span)
     weight = Weight(info.shape, (sight,))
@@ -122,12 +121,12 @@ def _helps(found: str, wanted: str, name: str) -> list[str]:
 def _metadata(replay: Replay, model: ModelFile, key: str, method: str, span: Span) -> Fact:
     from tensorlogic.runtime.formats import metadata
     from tensorlogic.runtime.formats.header import shown
+    from tensorlogic.runtime.formats.nearest import did_you_mean, nearest
 
     value = model.header.metadata.get(key)
     if value is None:
-        known = replay.is_told("TL4024", span)
-        near = [] if known else [shown(other) for other in metadata.nearest(key, model.header.metadata)]
-        replay.tell(file_refusals.no_key(shown(key), model.use.path, near, span))
+        near = [] if replay.is_told("TL4024", span) else nearest(key, model.header.metadata)
+        replay.tell(file_refusals.no_key(shown(key), model.use.path, did_you_mean(near), span))
         return UNKNOWN
     read, wanted = {
         "int": (metadata.as_int, "an int"),

@@ -1,4 +1,4 @@
-"""Values of a model file's metadata as a program asks for them, and the names that are nearest to a wrong one.
+"""Values of a model file's metadata as a program asks for them.
 
 Takes what a header holds under a key. Gives it as an int, a float, a string or a list of ints, or None where it is
 another thing: the run time and the compiler, which both use this, refuse in words of their own. Text is read as a
@@ -7,14 +7,10 @@ number, since safetensors keeps nothing but text. Imports neither NumPy nor MLX.
 
 from __future__ import annotations
 
-import difflib
-import heapq
 import re
-from collections.abc import Iterable
 
 from tensorlogic.runtime.formats.header import MetadataValue, shown
 
-_MOST_COMPARED = 500
 _INT = re.compile(r"-?[0-9]{1,20}")
 _FLOAT = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,40})?(e[-+]?[0-9]{1,3})?")
 _INTS = re.compile(r"\[(-?[0-9]{1,20}(, -?[0-9]{1,20})*+)?\]")
@@ -51,28 +47,3 @@ def as_ints(value: MetadataValue) -> tuple[int, ...] | None:
 def told(value: MetadataValue) -> str:
     """What a value is, for a message: `str 'llama'`, `a list of 3`."""
     return f"a list of {len(value)}" if isinstance(value, tuple) else f"{type(value).__name__} {shown(repr(value))}"
-
-
-def nearest(name: str, names: Iterable[str]) -> list[str]:
-    """At most three of the names, those that are most like a wrong one.
-
-    Of very many names only those are compared in full whose beginnings and ends agree most with the wrong one's.
-    """
-    name, known = name[:200], list(names)
-    if len(known) > _MOST_COMPARED:
-        known = heapq.nlargest(_MOST_COMPARED, known, key=lambda other: _common(name, other))
-    return difflib.get_close_matches(name, known, n=3)
-
-
-def _common(a: str, b: str) -> int:
-    """How many characters two names have in common at their beginnings and ends."""
-    shorter = min(len(a), len(b))
-    start = next((i for i in range(shorter) if a[i] != b[i]), shorter)
-    rest = shorter - start
-    return start + next((i for i in range(rest) if a[-1 - i] != b[-1 - i]), rest)
-
-
-def did_you_mean(near: Iterable[str]) -> list[str]:
-    """The help that offers names; none where there are none."""
-    offered = " or ".join(f"`{shown(other)}`" for other in near)
-    return [f"did you mean {offered}?"] if offered else []

@@ -7,16 +7,16 @@ and not what the model holds. Names are paths of segments with `.` between them 
 from __future__ import annotations
 
 import bisect
-import difflib
-import heapq
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 
+from tensorlogic.runtime.formats.nearest import nearest
+
 _NUMBER = re.compile(r"(?<![0-9])(?:0|[1-9][0-9]{0,8})(?![0-9])")
-_MOST_FORMS = 500
-"""So many forms of names are compared letter by letter; a model has a few dozen."""
+_MOST_FORMS = 5
+"""The nearest forms of names that are looked through for a name that is not taken."""
 _MOST_RUNS = 4
 _LONGEST = 1000
 """Of a longer name no beginnings are kept: a file may hold names of 65 kB, whose beginnings would fill the memory."""
@@ -42,12 +42,8 @@ class Names:
 
     def nearest(self, name: str, taken: Collection[str] = ()) -> str | None:
         """The name most like `name` that is not among `taken`, with the same numbers where there is one."""
-        form = form_of(name)
-        forms: Iterable[str] = self._forms
-        if len(self._forms) > _MOST_FORMS:
-            forms = heapq.nlargest(_MOST_FORMS, forms, key=lambda other: _alike(form, other))
         wanted = _numbers_in(name)
-        for near in difflib.get_close_matches(form, forms, n=5):
+        for near in nearest(form_of(name), self._forms, _MOST_FORMS):
             free = [other for other in self._forms[near] if other not in taken]
             if free:
                 return min(free, key=lambda other: _distance(wanted, _numbers_in(other)))
@@ -104,11 +100,6 @@ def together(names: Sequence[str]) -> str:
     shown = ",".join(f"{run[0]}" if len(run) == 1 else f"{run[0]}..{run[-1]}" for run in runs)
     match = list(_NUMBER.finditer(names[0]))[varying[0]]
     return f"{names[0][: match.start()]}{{{shown}}}{names[0][match.end() :]}"
-
-
-def _alike(a: str, b: str) -> int:
-    """How many letters two texts have in common at their beginning."""
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def _numbers_in(name: str) -> list[int]:

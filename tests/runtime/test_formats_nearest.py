@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tensorlogic.runtime.formats.metadata import did_you_mean, nearest
+from tensorlogic.runtime.formats.nearest import did_you_mean, nearest
 
 MANY = [f"model.layers.{i // 10}.part_{i % 10}.weight" for i in range(20_000)]
 
