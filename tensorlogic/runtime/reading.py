@@ -24,7 +24,7 @@ from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.expanding import fill_expanded
 from tensorlogic.runtime.formats import TensorInfo
 from tensorlogic.runtime.formats.assembled import fill_assembled, read_parts, settled
-from tensorlogic.runtime.formats.blocks import Parts
+from tensorlogic.runtime.formats.blocks import Parts, largest_magnitude
 from tensorlogic.runtime.formats.header import shown, unsupported
 from tensorlogic.runtime.formats.recipe_values import compute
 from tensorlogic.runtime.formats.recipes import ComputedInfo
@@ -37,7 +37,6 @@ from tensorlogic.runtime.formats.values import (
     fill,
     read_dense,
     refuse_overflow,
-    widen,
     widen_bfloat16,
 )
 from tensorlogic.runtime.packed import Packed, Tensor, dense
@@ -48,8 +47,6 @@ FloatType = Literal["float16", "bfloat16", "float32", "native"]
 
 _FLOATS = {"float16": mx.float16, "bfloat16": mx.bfloat16, "float32": mx.float32}
 _ELEMENTS = _FLOATS | {"int32": mx.int32, "bool": mx.bool_}
-_SMALL_FLOATS = {"mxfp4": (6.0, "F8_E8M0"), "mxfp8": (448.0, "F8_E8M0"), "nvfp4": (6.0, "F8_E4M3")}
-"""The largest element of each of MLX's modes other than affine, and what kind of float its scales are."""
 _OWN_FLOAT = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
 
 
@@ -175,17 +172,12 @@ def _packed(
 
 
 def _bound(info: TensorInfo, parts: Parts) -> float:
-    """A magnitude that no element is above: those of the lowest and highest bits are the groups' ends."""
+    """A magnitude that no element is above."""
     assert info.layout is not None, "a packed tensor has a layout"
-    if parts.biases is None:
-        largest, kind = _SMALL_FLOATS[info.layout.mode]
-        return largest * float(widen(kind, parts.scales).max())
-    scales, biases = (
-        widen_bfloat16(part) if parts.is_bfloat16 else part.astype(np.float32) for part in (parts.scales, parts.biases)
-    )
-    with np.errstate(over="ignore"):
-        ends = scales * (2**info.layout.bits - 1) + biases
-    return float(max(np.abs(ends).max(), np.abs(biases).max()))
+    scales, biases = parts.scales, parts.biases
+    if parts.is_bfloat16:
+        scales, biases = widen_bfloat16(scales), None if biases is None else widen_bfloat16(biases)
+    return largest_magnitude(info.layout, scales, biases)
 
 
 def _check_elements(info: TensorInfo, packed: Packed, dtype: str) -> None:

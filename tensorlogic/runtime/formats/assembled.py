@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tensorlogic.runtime.formats.blocks import Parts, check_finite
+from tensorlogic.runtime.formats.blocks import Parts, check_finite, numbers
 from tensorlogic.runtime.formats.grouped import GroupedInfo
 from tensorlogic.runtime.formats.header import TensorInfo, damaged, shown
 from tensorlogic.runtime.formats.scaled import ScaledInfo, scales_shape
@@ -48,9 +48,8 @@ def read_parts(files: Files, info: TensorInfo) -> Parts:
     words = _raw(files, replace(info, storage="U32", shape=_words_shape(info)))
     scales = _raw(files, info.scales)
     biases = None if info.biases is None else _raw(files, info.biases)
-    check_finite(info, _numbers(info.scales, scales, info.layout.mode))
-    if biases is not None:
-        check_finite(info, _numbers(info.scales, biases))
+    stored = (scales,) if biases is None else (scales, biases)
+    check_finite(info, *(numbers(info.layout, widen(info.scales.storage, part)) for part in stored))
     return Parts(words, scales, biases, info.scales.storage == "BF16")
 
 
@@ -80,13 +79,6 @@ def _raw(files: Files, info: TensorInfo) -> Array:
     return values
 
 
-def _numbers(info: TensorInfo, raw: Array, mode: str = "affine") -> Array:
-    """Scales as numbers. Those of MLX's modes are stored as plain bytes, which are floats of eight bits."""
-    if mode != "affine":
-        return widen("F8_E4M3" if mode == "nvfp4" else "F8_E8M0", raw)
-    return widen(info.storage, raw)
-
-
 def _words_shape(info: TensorInfo) -> tuple[int, ...]:
     assert info.layout is not None, "packed words have a layout"
     return (*info.shape[:-1], info.shape[-1] * info.layout.bits // 32)
@@ -99,7 +91,7 @@ def _read_grouped(files: Files, info: GroupedInfo) -> Parts:
     # MLX's groups are parts of the file's, so that each takes the scale of the group that its first element is in.
     groups = _groups_of_inputs(files, info)[:: info.layout.group_size]
     stored, zeros = stored[:, groups], zeros[:, groups]
-    exact = -_numbers(info.scales, stored).astype(np.float64) * zeros
+    exact = -widen(info.scales.storage, stored).astype(np.float64) * zeros
     words = _words(files, info)
     if info.scales.storage == "F16":
         with np.errstate(over="ignore"):
@@ -109,7 +101,7 @@ def _read_grouped(files: Files, info: GroupedInfo) -> Parts:
     biases = exact.astype(np.float32)
     if info.scales.storage == "BF16" and not (biases.view(np.uint32) & 0xFFFF).any():
         return Parts(words, stored, (biases.view(np.uint32) >> 16).astype(np.uint16), True)
-    return Parts(words, _numbers(info.scales, stored).astype(np.float32), biases)
+    return Parts(words, widen(info.scales.storage, stored).astype(np.float32), biases)
 
 
 def _grouped_rows(files: Files, info: GroupedInfo) -> Callable[[], Iterator[Array]]:
@@ -119,7 +111,7 @@ def _grouped_rows(files: Files, info: GroupedInfo) -> Callable[[], Iterator[Arra
     stored, zeros = _scales_and_zeros(files, info)
     # A half-precision scale times a number of nine bits is exact in float32.
     wide = np.float64 if info.scales.storage == "F32" else np.float32
-    scales, zeros = _numbers(info.scales, stored).astype(wide), zeros.astype(wide)
+    scales, zeros = widen(info.scales.storage, stored).astype(wide), zeros.astype(wide)
     groups = _groups_of_inputs(files, info)
     step = max(_PIECE_ELEMENTS // info.shape[1], 1)
 
@@ -150,7 +142,7 @@ def _scales_and_zeros(files: Files, info: GroupedInfo) -> tuple[Array, Array]:
     """Both of shape [out, groups]: the scales as they are stored, and the zeros as int64."""
     assert info.scales is not None, "a weight of groups has scales"
     scales = _raw(files, info.scales)
-    check_finite(info, _numbers(info.scales, scales))
+    check_finite(info, widen(info.scales.storage, scales))
     if info.method != "compressed-tensors":
         scales = np.ascontiguousarray(scales.T)
     if info.zeros is None:
@@ -211,7 +203,7 @@ def _scaled_rows(files: Files, info: TensorInfo) -> Callable[[], Iterator[Array]
     assert info.scales is not None, "a scaled weight has scales"
     missing = (1,) * (2 - len(info.shape))
     shape, block = missing + info.shape, missing + info.block
-    scales = _numbers(info.scales, _raw(files, info.scales)).astype(np.float64)
+    scales = widen(info.scales.storage, _raw(files, info.scales)).astype(np.float64)
     check_finite(info, scales)
     scales = scales.reshape(missing + scales_shape(info.shape, info.scales.shape))
     stored = np.dtype(STORED[info.elements])

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from tensorlogic.runtime.errors import ModelFileError
+from tensorlogic.runtime.formats.blocks import check_finite
 from tensorlogic.runtime.formats.header import damaged, shown
 from tensorlogic.runtime.formats.recipes import (
     BITS,
@@ -96,10 +96,7 @@ class _Cook:
 
     def _factors(self, node: Node) -> Array:
         factors: Array = self.value(node).astype(np.float32)
-        bad = factors.size - int(np.count_nonzero(np.isfinite(factors)))
-        if bad:
-            name, file = shown(self.info.name), self.info.file
-            raise ModelFileError("TL4009", f"tensor `{name}` of `{file}` has {bad} block scales that are inf or NaN")
+        check_finite(self.info, factors)
         return factors
 
     def _mask(self, node: Node, count: int) -> Array:

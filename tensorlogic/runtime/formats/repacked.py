@@ -14,10 +14,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import repack_grid, repack_k, repack_legacy, repack_small
-from tensorlogic.runtime.formats.blocks import Parts
-from tensorlogic.runtime.formats.header import TensorInfo, shown
+from tensorlogic.runtime.formats.blocks import Parts, largest_magnitude, refuse_scales
+from tensorlogic.runtime.formats.header import TensorInfo
 from tensorlogic.runtime.formats.repack import Groups
 from tensorlogic.runtime.formats.values import ROUNDS_TO_INFINITY, Array, read_pieces
 
@@ -65,34 +64,17 @@ def fill_room(file: io.FileIO, info: TensorInfo, room: Parts) -> tuple[Parts, fl
             scales[span] = groups.scales
             if biases is not None:
                 biases[span] = groups.biases
-            largest = _largest(info, groups)
+            largest = largest_magnitude(info.layout, groups.scales, groups.biases)
         if math.isfinite(largest):
             bound = max(bound, largest)
         else:
             bad += _count_bad(groups, repacking.factor)
     if bad:
-        raise ModelFileError(
-            "TL4009", f"tensor `{shown(info.name)}` of `{info.file}` has {bad} block scales that are inf or NaN"
-        )
+        refuse_scales(info, bad)
     if repacking.factor is not None and repacking.kept is np.float16 and bound >= ROUNDS_TO_INFINITY["float16"]:
         wide = room.scales.astype(np.float32)
         room = replace(room, scales=wide, biases=wide * np.float32(repacking.factor))
     return room, bound
-
-
-def _largest(info: TensorInfo, groups: Groups) -> float:
-    """A magnitude that no element of the groups is above: elements lie between those of the lowest and highest bits."""
-    assert info.layout is not None, "only a type with a layout is repacked"
-    if info.layout.mode == "mxfp4":
-        exponent = int(groups.scales.max())
-        return math.nan if exponent == 255 else 6.0 * 2.0 ** (exponent - 127)
-    if info.layout.mode == "nvfp4":
-        # E4M3 ends at 448; the byte above it is NaN.
-        return math.nan if groups.scales.max() == 0x7F else 6.0 * 448
-    assert groups.biases is not None, "the mode affine has biases"
-    biases = groups.biases.astype(np.float32, copy=False)
-    ends = groups.scales.astype(np.float32, copy=False) * np.float32(2**info.layout.bits - 1) + biases
-    return float(max(np.abs(ends).max(), np.abs(biases).max()))
 
 
 def _count_bad(groups: Groups, factor: int | None) -> int:
