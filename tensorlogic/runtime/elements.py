@@ -18,17 +18,14 @@ from dataclasses import replace
 import numpy as np
 
 from tensorlogic.runtime.formats import OpenFiles, TensorInfo
-from tensorlogic.runtime.formats.values import STORED, Array, read_pieces, widen_bfloat16
-
-DENSE = frozenset({"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"})
-"""The storage types whose elements NumPy reads, BF16 as its bits."""
+from tensorlogic.runtime.formats.values import STORED, Array, read_pieces, widen
 
 ROWS_ELEMENTS = 1 << 20
 
 
 def elements(files: OpenFiles, info: TensorInfo) -> Iterator[Array]:
     """The elements in order, in flat pieces that the caller may not change; none where the tensor is empty."""
-    if is_run_of_bytes(info) and info.storage in DENSE:
+    if info.readable and is_run_of_bytes(info) and info.storage in STORED:
         return _dense(files[info.file], info)
     return _expanded(files, info)
 
@@ -41,13 +38,8 @@ def is_run_of_bytes(info: TensorInfo) -> bool:
 def _dense(file: io.FileIO, info: TensorInfo) -> Iterator[Array]:
     stored = np.dtype(STORED[info.storage])
     for _, piece in read_pieces(file, info, stored.itemsize):
-        values = np.frombuffer(piece, stored)
-        if info.storage == "BF16":
-            yield widen_bfloat16(values)
-        elif info.storage == "F16":
-            yield values.astype(np.float32)
-        else:
-            yield values
+        values = widen(info.storage, np.frombuffer(piece, stored))
+        yield values.astype(np.float32) if info.storage == "F16" else values
 
 
 def _expanded(files: OpenFiles, info: TensorInfo) -> Iterator[Array]:

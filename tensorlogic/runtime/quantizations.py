@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 import mlx.core as mx
 import numpy as np
 
+from tensorlogic.runtime.formats.blocks import BLOCK
 from tensorlogic.runtime.formats.header import PackedLayout
 from tensorlogic.runtime.formats.triples import AFFINE_BITS, AFFINE_GROUPS, MODED_LAYOUTS
+from tensorlogic.runtime.outside import FLOATS
 from tensorlogic.runtime.packed import Packed, Tensor, dense
 from tensorlogic.runtime.unsaved import Stored, Unsaved
 
-_BLOCK = 32
 _PIECE = 1 << 21
 """Elements that are quantized at once."""
-_FLOATS = (mx.float16, mx.bfloat16, mx.float32)
 _DEFAULT_GROUP = 64
 
 
@@ -38,7 +38,7 @@ class Quantization:
 
     @property
     def group_size(self) -> int:
-        return _BLOCK if self.layout is None else self.layout.group_size
+        return BLOCK if self.layout is None else self.layout.group_size
 
 
 def _affine(bits: int, group: int) -> Quantization:
@@ -69,7 +69,7 @@ def quantized(tensor: Unsaved, quantization: Quantization) -> Unsaved:
 def _is_weight(tensor: Unsaved, quantization: Quantization) -> bool:
     if tensor.layout is not None or len(tensor.shape) not in (2, 3) or 0 in tensor.shape:
         return False
-    if tensor.shape[-1] % quantization.group_size or tensor.dtype() not in _FLOATS:
+    if tensor.shape[-1] % quantization.group_size or tensor.dtype() not in FLOATS:
         return False
     # A GGUF file's quantized type that is copied stays; one that safetensors cannot keep would be expanded anyway.
     return quantization.layout is not None or tensor.stored is None or tensor.stored.is_dense

@@ -32,6 +32,7 @@ from tensorlogic.runtime.formats.repacked import REPACKINGS, fill_room, make_roo
 from tensorlogic.runtime.formats.schemes import refuse_unreadable
 from tensorlogic.runtime.formats.values import (
     KEPT,
+    OWN_FLOATS,
     ROUNDS_TO_INFINITY,
     Array,
     fill,
@@ -47,7 +48,6 @@ FloatType = Literal["float16", "bfloat16", "float32", "native"]
 
 _FLOATS = {"float16": mx.float16, "bfloat16": mx.bfloat16, "float32": mx.float32}
 _ELEMENTS = _FLOATS | {"int32": mx.int32, "bool": mx.bool_}
-_OWN_FLOAT = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +204,10 @@ def _element_type(info: TensorInfo, wanted: Wanted) -> str:
         storage = "BF16" if info.scales.storage == "U8" else info.scales.storage
     elif info.is_quantized:
         storage = "F16"
-    if storage not in _OWN_FLOAT:
+    if storage not in OWN_FLOATS:
         unsupported(
             info.file,
             f"tensor `{shown(info.name)}` is stored as {storage}, and the language has no such element type",
             "load the model with `dtype: float32`",
         )
-    return _OWN_FLOAT[storage]
+    return OWN_FLOATS[storage]

@@ -15,33 +15,16 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import mlx.core as mx
-
 from tensorlogic.runtime.formats import MetadataValue, PackedLayout
 from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.formats.triples import LAYOUTS_KEY, companions
 from tensorlogic.runtime.formats.write import Part, Piece, write_safetensors
 from tensorlogic.runtime.packed import Packed, Tensor
-from tensorlogic.runtime.unsaved import Content, Unsaved, bytes_of, content_of, refuse
+from tensorlogic.runtime.unsaved import STORAGES, Content, Unsaved, bytes_of, content_of, refuse
 
 if TYPE_CHECKING:
     from tensorlogic.runtime.models import Model
 
-_STORAGES = {
-    mx.float64: "F64",
-    mx.float32: "F32",
-    mx.float16: "F16",
-    mx.bfloat16: "BF16",
-    mx.int64: "I64",
-    mx.int32: "I32",
-    mx.int16: "I16",
-    mx.int8: "I8",
-    mx.uint64: "U64",
-    mx.uint32: "U32",
-    mx.uint16: "U16",
-    mx.uint8: "U8",
-    mx.bool_: "BOOL",
-}
 _LONGEST_LIST = 64
 _WORD = 4
 
@@ -96,7 +79,7 @@ def _save_safetensors(target: Path, content: Content, tensors: tuple[Unsaved, ..
             if name in taken or (number and name in names):
                 refuse(target, f"two tensors would be called `{shown(name)}`")
             taken.add(name)
-            yield Part(name, _STORAGES[array.dtype], array.shape, bytes_of(array))
+            yield Part(name, STORAGES[array.dtype], array.shape, bytes_of(array))
 
     pieces = [piece for tensor in tensors for piece in _pieces(tensor, parts)]
     kept = kept_metadata(content.metadata)

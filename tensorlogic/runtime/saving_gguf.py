@@ -24,22 +24,12 @@ from tensorlogic.runtime.formats.blocks import Parts
 from tensorlogic.runtime.formats.header import MetadataValue, shown
 from tensorlogic.runtime.formats.to_blocks import to_blocks
 from tensorlogic.runtime.formats.triples import LAYOUTS_KEY
-from tensorlogic.runtime.formats.values import ROUNDS_TO_INFINITY, Array
+from tensorlogic.runtime.formats.values import ROUNDS_TO_INFINITY, overflows
 from tensorlogic.runtime.formats.write_gguf import Entry, encoded, write_gguf
 from tensorlogic.runtime.losses import LOGGER
 from tensorlogic.runtime.packed import Packed, dense
-from tensorlogic.runtime.unsaved import Content, Unsaved, bytes_of
+from tensorlogic.runtime.unsaved import STORAGES, Content, Unsaved, bytes_of, numpy_of
 
-_DENSE = {
-    mx.float64: "F64",
-    mx.float32: "F32",
-    mx.float16: "F16",
-    mx.bfloat16: "BF16",
-    mx.int64: "I64",
-    mx.int32: "I32",
-    mx.int16: "I16",
-    mx.int8: "I8",
-}
 _WIDER = {mx.bool_: mx.int8, mx.uint8: mx.int16, mx.uint16: mx.int32, mx.uint32: mx.int64}
 _HALVES = (mx.float16, mx.bfloat16)
 _OWN_KEYS = frozenset({LAYOUTS_KEY, "format", "general.alignment", "general.quantization_version"})
@@ -85,25 +75,19 @@ def _dense(target: Path, name: str, array: mx.array) -> Made:
     kept = _WIDER.get(array.dtype, array.dtype)
     if array.ndim < 2 and kept in _HALVES:
         kept = mx.float32
-    return _DENSE[kept], [bytes_of(array.astype(kept))]
+    return STORAGES[kept], [bytes_of(array.astype(kept))]
 
 
 def _parts(packed: Packed) -> Parts:
     is_bfloat16 = packed.scales.dtype == mx.bfloat16
-    biases = None if packed.biases is None else _numpy(packed.biases)
-    return Parts(_numpy(packed.weight), _numpy(packed.scales), biases, is_bfloat16)
-
-
-def _numpy(array: mx.array) -> Array:
-    """A NumPy array; NumPy has no bfloat16, so that goes as its bits."""
-    return np.asarray(array.view(mx.uint16) if array.dtype == mx.bfloat16 else array)
+    biases = None if packed.biases is None else numpy_of(packed.biases)
+    return Parts(numpy_of(packed.weight), numpy_of(packed.scales), biases, is_bfloat16)
 
 
 def _expanded(packed: Packed) -> tuple[str, memoryview]:
     """The storage type and the elements of a packed tensor in float16, or in float32 where they leave float16."""
     wide = np.asarray(dense(packed, mx.float32))
-    magnitudes = np.abs(wide)
-    fits = not np.any((magnitudes >= ROUNDS_TO_INFINITY["float16"]) & np.isfinite(magnitudes))
+    fits = not overflows(wide, ROUNDS_TO_INFINITY["float16"])[0]
     kept = wide.astype("<f2") if fits else wide
     return "F16" if fits else "F32", kept.reshape(-1).view(np.uint8).data
 

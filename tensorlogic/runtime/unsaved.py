@@ -17,11 +17,29 @@ import numpy as np
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import MetadataValue, PackedLayout
 from tensorlogic.runtime.formats.header import shown
-from tensorlogic.runtime.formats.values import STORED
+from tensorlogic.runtime.formats.values import STORED, Array
 from tensorlogic.runtime.packed import Packed, Tensor, dense
 
 if TYPE_CHECKING:
     from tensorlogic.runtime.models import Model
+
+
+STORAGES = {
+    mx.float64: "F64",
+    mx.float32: "F32",
+    mx.float16: "F16",
+    mx.bfloat16: "BF16",
+    mx.int64: "I64",
+    mx.int32: "I32",
+    mx.int16: "I16",
+    mx.int8: "I8",
+    mx.uint64: "U64",
+    mx.uint32: "U32",
+    mx.uint16: "U16",
+    mx.uint8: "U8",
+    mx.bool_: "BOOL",
+}
+"""The storage type in which a file keeps each element type as it is. GGUF has no unsigned ones, and no bools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +101,14 @@ def content_of(target: Path, model: Model | Mapping[str, Tensor]) -> Content:
     )
 
 
+def numpy_of(array: mx.array) -> Array:
+    """A NumPy array of the same elements; it has no bfloat16, so that goes as its bits."""
+    return np.asarray(array.view(mx.uint16) if array.dtype == mx.bfloat16 else array)
+
+
 def bytes_of(array: mx.array) -> memoryview:
-    """The elements' bytes in row-major order; NumPy has no bfloat16, so that goes as its bits."""
-    bits = array.view(mx.uint16) if array.dtype == mx.bfloat16 else array
-    return np.ascontiguousarray(np.asarray(bits)).reshape(-1).view(np.uint8).data
+    """The elements' bytes in row-major order."""
+    return np.ascontiguousarray(numpy_of(array)).reshape(-1).view(np.uint8).data
 
 
 def refuse(target: Path, what: str) -> NoReturn:

@@ -15,6 +15,7 @@ from tensorlogic.runtime.formats.header import PackedLayout, TensorInfo, shown
 from tensorlogic.runtime.formats.values import Array, widen
 
 BLOCK = 32
+"""The elements of a block in GGUF's legacy types."""
 _SMALL_FLOATS = {"mxfp4": (6.0, "F8_E8M0"), "mxfp8": (448.0, "F8_E8M0"), "nvfp4": (6.0, "F8_E4M3")}
 """The largest element of each of MLX's modes other than affine, and what kind of float its scales are."""
 

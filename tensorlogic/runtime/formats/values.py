@@ -48,6 +48,9 @@ STORED = {
 KEPT = {"float16": np.float16, "bfloat16": np.uint16, "float32": np.float32, "int32": np.int32, "bool": np.bool_}
 """How NumPy holds each element type; bfloat16 as its bits."""
 
+OWN_FLOATS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
+"""The storage types that are the element types of the language."""
+
 ROUNDS_TO_INFINITY = {
     "float16": np.float64((2 - 2.0**-11) * 2.0**15),
     "bfloat16": np.float64((2 - 2.0**-8) * 2.0**127),
@@ -120,7 +123,7 @@ def read_dense(file: io.FileIO, info: TensorInfo, dtype: str, values: Array | No
     if values is None:
         values = np.empty(info.shape, KEPT[dtype])
     flat = values.reshape(-1)
-    if _same_type(info.storage, dtype):
+    if OWN_FLOATS.get(info.storage) == dtype:
         _read_straight(file, info, flat)
         return values, 0
     stored = np.dtype(STORED[info.storage])
@@ -147,10 +150,6 @@ def _read_straight(file: io.FileIO, info: TensorInfo, flat: Array) -> None:
         piece = target[place : place + step]
         if os.preadv(file.fileno(), [piece], info.offset + place) != len(piece):
             _refuse_shorter(info)
-
-
-def _same_type(storage: str, dtype: str) -> bool:
-    return (storage, dtype) in (("F16", "float16"), ("BF16", "bfloat16"), ("F32", "float32"))
 
 
 def _convert_integers(info: TensorInfo, source: Array, target: Array) -> None:
@@ -189,7 +188,7 @@ def narrow(info: TensorInfo, dtype: str, wide: Array, target: Array, everything:
     """
     underflows = convert(dtype, wide, target)
     if underflows is None:
-        counts = [_overflows(piece, ROUNDS_TO_INFINITY[dtype]) for piece in everything()]
+        counts = [overflows(piece, ROUNDS_TO_INFINITY[dtype]) for piece in everything()]
         refuse_overflow(info, dtype, sum(count for count, _ in counts), max(largest for _, largest in counts))
     return underflows
 
@@ -210,7 +209,7 @@ def convert(dtype: str, wide: Array, target: Array) -> int | None:
     zeros = 0
     for part, into in parts:
         magnitudes = np.bitwise_and(into.view(unsigned), without_sign, out=kept[: into.size])
-        if np.maximum.reduce(magnitudes) >= infinity and _overflows(part, ROUNDS_TO_INFINITY[dtype])[0]:
+        if np.maximum.reduce(magnitudes) >= infinity and overflows(part, ROUNDS_TO_INFINITY[dtype])[0]:
             return None
         if not np.minimum.reduce(magnitudes):
             was_zero = np.equal(part, part.dtype.type(0), out=flags[: into.size])
@@ -231,7 +230,7 @@ def converted_parts(dtype: str, wide: Array, target: Array) -> Iterator[tuple[Ar
         yield part, into
 
 
-def _overflows(wide: Array, limit: float) -> tuple[int, float]:
+def overflows(wide: Array, limit: float) -> tuple[int, float]:
     """How many finite values become infinite, and the largest magnitude among them."""
     magnitudes = np.abs(wide[np.isfinite(wide)])
     beyond = magnitudes[magnitudes >= limit]
