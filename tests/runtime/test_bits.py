@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
-from tensorlogic.runtime.formats.bits import columns, join_halves, join_lanes, take_lanes
+from tensorlogic.runtime.formats.bits import columns, join_halves, join_lanes, take_lanes, unpacked
 from tensorlogic.runtime.formats.values import Array
 
 BLOCKS = 5
@@ -48,3 +50,14 @@ def test_columns_are_contiguous() -> None:
     turned = columns(blocks["numbers"])
     assert turned.flags.c_contiguous
     np.testing.assert_array_equal(turned, blocks["numbers"].T)
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+@pytest.mark.parametrize("bits", range(1, 9))
+@pytest.mark.parametrize("count", [0, 1, 7, 40])
+def test_elements_are_taken_out_of_a_run(bits: int, count: int, order: Literal["little", "big"]) -> None:
+    run = random_bytes(-(-count * bits // 8))
+    whole = int.from_bytes(run.tobytes(), order)
+    top = 8 * len(run) - bits
+    places = [bits * place if order == "little" else top - bits * place for place in range(count)]
+    assert unpacked(run, bits, count, order).tolist() == [whole >> place & (2**bits - 1) for place in places]

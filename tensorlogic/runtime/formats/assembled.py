@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tensorlogic.runtime.formats.bits import unpacked
 from tensorlogic.runtime.formats.blocks import Parts, check_finite, numbers
 from tensorlogic.runtime.formats.grouped import GroupedInfo
 from tensorlogic.runtime.formats.header import TensorInfo, damaged, shown
@@ -162,13 +163,9 @@ def _scales_and_zeros(files: Files, info: GroupedInfo) -> tuple[Array, Array]:
 
 
 def _unpacked(words: Array, bits: int) -> Array:
-    """The elements of `bits` bits in rows of words, the first in the lowest bits of the first word."""
-    if 32 % bits == 0:
-        places = np.arange(0, 32, bits, dtype=np.uint32)
-        each: Array = words[..., np.newaxis] >> places & np.uint32(2**bits - 1)
-        return each.reshape(*words.shape[:-1], -1)
-    stream = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=-1, bitorder="little")
-    return stream.reshape(*words.shape[:-1], -1, bits) @ (1 << np.arange(bits, dtype=np.uint8))
+    """The elements of `bits` bits in rows of words, each as a byte, the first in the lowest bits of the first word."""
+    run = np.ascontiguousarray(words).view(np.uint8).reshape(-1)
+    return unpacked(run, bits, run.size * 8 // bits).reshape(len(words), -1)
 
 
 def _words(files: Files, info: GroupedInfo) -> Array:

@@ -9,10 +9,11 @@ that does not fit its values (TL4003), scales that are no numbers (TL4009) and a
 from __future__ import annotations
 
 import io
-from typing import Literal
+import math
 
 import numpy as np
 
+from tensorlogic.runtime.formats.bits import unpacked
 from tensorlogic.runtime.formats.blocks import check_finite
 from tensorlogic.runtime.formats.header import damaged, shown
 from tensorlogic.runtime.formats.recipes import (
@@ -27,9 +28,6 @@ from tensorlogic.runtime.formats.recipes import (
     Source,
 )
 from tensorlogic.runtime.formats.values import STORED, Array, read_bytes, widen_bfloat16
-
-_PIECE = 1 << 20
-"""Elements that are unpacked at once, a multiple of 8: each takes a byte for each of its bits meanwhile."""
 
 
 def compute(file: io.FileIO, info: ComputedInfo) -> Array:
@@ -140,24 +138,9 @@ def _looked_up(indices: Array, table: Array, axis: int) -> Array:
 
 def _unpacked(data: bytes, source: Source, bits: int) -> Array:
     """Elements of fewer than 8 bits, each as a byte; signed ones with their sign."""
-    packed = np.frombuffer(data, np.uint8)
-    values = np.empty(int(np.prod(source.shape, dtype=np.int64)), np.uint8)
-    order: Literal["big", "little"] = "big" if source.high_first else "little"
-    if bits == 4 and not source.high_first:
-        # Two to a byte, the common case: three times as fast as bit by bit.
-        values[::2] = packed[: -(-values.size // 2)] & 15
-        values[1::2] = packed[: values.size // 2] >> 4
-        return _signed(values, source)
-    for start in range(0, values.size, _PIECE):
-        piece = values[start : start + _PIECE]
-        run = packed[start * bits // 8 : -(-(start + piece.size) * bits // 8)]
-        split = np.unpackbits(run, bitorder=order, count=piece.size * bits).reshape(-1, bits)
-        weights = 1 << np.arange(bits, dtype=np.uint8)
-        piece[:] = split @ (weights[::-1] if source.high_first else weights)
-    return _signed(values, source)
-
-
-def _signed(values: Array, source: Source) -> Array:
+    values = unpacked(
+        np.frombuffer(data, np.uint8), bits, math.prod(source.shape), "big" if source.high_first else "little"
+    )
     if source.kind == "I4":
         values = (values ^ 8).view(np.int8) - 8
     return values.reshape(source.shape)

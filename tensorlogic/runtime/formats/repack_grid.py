@@ -18,14 +18,10 @@ from functools import cache
 
 import numpy as np
 
-from tensorlogic.runtime.formats.bits import every_byte, join_lanes
+from tensorlogic.runtime.formats.bits import LANES_OF_BITS, every_byte, join_lanes
 from tensorlogic.runtime.formats.repack import Groups, Repacking
 from tensorlogic.runtime.formats.values import Array
 
-_LANES_OF_BITS = np.array(
-    [sum((byte >> lane & 1) * 0xFF << 8 * lane for lane in range(8)) for byte in range(256)], np.uint64
-)
-"""For each byte its eight bits in lanes, each filling its lane."""
 _TRITS = np.array([[(byte * 3**place % 256) * 3 >> 8 for byte in range(256)] for place in range(5)], np.uint8)
 """For each byte of TQ1_0 its five elements, 1 higher."""
 _SEVENS = np.arange(0, 28, 7, dtype=np.uint32)
@@ -48,7 +44,7 @@ def _signs_of_seven() -> Array:
     """For seven bits the signs of eight elements, whose product is 1, in lanes that are all ones where it is minus."""
     from gguf.quants import IQ2_XXS
 
-    signs: Array = _LANES_OF_BITS[np.frombuffer(IQ2_XXS.ksigns, np.uint8)]
+    signs: Array = LANES_OF_BITS[np.frombuffer(IQ2_XXS.ksigns, np.uint8)]
     return signs
 
 
@@ -79,7 +75,7 @@ def _iq3_xxs(blocks: Array, words: Array) -> Groups:
 def _iq3_s(blocks: Array, words: Array) -> Groups:
     high = np.unpackbits(blocks["tops"], axis=1, bitorder="little").astype(np.uint16)
     numbers = _table("IQ3_S")[blocks["bits"] | high << 8].view(np.uint64)
-    _join(_signed(numbers, _LANES_OF_BITS[blocks["signs"]], 16), 5, words)
+    _join(_signed(numbers, LANES_OF_BITS[blocks["signs"]], 16), 5, words)
     factors = (blocks["factors"][:, :, None] >> np.array([0, 4], np.uint8) & 15).reshape(len(blocks), -1)
     scales = blocks["d"].astype(np.float32)[:, None] * (2 * factors + 1)
     return Groups(scales, scales * np.float32(-16))

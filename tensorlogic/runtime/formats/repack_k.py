@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tensorlogic.runtime.formats.bits import columns, join_halves, join_lanes, take_lanes
+from tensorlogic.runtime.formats.bits import columns, join_halves, join_lanes, quarters, take_lanes
 from tensorlogic.runtime.formats.repack import Groups, Repacking
 from tensorlogic.runtime.formats.values import Array
 
@@ -82,18 +82,6 @@ def _q6(blocks: Array, words: Array) -> Groups:
     join_lanes(lanes, 6, words)
     scales = blocks["d"].astype(np.float32)[:, None] * blocks["scales"]
     return Groups(scales, scales * np.float32(-32))
-
-
-def quarters(bits: Array) -> Array:
-    """The bits of 256 elements, two for each, in lanes of shape (8, 4, blocks).
-
-    Byte j of each half of the block, of 32 bytes, holds elements j, j + 32, j + 64 and j + 96 of that half.
-    """
-    halves = bits.reshape(2, 4, -1)
-    lanes = np.empty((8, 4, bits.shape[1]), np.uint64)
-    for quarter in range(4):
-        lanes[quarter::4] = take_lanes(halves, 2 * quarter, 2)
-    return lanes
 
 
 def _six_bit_groups(blocks: Array) -> Groups:

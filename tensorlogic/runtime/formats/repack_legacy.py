@@ -14,13 +14,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from tensorlogic.runtime.formats.bits import columns, every_byte, join_halves, join_lanes, take_lanes
+from tensorlogic.runtime.formats.bits import LANES_OF_BITS, columns, every_byte, join_halves, join_lanes, take_lanes
 from tensorlogic.runtime.formats.repack import Groups, Repacking
 from tensorlogic.runtime.formats.values import Array
 
-_FIFTH_BITS = np.array(
-    [sum(((byte >> lane) & 1) << (8 * lane + 4) for lane in range(8)) for byte in range(256)], np.uint64
-)
+_FIFTH_BITS = LANES_OF_BITS & every_byte(0x10)
 """For each byte its eight bits in lanes, each the fifth bit of its lane."""
 
 

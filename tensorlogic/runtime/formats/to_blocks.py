@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tensorlogic.runtime.formats.bits import unpacked
 from tensorlogic.runtime.formats.blocks import BLOCK, Parts
 from tensorlogic.runtime.formats.header import PackedLayout
 from tensorlogic.runtime.formats.values import Array, widen_bfloat16
@@ -69,7 +70,7 @@ def _blocks(words: Array, stored_bits: int, bits: int, heads: list[Array]) -> It
     for begin in range(0, heads[0].size, _PIECE):
         front = [head[begin : begin + _PIECE] for head in heads]
         count = front[0].size
-        codes = _codes(words[begin * stored_bits :][: count * stored_bits], stored_bits).reshape(count, BLOCK)
+        codes = _codes(words[begin * stored_bits :], stored_bits, count)
         columns: list[Array] = [np.ascontiguousarray(head).view(np.uint8).reshape(count, 2) for head in front]
         if bits == 8:
             columns.append(codes ^ 0x80)
@@ -86,17 +87,10 @@ def _small_floats(parts: Parts) -> Iterator[bytes]:
     scales, words = parts.scales.reshape(-1), parts.words.reshape(-1)
     for begin in range(0, scales.size, _PIECE):
         front = scales[begin : begin + _PIECE]
-        codes = _codes(words[begin * 4 :][: front.size * 4], 4).reshape(front.size, BLOCK)
+        codes = _codes(words[begin * 4 :], 4, front.size)
         yield np.concatenate([front[:, None], codes[:, :_HALF] | codes[:, _HALF:] << 4], axis=1).tobytes()
 
 
-def _codes(words: Array, bits: int) -> Array:
-    """The elements' bits as bytes, from words that hold them from the lowest bit on."""
-    stored = np.ascontiguousarray(words).view(np.uint8)
-    if bits == 8:
-        return stored
-    if bits == 4:
-        return np.stack([stored & 0x0F, stored >> 4], axis=1).reshape(-1)
-    single = np.unpackbits(stored, bitorder="little").reshape(-1, bits)
-    codes: Array = np.packbits(single, axis=1, bitorder="little").reshape(-1)
-    return codes
+def _codes(words: Array, bits: int, count: int) -> Array:
+    """The elements of `count` blocks, of shape (count, BLOCK), each as a byte; they begin with these words."""
+    return unpacked(words[: count * bits].view(np.uint8), bits, count * BLOCK).reshape(count, BLOCK)
