@@ -16,10 +16,11 @@ weights, and other formats, are left alone: those tensors are then refused by na
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from tensorlogic.runtime.formats.grouped import GroupedInfo, packed_layout
-from tensorlogic.runtime.formats.header import TensorInfo, check_shape, damaged, shown
+from tensorlogic.runtime.formats.grouped import ORDERS, SCALES, WORDS, GroupedInfo, weight_of
+from tensorlogic.runtime.formats.header import TensorInfo, damaged, shown
 
 _BITS = (2, 4, 8)
 """Of these, all versions of the format lay words out alike."""
@@ -73,32 +74,16 @@ def _fold(path: Path, prefix: str, tensors: Mapping[str, TensorInfo], settings: 
     groups = -(-inputs // size)
     fits = (
         0 not in words.shape
-        and words.storage in ("I32", "U32")
-        and scales.storage in ("F16", "BF16", "F32")
+        and words.storage in WORDS
+        and scales.storage in SCALES
         and scales.shape == (outputs, groups)
         and inputs == groups * size
     )
     if zeros is not None:
-        fits = fits and zeros.storage in ("I32", "U32") and zeros.shape == (-(-outputs * bits // 32), groups)
+        fits = fits and zeros.storage in WORDS and zeros.shape == (-(-outputs * bits // 32), groups)
     if order is not None:
-        fits = fits and order.storage in ("I32", "I64") and order.shape == (inputs,)
+        fits = fits and order.storage in ORDERS and order.shape == (inputs,)
     if not fits:
         damaged(words.file, f"the words, scales and zeros of `{shown(name)}` do not fit {bits} bits in such groups")
-    check_shape(words.file, name, (outputs, inputs))
-    called = "ROW" if size >= inputs else f"G{size}"
-    return GroupedInfo(
-        name=name,
-        storage=f"COMPRESSED_{bits}BIT_{called}",
-        shape=(outputs, inputs),
-        dtype="float16",
-        offset=words.offset,
-        nbytes=words.nbytes,
-        file=words.file,
-        layout=packed_layout(bits, inputs, size),
-        scales=scales,
-        method="compressed-tensors",
-        bits=bits,
-        group_size=size,
-        zeros=zeros,
-        order=order,
-    )
+    whole = weight_of(name, words, scales, (outputs, inputs), "compressed-tensors", bits, size)
+    return replace(whole, zeros=zeros, order=order)

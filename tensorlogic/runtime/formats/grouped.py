@@ -21,17 +21,22 @@ otherwise are refused (TL4003); variants that lay words out in another way are r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tensorlogic.runtime.formats.header import PackedLayout, TensorInfo, check_shape, damaged, shown, unsupported
+from tensorlogic.runtime.formats.triples import AFFINE_GROUPS
 
 _BITS = {"gptq": (2, 3, 4, 8), "awq": (4,)}
 _VERSIONS = {"gptq": ("gptq", "gptq_v2"), "awq": ("gemm",)}
 _VERSION_KEYS = {"gptq": ("checkpoint_format", "format"), "awq": ("version", "checkpoint_format", "format")}
 _BITS_KEYS = ("bits", "w_bit")
 _GROUP_KEYS = ("group_size", "q_group_size")
-_PACKED_GROUPS = (128, 64, 32)
+_CALLED = {"gptq": "GPTQ", "awq": "AWQ", "compressed-tensors": "COMPRESSED"}
+WORDS = ("I32", "U32")
+SCALES = ("F16", "BF16", "F32")
+ORDERS = ("I32", "I64")
+"""The storage types of words, of scales and of the list of each input's group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +126,8 @@ def _fold(path: Path, prefix: str, tensors: Mapping[str, TensorInfo], settings: 
     name = f"{prefix}weight"
     label = f"the words, zeros and scales of `{shown(name)}`"
     ranks = {len(part.shape) for part in (words, zeros, scales)}
-    types = words.storage in ("I32", "U32") and zeros.storage in ("I32", "U32")
-    if ranks != {2} or not types or scales.storage not in ("F16", "BF16", "F32"):
+    types = words.storage in WORDS and zeros.storage in WORDS and scales.storage in SCALES
+    if ranks != {2} or not types:
         damaged(words.file, f"{label} are no matrices of 32-bit words and of floats")
     groups, outputs = scales.shape
     if 0 in (*words.shape, *zeros.shape, *scales.shape):
@@ -146,28 +151,39 @@ def _fold(path: Path, prefix: str, tensors: Mapping[str, TensorInfo], settings: 
                 f"{label} make {groups} groups of {inputs} inputs, and not groups of {shown(str(group_size))}",
             )
         group_size = inputs // groups
-    if order is not None and (order.storage not in ("I32", "I64") or order.shape != (inputs,)):
+    if order is not None and (order.storage not in ORDERS or order.shape != (inputs,)):
         damaged(words.file, f"`{shown(order.name)}` is no list of the groups of {inputs} inputs")
     if order is None and settings.reordered and settings.method == "gptq":
         damaged(path, f"it says that inputs are reordered (`desc_act`), but the folder holds no `{prefix}g_idx`")
-    check_shape(words.file, name, (outputs, inputs))
-    called = "ROW" if group_size >= inputs else f"G{group_size}"
+    whole = weight_of(name, words, scales, (outputs, inputs), settings.method, bits, group_size)
+    return replace(whole, zero_step=1 if settings.version == "gptq" else 0, zeros=zeros, order=order)
+
+
+def weight_of(
+    name: str,
+    words: TensorInfo,
+    scales: TensorInfo,
+    shape: tuple[int, int],
+    method: str,
+    bits: int,
+    group_size: int,
+) -> GroupedInfo:
+    """The weight [out, in] that these words and scales make, without zeros and in the inputs' own order."""
+    check_shape(words.file, name, shape)
+    called = "ROW" if group_size >= shape[1] else f"G{group_size}"
     return GroupedInfo(
         name=name,
-        storage=f"{settings.method.upper()}_{bits}BIT_{called}",
-        shape=(outputs, inputs),
+        storage=f"{_CALLED[method]}_{bits}BIT_{called}",
+        shape=shape,
         dtype="float16",
         offset=words.offset,
         nbytes=words.nbytes,
         file=words.file,
-        layout=packed_layout(bits, inputs, group_size),
+        layout=_packed_layout(bits, shape[1], group_size),
         scales=scales,
-        method=settings.method,
+        method=method,
         bits=bits,
         group_size=group_size,
-        zero_step=1 if settings.version == "gptq" else 0,
-        zeros=zeros,
-        order=order,
     )
 
 
@@ -184,9 +200,9 @@ def _bits_of(words: int, outputs: int) -> int:
     return 0 if rest else bits
 
 
-def packed_layout(bits: int, inputs: int, group_size: int) -> PackedLayout | None:
+def _packed_layout(bits: int, inputs: int, group_size: int) -> PackedLayout | None:
     """MLX's layout that holds the weight: its groups are the file's, or equal parts of each."""
-    for size in _PACKED_GROUPS:
+    for size in sorted(AFFINE_GROUPS, reverse=True):
         whole_groups = group_size % size == 0 or group_size >= inputs
         if inputs % size == 0 and whole_groups:
             return PackedLayout(bits, size)

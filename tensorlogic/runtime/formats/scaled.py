@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tensorlogic.runtime.formats.header import TensorInfo, damaged, shown
+from tensorlogic.runtime.formats.triples import beside
 
 FP8 = ("F8_E4M3", "F8_E5M2")
 _SCALES = ("F32", "BF16", "F16", "F8_E8M0")
@@ -38,7 +39,7 @@ class ScaledInfo(TensorInfo):
 
 def scale_of(tensors: Mapping[str, TensorInfo], name: str) -> TensorInfo | None:
     """The scales that belong to the weight `name`, if there are any."""
-    stem = name.removesuffix("weight") if name == "weight" or name.endswith(".weight") else f"{name}."
+    stem = beside(name)
     candidates = (f"{name}_scale_inv", f"{name}_scale", f"{stem}scale", f"{stem}scale_weight")
     return next((tensors[candidate] for candidate in candidates if candidate in tensors), None)
 

@@ -26,8 +26,12 @@ _AFFINE_DEFAULTS: Mapping[str, object] = {"bits": 4, "group_size": 64}
 
 def companions(name: str) -> tuple[str, str]:
     """The names of a packed weight's scales and biases: MLX's own where the weight is called `weight`."""
-    stem = name.removesuffix("weight") if name == "weight" or name.endswith(".weight") else f"{name}."
-    return f"{stem}scales", f"{stem}biases"
+    return f"{beside(name)}scales", f"{beside(name)}biases"
+
+
+def beside(name: str) -> str:
+    """What the names of a weight's companions begin with: the path of its layer, or where it has none its own name."""
+    return name.removesuffix("weight") if name == "weight" or name.endswith(".weight") else f"{name}."
 
 
 def is_triple(tensors: Mapping[str, TensorInfo], name: str) -> bool:
