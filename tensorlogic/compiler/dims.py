@@ -372,3 +372,18 @@ def total(polynomials: Iterable[Polynomial]) -> Polynomial:
 def product(polynomials: Iterable[Polynomial]) -> Polynomial:
     """Their product: a shape's number of elements."""
     return prod(polynomials, start=ONE)
+
+
+def over_names(p: Polynomial) -> str | int | dict[tuple[str, ...], int] | None:
+    """A dim as data that needs no variables: a name, a number, or products of names with their whole factors.
+
+    None for what that cannot say: `?`, fractions, and quotients that are variables of their own.
+    """
+    factors = {monomial: factor for monomial, factor in p.terms.items() if isinstance(factor, int)}
+    if len(factors) < len(p.terms) or any(v is HOLE or v.definition is not None for v in p.variables()):
+        return None
+    if p.constant is not None:
+        return p.constant
+    if p.variable is not None:
+        return p.variable.name
+    return {tuple(v.name for v, power in monomial for _ in range(power)): n for monomial, n in factors.items()}

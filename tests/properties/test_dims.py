@@ -6,17 +6,20 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from math import prod
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorlogic.compiler.dims import (
+    HOLE,
     ONE,
     ZERO,
     Kind,
     Polynomial,
     Variable,
     divide,
+    over_names,
     product,
     quotient,
     show,
@@ -286,3 +289,26 @@ def test_polynomials_are_printed_as_a_user_writes_them() -> None:
 
 def test_powers_are_printed_as_products() -> None:
     assert show(product(itertools.repeat(Polynomial.of(A), 3))) == "A*A*A"
+
+
+@given(
+    polynomials(VARIABLES, coefficients=st.integers(-3, 3) | FRACTIONS),
+    st.dictionaries(st.sampled_from("ABC"), st.integers(-3, 5), min_size=3),
+)
+def test_over_names_is_the_same_number(p: Polynomial, numbers: dict[str, int]) -> None:
+    over = over_names(p)
+    whole = all(isinstance(factor, int) for factor in p.terms.values())
+    assert (over is not None) == whole
+    match over:
+        case str():
+            assert numbers[over] == value(p, {v: numbers[v.name] for v in VARIABLES})
+        case int():
+            assert over == p.constant
+        case dict():
+            found = sum(factor * prod(numbers[name] for name in names) for names, factor in over.items())
+            assert found == value(p, {v: numbers[v.name] for v in VARIABLES})
+
+
+def test_over_names_says_what_it_cannot() -> None:
+    assert over_names(Polynomial.of(HOLE)) is None
+    assert over_names(HALF) is None

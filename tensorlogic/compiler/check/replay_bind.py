@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tensorlogic.compiler.check import file_refusals
 from tensorlogic.compiler.check.file_values import UNKNOWN, Fact, Known, ModelFile, Net, Sight, Weight
 from tensorlogic.compiler.check.replay_models import note_use, sight_of
-from tensorlogic.compiler.dims import HOLE, Polynomial
+from tensorlogic.compiler.dims import over_names
 from tensorlogic.compiler.ir.core import Operation
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
@@ -30,7 +30,6 @@ from tensorlogic.compiler.types import (
 if TYPE_CHECKING:
     from tensorlogic.compiler.check.replay import Replay
     from tensorlogic.runtime.formats.matching import Found, Matching, Place, Problems
-    from tensorlogic.runtime.formats.unifying import Size
 
 _MOST_HELPED = 3
 """For how many missing names the nearest ones are looked for."""
@@ -87,13 +86,13 @@ def _place(name: str, t: Type, definition: StructDefinition) -> Place:
     if isinstance(inner, TensorType) and isinstance(declared, TensorType):
         place |= {"element": inner.element.name, "is_parameter": not isinstance(inner.element, ElementType)}
         if declared.shape.pack is None:
-            place["shape"] = tuple(map(_size, declared.shape.dims))
+            place["shape"] = tuple(map(over_names, declared.shape.dims))
     elif isinstance(inner, StructType) and isinstance(declared, StructType):
         pairs = zip(inner.definition.dims, declared.dims, strict=True)
         place |= {
             "struct": inner,
             "struct_name": inner.definition.name,
-            "dims": tuple((v.name, _size(size)) for v, size in pairs),
+            "dims": tuple((v.name, over_names(size)) for v, size in pairs),
         }
     return Place(name, definition.keys[name], **place)
 
@@ -105,19 +104,6 @@ def _item(t: Type) -> Type:
 
 def _is_list(t: Type) -> bool:
     return isinstance(t.item if isinstance(t, OptionalType) else t, ListType)
-
-
-def _size(p: Polynomial) -> Size | None:
-    """A dim as a name, a number or products of names; None for `?` and for fractions, which run time compares."""
-    whole = all(isinstance(factor, int) for factor in p.terms.values())
-    if not whole or any(v is HOLE or v.definition is not None for v in p.variables()):
-        return None
-    if p.constant is not None:
-        return p.constant
-    if p.variable is not None:
-        return p.variable.name
-    terms = {tuple(v.name for v, power in monomial for _ in range(power)): f for monomial, f in p.terms.items()}
-    return {names: factor for names, factor in terms.items() if isinstance(factor, int)}
 
 
 # --- what was found

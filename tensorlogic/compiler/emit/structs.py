@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tensorlogic.compiler.dims import HOLE, Polynomial
+from tensorlogic.compiler.dims import Polynomial, over_names
 from tensorlogic.compiler.emit.elements import Given, read_elements
 from tensorlogic.compiler.emit.identifiers import Identifiers, attribute
 from tensorlogic.compiler.emit.layout import wrapped
@@ -154,19 +154,14 @@ def _listed(items: list[str]) -> str:
 
 
 def _over_dims(size: Polynomial) -> str:
-    """A dim as a name, a number or products of names with whole coefficients; None for `?` and others.
-
-    The constructor compares those others.
-    """
-    whole = all(isinstance(factor, int) for factor in size.terms.values())
-    if not whole or any(v is HOLE or v.definition is not None for v in size.variables()):
-        return "None"
-    if size.constant is not None:
-        return str(size.constant)
-    if size.variable is not None:
-        return string(attribute(size.variable.name))
+    """A dim over the attributes of the struct's class; None for what only the constructor compares."""
+    over = over_names(size)
+    if isinstance(over, str):
+        return string(attribute(over))
+    if not isinstance(over, dict):
+        return str(over)
     products = [
-        "({}): {}".format("".join(f"{string(attribute(v.name))}, " * power for v, power in monomial).rstrip(), factor)
-        for monomial, factor in size.terms.items()
+        f"({''.join(f'{string(attribute(name))}, ' for name in names).rstrip()}): {factor}"
+        for names, factor in over.items()
     ]
     return f"{{{', '.join(products)}}}"
