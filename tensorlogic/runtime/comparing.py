@@ -8,13 +8,13 @@ NaN equals a NaN, and -0 equals 0. Memory is bounded as `elements` says, for eac
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from tensorlogic.runtime import progress
-from tensorlogic.runtime.elements import elements
+from tensorlogic.runtime.elements import CACHED, elements
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import OpenFiles, TensorInfo
 from tensorlogic.runtime.formats.summary import stored_bytes
@@ -23,9 +23,6 @@ from tensorlogic.runtime.formats.values import Array, read_pieces
 Tensors = Mapping[str, TensorInfo]
 Side = tuple[OpenFiles, TensorInfo]
 """One of the two tensors that are compared."""
-
-_STEP = 1 << 17
-"""Elements that fit a processor's cache with what is computed of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +40,19 @@ class Distance:
     relative: float
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """What differs between two models, by the tensors' names in the first one's order, then the second's."""
 
-    only_first: list[str] = field(default_factory=list)
-    only_second: list[str] = field(default_factory=list)
-    shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
-    storages: dict[str, tuple[str, str]] = field(default_factory=dict)
+    only_first: Sequence[str]
+    only_second: Sequence[str]
+    shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    storages: Mapping[str, tuple[str, str]]
     """Tensors of one shape that the files keep differently, whatever their values."""
-    values: dict[str, Distance] = field(default_factory=dict)
-    problems: dict[str, ModelFileError] = field(default_factory=dict)
+    values: Mapping[str, Distance]
+    problems: Mapping[str, ModelFileError]
     """Tensors whose values cannot be read from one of the files."""
-    equal: int = 0
+    equal: int
     """Tensors of equal shape and values."""
 
     @property
@@ -66,34 +63,37 @@ class Comparison:
 
 def compare(first: tuple[Tensors, OpenFiles], second: tuple[Tensors, OpenFiles]) -> Comparison:
     """Compare the tensors of two open models. A tensor that cannot be read is among the result's `problems`."""
-    ours, theirs = first[0], second[0]
-    found = Comparison(
+    (ours, our_files), (theirs, their_files) = first, second
+    common = {name: (info, theirs[name]) for name, info in ours.items() if name in theirs}
+    alike = {name: (a, b) for name, (a, b) in common.items() if a.shape == b.shape}
+    results: dict[str, Distance | ModelFileError | None] = {}
+    with progress.work("Comparing", lambda: sum(map(_bytes_of, common.values()))):
+        for name, pair in common.items():
+            if name in alike:
+                results[name] = _compared((our_files, pair[0]), (their_files, pair[1]))
+            progress.advanced(_bytes_of(pair))
+    return Comparison(
         only_first=[name for name in ours if name not in theirs],
         only_second=[name for name in theirs if name not in ours],
+        shapes={name: (a.shape, b.shape) for name, (a, b) in common.items() if name not in alike},
+        storages={name: (a.storage, b.storage) for name, (a, b) in alike.items() if a.storage != b.storage},
+        values={name: apart for name, apart in results.items() if isinstance(apart, Distance)},
+        problems={name: problem for name, problem in results.items() if isinstance(problem, ModelFileError)},
+        equal=sum(result is None for result in results.values()),
     )
-    common = [(name, info, theirs[name]) for name, info in ours.items() if name in theirs]
-    with progress.work("Comparing", lambda: sum(stored_bytes(info) + stored_bytes(other) for _, info, other in common)):
-        for name, info, other in common:
-            if info.shape != other.shape:
-                found.shapes[name] = (info.shape, other.shape)
-            else:
-                if info.storage != other.storage:
-                    found.storages[name] = (info.storage, other.storage)
-                _compare_values(found, name, (first[1], info), (second[1], other))
-            progress.advanced(stored_bytes(info) + stored_bytes(other))
-    return found
 
 
-def _compare_values(found: Comparison, name: str, first: Side, second: Side) -> None:
+def _bytes_of(pair: tuple[TensorInfo, TensorInfo]) -> int:
+    return sum(map(stored_bytes, pair))
+
+
+def _compared(first: Side, second: Side) -> Distance | ModelFileError | None:
+    """How far two tensors of one shape are apart, None where they are not, or why that cannot be told."""
     try:
         apart = None if _same_bytes(first, second) else distance(first, second)
     except ModelFileError as problem:
-        found.problems[name] = problem
-        return
-    if apart is not None and apart.differing:
-        found.values[name] = apart
-    else:
-        found.equal += 1
+        return problem
+    return apart if apart is not None and apart.differing else None
 
 
 def _same_bytes(first: Side, second: Side) -> bool:
@@ -141,7 +141,7 @@ def _side_by_side(first: Iterator[Array], second: Iterator[Array]) -> Iterator[t
     """The elements of two tensors of one size in equal pieces, though each comes in pieces of its own."""
     a, b = next(first, None), next(second, None)
     while a is not None and b is not None:
-        size = min(a.size, b.size, _STEP)
+        size = min(a.size, b.size, CACHED)
         yield a[:size], b[:size]
         a = a[size:] if a.size > size else next(first, None)
         b = b[size:] if b.size > size else next(second, None)

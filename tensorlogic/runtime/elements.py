@@ -21,6 +21,8 @@ from tensorlogic.runtime.formats import OpenFiles, TensorInfo
 from tensorlogic.runtime.formats.values import STORED, Array, read_pieces, widen
 
 ROWS_ELEMENTS = 1 << 20
+CACHED = 1 << 17
+"""Elements that fit a processor's cache with what is computed of them."""
 
 
 def elements(files: OpenFiles, info: TensorInfo) -> Iterator[Array]:

@@ -12,16 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from tensorlogic.runtime import progress
-from tensorlogic.runtime.elements import elements
+from tensorlogic.runtime.elements import CACHED, elements
 from tensorlogic.runtime.formats import OpenFiles, TensorInfo
 from tensorlogic.runtime.formats.summary import stored_bytes
 from tensorlogic.runtime.formats.values import ROUNDS_TO_INFINITY, Array
 
 ROUNDS_TO_ZERO = 2.0**-25
 """Nonzero magnitudes up to this one become 0 in float16: half of its smallest, and the tie goes to the even one."""
-
-_STEP = 1 << 17
-"""Elements that fit a processor's cache with what is computed of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +119,8 @@ def statistics(files: OpenFiles, info: TensorInfo) -> Statistics:
     sums = _Sums()
     nbytes, told = stored_bytes(info), 0
     for piece in elements(files, info):
-        for first in range(0, piece.size, _STEP):
-            sums.add(piece[first : first + _STEP])
+        for first in range(0, piece.size, CACHED):
+            sums.add(piece[first : first + CACHED])
         done = nbytes * sums.count // math.prod(info.shape)
         progress.advanced(done - told)
         told = done

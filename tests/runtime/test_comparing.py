@@ -72,7 +72,7 @@ def test_equal_values_stored_differently_are_no_difference(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("step", [7, 1 << 17])
 def test_how_far_values_are_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    monkeypatch.setattr(comparing, "_STEP", step)
+    monkeypatch.setattr(comparing, "CACHED", step)
     cut_pieces(monkeypatch, 4 * step + 4)
     a = RANDOM.normal(size=(11, 13)).astype(np.float32)
     b = a.copy()

@@ -34,7 +34,7 @@ def pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     """Pieces so small that every tensor has many, of which the last is not whole."""
     if request.param:
         cut_pieces(monkeypatch, 104)
-        monkeypatch.setattr(statistics, "_STEP", 5)
+        monkeypatch.setattr(statistics, "CACHED", 5)
         monkeypatch.setattr(elements, "ROWS_ELEMENTS", 130)
 
 
