@@ -130,7 +130,8 @@ class Model:
         """The tensor's elements: packed where the file quantized them, unless the model was loaded to expand them.
 
         Raises `ModelFileError` for a name that is not there (TL4005), a storage type that cannot be read (TL4004),
-        values that the element type cannot hold (TL4006, TL4007) and a file that became shorter (TL4008).
+        values that the element type cannot hold (TL4006, TL4007), a file that became shorter (TL4008) and scales that
+        are no numbers (TL4009).
         """
         held = self._alive.get(name)
         if held is not None:

@@ -1,19 +1,19 @@
 """Model files: their headers, checked in full before anything uses them, and the bytes of their tensors.
 
-`read_header(path)` is all that the compiler uses of the runtime. Neither it nor anything that it imports loads NumPy
-or MLX; `values` and `blocks`, which read the tensors themselves, need NumPy.
+The compiler uses this package and nothing else of the runtime: `read_header(path)`, and what decides from a header
+alone (`matching`, `metadata`, `nearest`). None of it loads NumPy or MLX. The modules that read or write the tensors
+themselves need NumPy; they are imported by who needs them, and not here.
 """
 
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import replace
 from pathlib import Path
 
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import coreml
-from tensorlogic.runtime.formats.files import open_file
+from tensorlogic.runtime.formats.files import OpenFiles, open_file
 from tensorlogic.runtime.formats.folder import find_shards, read_configuration
 from tensorlogic.runtime.formats.gguf import read_gguf
 from tensorlogic.runtime.formats.header import (
@@ -39,8 +39,6 @@ __all__ = [
     "open_model",
     "read_header",
 ]
-
-OpenFiles = dict[Path, io.FileIO]
 
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 

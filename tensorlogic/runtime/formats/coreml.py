@@ -15,13 +15,13 @@ from contextlib import closing
 from pathlib import Path
 
 from tensorlogic.runtime.errors import ModelFileError
-from tensorlogic.runtime.formats.coreml_blobs import Blobs, OpenFiles, is_inner
+from tensorlogic.runtime.formats.coreml_blobs import Blobs, is_inner
 from tensorlogic.runtime.formats.coreml_compiled import read_compiled
 from tensorlogic.runtime.formats.coreml_features import read_features, read_notes
 from tensorlogic.runtime.formats.coreml_network import read_network
 from tensorlogic.runtime.formats.coreml_program import read_program
 from tensorlogic.runtime.formats.features import Feature
-from tensorlogic.runtime.formats.files import open_file
+from tensorlogic.runtime.formats.files import OpenFiles, open_file
 from tensorlogic.runtime.formats.folder import check_inside, read_object
 from tensorlogic.runtime.formats.header import (
     MAX_TENSORS,

@@ -7,17 +7,14 @@ record. The format: https://github.com/apple/coremltools/blob/main/mlmodel/src/M
 
 from __future__ import annotations
 
-import io
 import os
 import struct
 from pathlib import Path
 
-from tensorlogic.runtime.formats.files import open_file
+from tensorlogic.runtime.formats.files import OpenFiles, open_file
 from tensorlogic.runtime.formats.folder import check_inside
 from tensorlogic.runtime.formats.header import damaged, shown, unsupported
 from tensorlogic.runtime.formats.recipes import BITS
-
-OpenFiles = dict[Path, io.FileIO]
 
 _HEADER = struct.Struct("<II")
 _RECORD = struct.Struct("<IIQQQ")

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from tensorlogic.runtime.errors import ModelFileError
 
+OpenFiles = dict[Path, io.FileIO]
+"""The files that a model lies in, by `TensorInfo.file`."""
+
 
 def open_file(path: Path) -> io.FileIO:
     """Open for reading. A missing file, a folder, a pipe and a file without permission are refused by name."""

@@ -1,8 +1,8 @@
 """What the header of a model file says: names, shapes, storage types and places, checked before anything uses them.
 
-Both parsers end here. They hand over what they read, and get back a table of tensors in which every size fits the
-file, no two tensors share a byte and no name occurs twice. Nothing in this module imports NumPy or MLX, so that the
-compiler can read headers while it checks a program.
+Every parser ends here: it gives a table of tensors in which no name occurs twice, every shape is one that MLX can have
+and every size fits the file. Where a format keeps tensors side by side, no two share a byte. Nothing in this module
+imports NumPy or MLX, so that the compiler can read headers while it checks a program.
 """
 
 from __future__ import annotations
