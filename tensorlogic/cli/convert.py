@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _DTYPES = ("float16", "bfloat16", "float32", "native")
 _ENDINGS = (".safetensors", ".gguf")
-_INDEX = "model.safetensors.index.json"
 _FLOAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 _WHOLE = frozenset({"I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BOOL"})
 Fate = Callable[[str, str], str]
@@ -81,10 +80,12 @@ def command(source: Path, target: str, dtype: str | None, quantization: str | No
 
 def _check_target(path: Path, text: str, to_folder: bool) -> None:
     """A name without an ending, or with a slash behind it, is a folder's; a folder keeps one model."""
+    from tensorlogic.runtime.formats.folder import INDEX
+
     if to_folder and path.suffix in _ENDINGS and not path.is_dir():
         raise click.BadParameter(f"`{text}` is a folder's name with a file's ending.", param_hint="OUT")
-    if to_folder and (path / _INDEX).exists():
-        raise click.BadParameter(f"`{text}` holds a `{_INDEX}`, which would hide the result.", param_hint="OUT")
+    if to_folder and (path / INDEX).exists():
+        raise click.BadParameter(f"`{text}` holds a `{INDEX}`, which would hide the result.", param_hint="OUT")
     if not to_folder and path.suffix not in _ENDINGS:
         choices = " or ".join(f"`{ending}`" for ending in _ENDINGS)
         raise click.BadParameter(f"`{text}` must end in {choices}, or be a folder.", param_hint="OUT")

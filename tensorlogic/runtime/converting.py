@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader, PackedLayout, read_header
+from tensorlogic.runtime.formats.folder import CONFIG, SINGLE
 from tensorlogic.runtime.formats.replacing import replacing
 from tensorlogic.runtime.models import Model, load_model
 from tensorlogic.runtime.quantizations import Quantization, quantized
@@ -23,8 +24,6 @@ from tensorlogic.runtime.reading import FloatType
 from tensorlogic.runtime.saving import save_content
 from tensorlogic.runtime.unsaved import Content, Unsaved, content_of
 
-MODEL_FILE = "model.safetensors"
-_CONFIG = "config.json"
 _SMALL_FILES = (".json", ".txt", ".jinja", ".model", ".md")
 _MOST_BYTES = 100_000_000
 """More than any vocabulary has."""
@@ -66,18 +65,18 @@ def _save_folder(model: Model, content: Content, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ModelFileError("TL4012", f"cannot save `{folder}`: {error.strerror or error}") from None
-    save_content(content, folder / MODEL_FILE)
+    save_content(content, folder / SINGLE)
     source = model.header.path
-    if not source.is_dir() or not (source / _CONFIG).exists():
+    if not source.is_dir() or not (source / CONFIG).exists():
         return
     # It was read and checked when the model was opened.
-    config = json.loads((source / _CONFIG).read_bytes())
-    layouts = {name: info.layout for name, info in read_header(folder / MODEL_FILE).tensors.items() if info.layout}
+    config = json.loads((source / CONFIG).read_bytes())
+    layouts = {name: info.layout for name, info in read_header(folder / SINGLE).tensors.items() if info.layout}
     for key in ("quantization", "quantization_config"):
         config.pop(key, None)
         if layouts:
             config[key] = _noted(layouts)
-    with replacing(folder / _CONFIG) as file:
+    with replacing(folder / CONFIG) as file:
         file.write((json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode())
     if not os.path.samefile(source, folder):
         _copy_small_files(source, folder)
@@ -99,6 +98,6 @@ def _settings(layout: PackedLayout) -> dict[str, object]:
 def _copy_small_files(source: Path, folder: Path) -> None:
     for path in sorted(source.iterdir()):
         is_small = path.is_file() and path.suffix in _SMALL_FILES and path.stat().st_size <= _MOST_BYTES
-        if is_small and path.name != _CONFIG and not path.name.endswith(".index.json"):
+        if is_small and path.name != CONFIG and not path.name.endswith(".index.json"):
             with open(path, "rb") as old, replacing(folder / path.name) as new:
                 shutil.copyfileobj(old, new)

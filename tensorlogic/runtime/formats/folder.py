@@ -19,9 +19,9 @@ from tensorlogic.runtime.formats.header import MetadataValue, damaged, shown, un
 
 MAX_JSON_BYTES = 20_000_000
 """An index of 200,000 tensors."""
-_INDEX = "model.safetensors.index.json"
-_SINGLE = "model.safetensors"
-_CONFIG = "config.json"
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+CONFIG = "config.json"
 _LONGEST_NAME = 255
 _OLD_CONFIGS = {"quantize_config.json": "gptq", "quant_config.json": "awq"}
 """Where AutoGPTQ and AutoAWQ noted their settings before `config.json` had a place for them."""
@@ -32,11 +32,11 @@ def find_shards(folder: Path, index: Path | None) -> dict[Path, list[str] | None
 
     `index` is the folder's index where it was named; without it, the folder's usual one is looked for.
     """
-    usual, single = folder / _INDEX, folder / _SINGLE
+    usual, single = folder / INDEX, folder / SINGLE
     if index is None and os.path.lexists(usual):
         index = usual
     if index is None and not os.path.lexists(single):
-        raise ModelFileError("TL4002", f"the folder `{folder}` holds neither `{_SINGLE}` nor `{_INDEX}`")
+        raise ModelFileError("TL4002", f"the folder `{folder}` holds neither `{SINGLE}` nor `{INDEX}`")
     if index is None:
         check_inside(folder, single)
         return {single: None}
@@ -89,7 +89,7 @@ def read_configuration(folder: Path) -> tuple[dict[str, MetadataValue], Path, Ma
     `text_config`, and before the files of their own that GPTQ and AWQ once had. Its method is in `quant_method`, and
     MLX's has none.
     """
-    path = folder / _CONFIG
+    path = folder / CONFIG
     settings: dict[str, MetadataValue] = {}
     if os.path.lexists(path):
         check_inside(folder, path)
