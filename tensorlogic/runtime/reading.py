@@ -29,7 +29,7 @@ from tensorlogic.runtime.formats.header import shown, unsupported
 from tensorlogic.runtime.formats.recipe_values import compute
 from tensorlogic.runtime.formats.recipes import ComputedInfo
 from tensorlogic.runtime.formats.repacked import REPACKINGS, fill_room, make_room
-from tensorlogic.runtime.formats.schemes import refuse_unreadable
+from tensorlogic.runtime.formats.schemes import unreadable
 from tensorlogic.runtime.formats.values import (
     KEPT,
     OWN_FLOATS,
@@ -92,7 +92,7 @@ def failing(error: ModelFileError) -> Job[None]:
 def begin(files: Mapping[Path, io.FileIO], info: TensorInfo, wanted: Wanted) -> Job[Any]:
     """Make room for a tensor. Its parts may lie in several of the model's files."""
     if not info.readable:
-        refuse_unreadable(info)
+        raise unreadable(info)
     dtype, file = _element_type(info, wanted), files[info.file]
     if 0 in info.shape:
         return Job(lambda: 0, lambda underflows: (mx.zeros(info.shape, _ELEMENTS[dtype]), underflows))
@@ -192,10 +192,10 @@ def _check_elements(info: TensorInfo, packed: Packed, dtype: str) -> None:
 
 
 def _element_type(info: TensorInfo, wanted: Wanted) -> str:
+    if wanted.dtype != "native":
+        return info.element(wanted.dtype)
     if info.dtype != "float16":
         return info.dtype
-    if wanted.dtype != "native":
-        return wanted.dtype
     storage = info.storage
     # The elements of a quantized tensor are of the type of its scales; where those are bytes, of MLX's own choice.
     if isinstance(info, ComputedInfo):

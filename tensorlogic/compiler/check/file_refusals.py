@@ -17,6 +17,7 @@ from tensorlogic.compiler.diagnostics.model import Diagnostic, Label, error
 from tensorlogic.compiler.source import Span
 
 if TYPE_CHECKING:
+    from tensorlogic.runtime.formats import ModelFileError
     from tensorlogic.runtime.formats.matching import Problems
 
 
@@ -64,6 +65,11 @@ def against_files(code: str, message: str, sights: Sequence[Sight], span: Span) 
 def unfilled(struct: str, path: str, problems: Problems, span: Span) -> Diagnostic:
     """All that keeps a struct from being filled, in the words of run time."""
     return error("TL4025", f"`{path}` does not fit `{struct}`: {problems.summary}", span, notes=problems.notes)
+
+
+def at_run_time(problem: ModelFileError, span: Span) -> Diagnostic:
+    """The error that run time ends with as well, at its place in the program."""
+    return error(problem.code, problem.message, span, notes=problem.notes, helps=problem.helps)
 
 
 def repeated(diagnostic: Diagnostic, count: int) -> Diagnostic:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
-from tensorlogic.compiler.types import ElementType
 
 if TYPE_CHECKING:
     from tensorlogic.runtime.formats import FileHeader
@@ -73,16 +72,12 @@ class Net:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ModelFile:
-    """An open model, whose floats are read as `element`."""
+    """An open model, whose floats are read as `floats`."""
 
     header: FileHeader
-    element: ElementType
+    floats: str
     use: Use
     sights: tuple[Sight, ...] = ()
-
-    def element_of(self, dtype: str) -> str:
-        """The element type that a program sees of a tensor which the header says to be `dtype` by default."""
-        return self.element.name if dtype == "float16" else dtype
 
 
 Fact = Unknown | Known | Weight | Net | ModelFile

@@ -48,7 +48,7 @@ def bind(replay: Replay, operation: Operation) -> Fact:
     assert isinstance(type, StructType)
     given = {n: s.value for n, s in zip(operation.attributes["sizes"], sizes, strict=True) if isinstance(s, Known)}
     tensors = model.header.tensors
-    matching = Matching(tensors, Names(tensors), _places, lambda info: model.element_of(info.dtype), Unifier(given))
+    matching = Matching(tensors, Names(tensors), _places, lambda info: info.element(model.floats), Unifier(given))
     found = matching.find(type, prefix.value, {v.name: {(v.name,): 1} for v in type.definition.dims})
     problems = matching.problems()
     if problems is not None:

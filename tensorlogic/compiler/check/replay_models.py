@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from tensorlogic.compiler.check import file_refusals
 from tensorlogic.compiler.check.file_values import UNKNOWN, Fact, Known, ModelFile, Sight, Weight
-from tensorlogic.compiler.diagnostics.model import error
 from tensorlogic.compiler.ir.core import Operation
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import FLOAT16, ElementType, OpaqueType, TensorType
@@ -32,13 +31,13 @@ def _load(replay: Replay, operation: Operation) -> Fact:
     try:
         opened = replay.headers.open(path.value)
     except ModelFileError as problem:
-        replay.tell(error(problem.code, problem.message, operation.span, notes=problem.notes, helps=problem.helps))
+        replay.tell(file_refusals.at_run_time(problem, operation.span))
         return UNKNOWN
     if opened is None:
         return UNKNOWN
     assert isinstance(model, OpaqueType)
     header, use = opened
-    return ModelFile(header, model.element or FLOAT16, use)
+    return ModelFile(header, (model.element or FLOAT16).name, use)
 
 
 def _save(replay: Replay, operation: Operation) -> Fact:
@@ -73,6 +72,7 @@ def _attribute(replay: Replay, operation: Operation) -> Fact:
 def _tensor(replay: Replay, model: ModelFile, name: str, operation: Operation) -> Fact:
     from tensorlogic.runtime.formats.header import shown
     from tensorlogic.runtime.formats.nearest import did_you_mean, nearest
+    from tensorlogic.runtime.formats.schemes import unreadable
 
     span, type = operation.span, operation.result.type
     info = model.header.tensors.get(name)
@@ -84,12 +84,11 @@ def _tensor(replay: Replay, model: ModelFile, name: str, operation: Operation) -
     sight = sight_of(model, name, span)
     weight = Weight(info.shape, (sight,))
     if not info.readable:
-        what = f"tensor `{shown(name)}` is stored as {info.storage}, which is not supported"
-        replay.tell(error("TL4004", f"`{model.use.path}`: {what}", span), [weight])
+        replay.tell(file_refusals.at_run_time(unreadable(info), span), [weight])
         return UNKNOWN
     assert isinstance(type, TensorType)
     assert isinstance(type.element, ElementType)
-    found, wanted = model.element_of(info.dtype), type.element.name
+    found, wanted = info.element(model.floats), type.element.name
     if found != wanted:
         replay.tell(file_refusals.other_element(sight, found, wanted, _helps(found, wanted, name)), [weight])
         return UNKNOWN
@@ -109,7 +108,7 @@ def sight_of(model: ModelFile, name: str, span: Span) -> Sight:
 
     note_use(model, name)
     info = model.header.tensors[name]
-    return Sight(model.use.path, f"`{shown(name)}`", f"{model.element_of(info.dtype)}{list(info.shape)}", span)
+    return Sight(model.use.path, f"`{shown(name)}`", f"{info.element(model.floats)}{list(info.shape)}", span)
 
 
 def _helps(found: str, wanted: str, name: str) -> list[str]:

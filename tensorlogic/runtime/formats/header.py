@@ -88,6 +88,10 @@ class TensorInfo:
     biases: TensorInfo | None = None
     is_quantized: bool = False
 
+    def element(self, floats: str) -> str:
+        """The element type that a program sees which reads floats as `floats`."""
+        return floats if self.dtype == "float16" else self.dtype
+
     @property
     def parts(self) -> tuple[TensorInfo, ...]:
         """The other tensors of the file that belong to this one: with its own bytes, theirs are all that it takes."""

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
 
+from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats.compressed import fold_compressed
 from tensorlogic.runtime.formats.grouped import fold_grouped
-from tensorlogic.runtime.formats.header import PackedLayout, TensorInfo, shown, unsupported
+from tensorlogic.runtime.formats.header import PackedLayout, TensorInfo, shown
 from tensorlogic.runtime.formats.scaled import FP8, fold_scaled, scale_of
 from tensorlogic.runtime.formats.triples import configured_layouts, fold_blocks, fold_triples, is_triple
 
@@ -81,17 +81,16 @@ def fold_weights(
     return {name: _marked(folded, info, unknown) for name, info in folded.items()}
 
 
-def refuse_unreadable(info: TensorInfo) -> NoReturn:
-    """Raise the error (TL4004) for using a tensor that this version cannot read."""
+def unreadable(info: TensorInfo) -> ModelFileError:
+    """The error (TL4004) for using a tensor that this version cannot read."""
     scheme = _SCHEMES.get(info.storage)
     if scheme is not None:
-        unsupported(info.file, f"tensor `{shown(info.name)}` {scheme.what}", scheme.help)
-    if info.storage.isupper():
-        what = "which neither MLX nor GGUF's library decodes"
-        unsupported(info.file, f"tensor `{shown(info.name)}` is stored as {info.storage}, {what}")
-    unsupported(
-        info.file, f"tensor `{shown(info.name)}` is stored as {info.storage}, which is not supported", _OTHER_VERSION
-    )
+        what, helps = scheme.what, [scheme.help]
+    elif info.storage.isupper():
+        what, helps = f"is stored as {info.storage}, which neither MLX nor GGUF's library decodes", []
+    else:
+        what, helps = f"is stored as {info.storage}, which is not supported", [_OTHER_VERSION]
+    return ModelFileError("TL4004", f"`{info.file}`: tensor `{shown(info.name)}` {what}", helps=helps)
 
 
 def _marked(tensors: Mapping[str, TensorInfo], info: TensorInfo, unknown: str) -> TensorInfo:
