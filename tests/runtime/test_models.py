@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 from pathlib import Path
@@ -180,7 +179,6 @@ def test_a_tensor_in_use_is_shared_and_another_released(mixed: Path) -> None:
     assert model.get_tensor("f32") is first
     assert model.get_tensor("q4") is packed
     del first, packed
-    gc.collect()
     assert len(model._alive) == 0
 
 
@@ -200,7 +198,6 @@ def test_a_model_closes_its_file(mixed: Path) -> None:
     model = load_model(mixed)
     assert len(os.listdir("/dev/fd")) == before + 1
     del model
-    gc.collect()
     assert len(os.listdir("/dev/fd")) == before
 
 
