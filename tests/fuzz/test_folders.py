@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from tests.fuzz.running import hold
 from tests.runtime.grouped_folders import (
     awq_config,
     awq_parts,
@@ -25,7 +23,6 @@ from tests.runtime.grouped_folders import (
     write_folder,
 )
 
-ROOT = Path(__file__).parents[2]
 MUTATIONS = 600
 SECONDS = 12
 
@@ -73,22 +70,12 @@ def fp8_folder(folder: Path) -> Path:
 BUILDERS = pytest.mark.parametrize("build", [mlx_folder, gptq_folder, awq_folder, compressed_folder, fp8_folder])
 
 
-def fuzz(folder: Path, first: int, *limits: str) -> None:
-    command = [sys.executable, "-m", "tests.fuzz.mutate_folders", str(folder), str(first), *limits]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"ended with {done.returncode}: {done.stderr}"
-    counts = re.fullmatch(r"(\d+) loaded, (\d+) refused\n", done.stdout)
-    assert counts is not None
-    # Mutations that are all refused, or all loaded, would test nothing.
-    assert min(int(counts[1]), int(counts[2])) > (int(counts[1]) + int(counts[2])) / 100
-
-
 @BUILDERS
 def test_mutated_folders(build: Callable[[Path], Path], tmp_path: Path) -> None:
-    fuzz(build(tmp_path / "model"), 0, "--count", str(MUTATIONS))
+    hold("mutate_folders", build(tmp_path / "model"), 0, "--count", MUTATIONS)
 
 
 @pytest.mark.fuzz
 @BUILDERS
 def test_many_more_mutated_folders(build: Callable[[Path], Path], tmp_path: Path) -> None:
-    fuzz(build(tmp_path / "model"), MUTATIONS, "--seconds", str(SECONDS))
+    hold("mutate_folders", build(tmp_path / "model"), MUTATIONS, "--seconds", SECONDS)
