@@ -12,7 +12,7 @@ from statistics import median
 
 import mlx.core as mx
 
-from benchmarks import compile_time, compute
+from benchmarks import compile_time, compute, loading, overflow, repacking
 from benchmarks.harness import aligned, table, write_json
 from tensorlogic.runtime.device import carried
 
@@ -75,13 +75,27 @@ def main() -> None:
         )
         for cost in costs
     ]
-    print(aligned(lines))
+    print(aligned(lines), "\n")
+    print(
+        "Model files, beside other readers: medians of 5 processes; open is to the first tensor, used is all of them.\n"
+    )
+    loadings = list(loading.measure())
+    print(aligned(loading.lines(loadings)), "\n")
+    print("Blocks of GGUF to what MLX multiplies by, on one processor.\n")
+    speeds = list(repacking.measure())
+    print(aligned(repacking.lines(speeds)), "\n")
+    print("Converting floats with the check that none is lost, beside converting alone: medians of 15 pairs.\n")
+    conversions = overflow.comparisons()
+    print(overflow.table(conversions))
     write_json(
         RESULTS,
         summaries,
         where,
         entries=[{**asdict(r.entry), "added": r.entry.added, "difference": r.difference} for r in rows],
         compiler=[asdict(cost) for cost in costs],
+        loading=[asdict(each) for each in loadings],
+        repacking=[asdict(each) for each in speeds],
+        overflow=[asdict(each.summary) for each in conversions],
     )
     print(f"\nwritten to {RESULTS.relative_to(Path.cwd()) if RESULTS.is_relative_to(Path.cwd()) else RESULTS}")
 

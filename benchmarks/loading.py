@@ -5,8 +5,9 @@ is in the system's cache. `open` is the time from the file's name to its first t
 `used` is the memory that the process has once every tensor was read and multiplied with, above what the interpreter
 and the imports take: what a program pays for the weights.
 
-`mx.load` reads Q4_K wrongly (docs/models.md); it is timed all the same. llama.cpp is measured where `xllamacpp` is
-installed; its time is that of the whole model with its caches, since it gives no single tensor.
+A reader that refuses a file has no figures for it. llama.cpp is measured where `xllamacpp` is installed; its time is
+that of the whole model with its caches, since it gives no single tensor. MLX keeps the memory of temporaries for the
+next ones, which is no weight's: it is given back before `used` is read.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ opened = time.perf_counter()
 for name in model.tensors:
     kept.append(model.get_tensor(name))
     use(kept[-1])
+mx.clear_cache()
 """,
     "mx.load": """\
 import mlx.core as mx
@@ -72,6 +74,7 @@ opened = time.perf_counter()
 for w in kept.values():
     mx.eval(w)
     use(w)
+mx.clear_cache()
 """,
     "GGUFReader": """\
 import gguf
@@ -99,19 +102,13 @@ _NEEDS = {"llama.cpp": "xllamacpp"}
 
 @dataclass(frozen=True)
 class Loading:
-    """How one reader took one file: medians over `RUNS` processes, in seconds and MB."""
+    """How one reader took one file: medians over `RUNS` processes."""
 
     model: str
     reader: str
     file_megabytes: float
-    import_seconds: float
-    open_seconds: float
-    used_megabytes: float
-
-    @property
-    def ratio(self) -> float:
-        """The memory beside the file's size."""
-        return self.used_megabytes / self.file_megabytes
+    figures: tuple[float, float, float] | None
+    """Seconds of the imports, seconds to the first tensor and MB once all were used; None where it is refused."""
 
 
 def measure() -> Iterator[Loading]:
@@ -120,41 +117,42 @@ def measure() -> Iterator[Loading]:
     for name in MODELS:
         path = cache_folder() / name
         path.read_bytes()  # into the system's cache
-        runs: dict[str, list[tuple[float, float, float]]] = {reader: [] for reader in readers}
+        runs: dict[str, list[tuple[float, float, float] | None]] = {reader: [] for reader in readers}
         for _ in range(RUNS):
             for reader in readers:
                 runs[reader].append(_run(reader, path))
         for reader in readers:
-            imported, opened, used = (median(column) for column in zip(*runs[reader], strict=True))
+            found = [run for run in runs[reader] if run is not None]
             size = path.stat().st_size / _MEGABYTE
-            yield Loading(name, reader, size, imported, opened, used / _MEGABYTE)
+            if len(found) < RUNS:
+                yield Loading(name, reader, size, None)
+                continue
+            imported, opened, used = (median(column) for column in zip(*found, strict=True))
+            yield Loading(name, reader, size, (imported, opened, used / _MEGABYTE))
 
 
-def _run(reader: str, path: Path) -> tuple[float, float, float]:
-    """Seconds of the imports, seconds to the first tensor, and bytes once all were used."""
+def _run(reader: str, path: Path) -> tuple[float, float, float] | None:
+    """Seconds of the imports, seconds to the first tensor, and bytes once all were used; None where it is refused."""
     use = "" if reader in ("GGUFReader", "llama.cpp") else _USE
     program = _START + use + _READERS[reader] + _END
     done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=False)
-    if done.returncode:
+    if done.returncode and reader == "TensorLogic":
         raise RuntimeError(f"{reader} failed on {path.name}: {done.stderr}")
+    if done.returncode:
+        return None
     return cast("tuple[float, float, float]", tuple(json.loads(done.stdout.splitlines()[-1])))
 
 
 def lines(loadings: list[Loading]) -> list[tuple[str, ...]]:
     """The rows of a table, its head first."""
     rows: list[tuple[str, ...]] = [("", "reader", "import s", "open s", "file MB", "used MB", "used / file")]
-    rows += [
-        (
-            each.model.partition(".")[0],
-            each.reader,
-            f"{each.import_seconds:.2f}",
-            f"{each.open_seconds:.3f}",
-            f"{each.file_megabytes:.0f}",
-            f"{each.used_megabytes:.0f}",
-            f"{each.ratio:.2f}",
-        )
-        for each in loadings
-    ]
+    for each in loadings:
+        cells = ["refused", "", f"{each.file_megabytes:.0f}", "", ""]
+        if each.figures is not None:
+            imported, opened, used = each.figures
+            ratio = used / each.file_megabytes
+            cells = [f"{imported:.2f}", f"{opened:.3f}", f"{each.file_megabytes:.0f}", f"{used:.0f}", f"{ratio:.2f}"]
+        rows.append((each.model.partition(".")[0], each.reader, *cells))
     return rows
 
 

@@ -172,18 +172,25 @@ def _packed(
 
 
 def _bound(info: TensorInfo, parts: Parts) -> float:
-    """A magnitude that no element is above."""
+    """A magnitude that no element is above: that of the largest bits, the largest scale and the largest bias."""
     assert info.layout is not None, "a packed tensor has a layout"
-    scales, biases = parts.scales, parts.biases
-    if parts.is_bfloat16:
-        scales, biases = widen_bfloat16(scales), None if biases is None else widen_bfloat16(biases)
-    return largest_magnitude(info.layout, scales, biases)
+    if parts.biases is None:
+        return largest_magnitude(info.layout, parts.scales, None)
+    highest: float = 2.0**info.layout.bits - 1
+    return _largest(parts.scales, parts.is_bfloat16) * highest + _largest(parts.biases, parts.is_bfloat16)
+
+
+def _largest(values: Array, is_bfloat16: bool) -> float:
+    """The largest magnitude among floats, found by their bits, whose order without the sign is that of magnitudes."""
+    unsigned = np.dtype(f"u{values.itemsize}")
+    top = np.max(values.view(unsigned) & unsigned.type(2 ** (8 * values.itemsize - 1) - 1), keepdims=True)
+    return float((widen_bfloat16(top) if is_bfloat16 else top.view(values.dtype)).max())
 
 
 def _check_elements(info: TensorInfo, packed: Packed, dtype: str) -> None:
     """Refuse a packed tensor with elements that become infinite in its element type.
 
-    The groups' ends decide for nearly every tensor; the rare one whose ends are beyond is expanded and counted.
+    The bound decides for nearly every tensor; the rare one whose bound is beyond is expanded and counted.
     """
     magnitudes = np.abs(np.asarray(dense(packed, mx.float32)))
     beyond = magnitudes[magnitudes >= ROUNDS_TO_INFINITY[dtype]]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn
 
@@ -198,36 +197,48 @@ def convert(dtype: str, wide: Array, target: Array) -> int | None:
 
     Whatever was lost shows in what came out, unless it was 0 or infinite before: only then the source is looked at.
     """
-    parts = converted_parts(dtype, wide, target)
     if wide.dtype == np.float16 or wide.dtype == target.dtype:
         # Nothing is out of the range of a type that is as wide or wider.
-        deque(parts, maxlen=0)
+        convert_unchecked(dtype, wide, target)
         return 0
     unsigned = np.dtype(f"u{target.itemsize}")
     without_sign, infinity = (unsigned.type(bits) for bits in _MAGNITUDES[dtype])
     kept, flags = np.empty(min(_PART, target.size), unsigned), np.empty(min(_PART, target.size), np.bool_)
     zeros = 0
-    for part, into in parts:
+    for part, into in _parts(wide, target):
+        _narrow(dtype, part, into)
         magnitudes = np.bitwise_and(into.view(unsigned), without_sign, out=kept[: into.size])
-        if np.maximum.reduce(magnitudes) >= infinity and overflows(part, ROUNDS_TO_INFINITY[dtype])[0]:
+        is_wide, is_zero = np.maximum.reduce(magnitudes) >= infinity, not np.minimum.reduce(magnitudes)
+        if (is_wide or is_zero) and dtype == "bfloat16" and _restore_nan(part, into):
+            np.bitwise_and(into.view(unsigned), without_sign, out=magnitudes)
+        if is_wide and overflows(part, ROUNDS_TO_INFINITY[dtype])[0]:
             return None
-        if not np.minimum.reduce(magnitudes):
+        if is_zero:
             was_zero = np.equal(part, part.dtype.type(0), out=flags[: into.size])
             zeros += into.size - int(np.count_nonzero(was_zero)) - int(np.count_nonzero(magnitudes))
     return zeros
 
 
-def converted_parts(dtype: str, wide: Array, target: Array) -> Iterator[tuple[Array, Array]]:
-    """Convert floats without a look at what is lost, part by part; gives each part, and what it became."""
-    for start in range(0, wide.size, _PART):
-        part, into = wide[start : start + _PART], target[start : start + _PART]
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            if dtype == "bfloat16":
-                single = _narrow_to_odd(part) if part.itemsize == 8 else part.astype(np.float32, copy=False)
-                into[:] = round_to_bfloat16(single)
-            else:
-                into[:] = part
-        yield part, into
+def convert_unchecked(dtype: str, wide: Array, target: Array) -> None:
+    """Convert floats to `dtype` without a look at what is lost."""
+    for part, into in _parts(wide, target):
+        _narrow(dtype, part, into)
+        if dtype == "bfloat16":
+            _restore_nan(part, into)
+
+
+def _parts(wide: Array, target: Array) -> Iterator[tuple[Array, Array]]:
+    return ((wide[i : i + _PART], target[i : i + _PART]) for i in range(0, wide.size, _PART))
+
+
+def _narrow(dtype: str, part: Array, into: Array) -> None:
+    """Convert one part. In bfloat16 a NaN may come out as something else, infinite or 0 (`_restore_nan`)."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        if dtype == "bfloat16":
+            single = _narrow_to_odd(part) if part.itemsize == 8 else part.astype(np.float32, copy=False)
+            into[:] = _rounded_to_bfloat16(single)
+        else:
+            into[:] = part
 
 
 def overflows(wide: Array, limit: float) -> tuple[int, float]:
@@ -266,14 +277,29 @@ def widen_bfloat16(bits: Array) -> Array:
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
-def round_to_bfloat16(values: Array) -> Array:
-    """bfloat16 bits nearest to float32 values, ties to even; a NaN stays one."""
+def _rounded_to_bfloat16(values: Array) -> Array:
+    """bfloat16 bits nearest to float32 values, ties to even. Those of a NaN may be rounded up to infinity, or to -0."""
     bits = values.view(np.uint32)
     rounded = bits >> 16
     rounded &= 1
     rounded += 0x7FFF
     rounded += bits
     rounded >>= 16
-    if np.isnan(values.max(initial=0)):
-        rounded = np.where(np.isnan(values), (bits >> 16) | 0x40, rounded)
     return rounded.astype(np.uint16)
+
+
+def _restore_nan(values: Array, into: Array) -> bool:
+    """Put a NaN where one was; whether there was one."""
+    if not np.isnan(values.max(initial=0)):
+        return False
+    nan = np.isnan(values)
+    # Quiet, as a processor makes it, with what else its bits say.
+    into[nan] = (values[nan].astype(np.float32).view(np.uint32) >> 16) | 0x40
+    return True
+
+
+def round_to_bfloat16(values: Array) -> Array:
+    """bfloat16 bits nearest to float32 values, ties to even; a NaN stays one."""
+    rounded = _rounded_to_bfloat16(values)
+    _restore_nan(values, rounded)
+    return rounded
