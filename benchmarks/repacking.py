@@ -16,7 +16,7 @@ from statistics import median
 import mlx.core as mx
 
 from benchmarks.harness import aligned
-from tensorlogic.runtime.formats.ggml_types import STORAGES
+from tensorlogic.runtime.formats.gguf.types import STORAGES
 from tensorlogic.runtime.models import load_model
 from tensorlogic.runtime.packed import Packed
 from tests.runtime.model_files import random_blocks, write_gguf

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from tensorlogic.cli import main
-from tensorlogic.runtime.formats.ggml_types import STORAGES
+from tensorlogic.runtime.formats.gguf.types import STORAGES
 from tests.documents import Page, assert_prints
 
 PAGE = Page("docs/models.md")

@@ -23,11 +23,10 @@ from typing import Any, NoReturn, get_args
 import mlx.core as mx
 
 from tensorlogic.runtime import progress, reading, workers
-from tensorlogic.runtime.coreml import Runner, load_runner
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, metadata, open_model
 from tensorlogic.runtime.formats.features import Feature
-from tensorlogic.runtime.formats.gguf import read_raw_metadata
+from tensorlogic.runtime.formats.gguf.header import read_raw_metadata
 from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.formats.names import Names
 from tensorlogic.runtime.formats.nearest import did_you_mean, nearest
@@ -37,6 +36,7 @@ from tensorlogic.runtime.joining import joined, why_apart
 from tensorlogic.runtime.losses import is_heard, tell_unused, tell_zeros
 from tensorlogic.runtime.outside import short
 from tensorlogic.runtime.packed import Tensor
+from tensorlogic.runtime.predicting import Runner, load_runner
 from tensorlogic.runtime.reading import FloatType, Job, Wanted
 from tensorlogic.runtime.saving import save_model
 from tensorlogic.runtime.workers import read_in_order

@@ -17,7 +17,7 @@ import numpy as np
 
 from tensorlogic.runtime.formats.blocks import BLOCK
 from tensorlogic.runtime.formats.header import PackedLayout
-from tensorlogic.runtime.formats.triples import AFFINE_BITS, AFFINE_GROUPS, MODED_LAYOUTS
+from tensorlogic.runtime.formats.safetensors.triples import AFFINE_BITS, AFFINE_GROUPS, MODED_LAYOUTS
 from tensorlogic.runtime.outside import FLOATS
 from tensorlogic.runtime.packed import Packed, Tensor, dense
 from tensorlogic.runtime.unsaved import Stored, Unsaved

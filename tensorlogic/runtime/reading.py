@@ -21,15 +21,15 @@ import numpy as np
 from tensorlogic.runtime import device
 from tensorlogic.runtime.buffers import Buffers
 from tensorlogic.runtime.errors import ModelFileError
-from tensorlogic.runtime.expanding import fill_expanded
 from tensorlogic.runtime.formats import TensorInfo
-from tensorlogic.runtime.formats.assembled import fill_assembled, read_parts, settled
 from tensorlogic.runtime.formats.blocks import Parts, largest_magnitude
+from tensorlogic.runtime.formats.coreml.recipe_values import compute
+from tensorlogic.runtime.formats.coreml.recipes import ComputedInfo
+from tensorlogic.runtime.formats.gguf.expanding import fill_expanded
+from tensorlogic.runtime.formats.gguf.repacked import REPACKINGS, fill_room, make_room
 from tensorlogic.runtime.formats.header import shown, unsupported
-from tensorlogic.runtime.formats.recipe_values import compute
-from tensorlogic.runtime.formats.recipes import ComputedInfo
-from tensorlogic.runtime.formats.repacked import REPACKINGS, fill_room, make_room
-from tensorlogic.runtime.formats.schemes import unreadable
+from tensorlogic.runtime.formats.safetensors.assembled import fill_assembled, read_parts, settled
+from tensorlogic.runtime.formats.safetensors.schemes import unreadable
 from tensorlogic.runtime.formats.values import (
     KEPT,
     OWN_FLOATS,

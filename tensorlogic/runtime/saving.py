@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from tensorlogic.runtime.formats import MetadataValue, PackedLayout
 from tensorlogic.runtime.formats.header import shown
-from tensorlogic.runtime.formats.triples import LAYOUTS_KEY, companions
-from tensorlogic.runtime.formats.write import Part, Piece, write_safetensors
+from tensorlogic.runtime.formats.safetensors.triples import LAYOUTS_KEY, companions
+from tensorlogic.runtime.formats.safetensors.write import Part, Piece, write_safetensors
 from tensorlogic.runtime.packed import Packed, Tensor
 from tensorlogic.runtime.unsaved import STORAGES, Content, Unsaved, bytes_of, content_of, refuse
 

@@ -21,11 +21,11 @@ import numpy as np
 
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats.blocks import Parts
+from tensorlogic.runtime.formats.gguf.to_blocks import to_blocks
+from tensorlogic.runtime.formats.gguf.write import Entry, encoded, write_gguf
 from tensorlogic.runtime.formats.header import MetadataValue, shown
-from tensorlogic.runtime.formats.to_blocks import to_blocks
-from tensorlogic.runtime.formats.triples import LAYOUTS_KEY
+from tensorlogic.runtime.formats.safetensors.triples import LAYOUTS_KEY
 from tensorlogic.runtime.formats.values import ROUNDS_TO_INFINITY, overflows
-from tensorlogic.runtime.formats.write_gguf import Entry, encoded, write_gguf
 from tensorlogic.runtime.losses import LOGGER
 from tensorlogic.runtime.packed import Packed, dense
 from tensorlogic.runtime.unsaved import STORAGES, Content, Unsaved, bytes_of, numpy_of

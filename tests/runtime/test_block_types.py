@@ -11,8 +11,8 @@ import pytest
 
 from tensorlogic.runtime import reading
 from tensorlogic.runtime.errors import ModelFileError
+from tensorlogic.runtime.formats.gguf.repacked import REPACKINGS
 from tensorlogic.runtime.formats.header import PackedLayout
-from tensorlogic.runtime.formats.repacked import REPACKINGS
 from tensorlogic.runtime.models import FloatType, load_model
 from tensorlogic.runtime.packed import Packed, Tensor, dense, embedding, matmul
 from tests.runtime.model_files import (

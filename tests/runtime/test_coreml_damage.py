@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from tensorlogic.runtime.errors import ModelFileError
-from tensorlogic.runtime.formats import protobuf, read_header
+from tensorlogic.runtime.formats import read_header
+from tensorlogic.runtime.formats.coreml import protobuf
+from tensorlogic.runtime.formats.coreml.recipe_values import _integers
+from tensorlogic.runtime.formats.coreml.recipes import Source
 from tensorlogic.runtime.formats.header import FileHeader
-from tensorlogic.runtime.formats.recipe_values import _integers
-from tensorlogic.runtime.formats.recipes import Source
 from tensorlogic.runtime.models import load_model
 from tests.runtime.core_ml_files import tools, write_program
 

@@ -12,8 +12,8 @@ import pytest
 
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import read_header
-from tensorlogic.runtime.formats.ggml_types import STORAGES
-from tensorlogic.runtime.formats.gguf import MAX_KEYS, MAX_STRINGS
+from tensorlogic.runtime.formats.gguf.header import MAX_KEYS, MAX_STRINGS
+from tensorlogic.runtime.formats.gguf.types import STORAGES
 from tensorlogic.runtime.formats.header import MAX_TENSORS
 from tests.runtime.model_files import (
     gguf_bytes,

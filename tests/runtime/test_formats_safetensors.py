@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import read_header
 from tensorlogic.runtime.formats.header import MAX_TENSORS
-from tensorlogic.runtime.formats.safetensors import MAX_HEADER_BYTES
+from tensorlogic.runtime.formats.safetensors.header import MAX_HEADER_BYTES
 from tests.runtime.model_files import safetensors_bytes
 
 DATA = bytes(16)

@@ -72,7 +72,7 @@ def _attribute(replay: Replay, operation: Operation) -> Fact:
 def _tensor(replay: Replay, model: ModelFile, name: str, operation: Operation) -> Fact:
     from tensorlogic.runtime.formats.header import shown
     from tensorlogic.runtime.formats.nearest import did_you_mean, nearest
-    from tensorlogic.runtime.formats.schemes import unreadable
+    from tensorlogic.runtime.formats.safetensors.schemes import unreadable
 
     span, type = operation.span, operation.result.type
     info = model.header.tensors.get(name)

@@ -12,10 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from tensorlogic.runtime.errors import ModelFileError
-from tensorlogic.runtime.formats import coreml
+from tensorlogic.runtime.formats.coreml.header import ENDINGS, read_core_ml
 from tensorlogic.runtime.formats.files import OpenFiles, open_file
 from tensorlogic.runtime.formats.folder import find_shards, read_configuration
-from tensorlogic.runtime.formats.gguf import read_gguf
+from tensorlogic.runtime.formats.gguf.header import read_gguf
+from tensorlogic.runtime.formats.gguf.split import join_parts
 from tensorlogic.runtime.formats.header import (
     FileHeader,
     MetadataValue,
@@ -25,9 +26,8 @@ from tensorlogic.runtime.formats.header import (
     shown,
     unsupported,
 )
-from tensorlogic.runtime.formats.safetensors import noted_layouts, read_safetensors
-from tensorlogic.runtime.formats.schemes import fold_weights
-from tensorlogic.runtime.formats.split import join_parts
+from tensorlogic.runtime.formats.safetensors.header import noted_layouts, read_safetensors
+from tensorlogic.runtime.formats.safetensors.schemes import fold_weights
 
 __all__ = [
     "FileHeader",
@@ -63,8 +63,8 @@ def open_model(path: str | os.PathLike[str]) -> tuple[FileHeader, OpenFiles]:
 
 
 def _read_any(path: Path, files: OpenFiles) -> FileHeader:
-    if path.suffix in coreml.ENDINGS:
-        return coreml.read_core_ml(path, files)
+    if path.suffix in ENDINGS:
+        return read_core_ml(path, files)
     if os.path.isdir(path):
         return _read_folder(path, None, files)
     if path.name.endswith(".index.json"):

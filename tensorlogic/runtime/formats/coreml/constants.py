@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tensorlogic.runtime.formats.coreml_blobs import Blobs
+from tensorlogic.runtime.formats.coreml.blobs import Blobs
+from tensorlogic.runtime.formats.coreml.protobuf import Message, Place
+from tensorlogic.runtime.formats.coreml.recipes import Misfit, Node, Source
 from tensorlogic.runtime.formats.header import MAX_RANK, check_shape, damaged, shown, unsupported
-from tensorlogic.runtime.formats.protobuf import Message, Place
-from tensorlogic.runtime.formats.recipes import Misfit, Node, Source
 
 TYPES = {
     1: "BOOL",

@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tensorlogic.runtime.formats.header import PackedLayout, TensorInfo, check_shape, damaged, shown, unsupported
-from tensorlogic.runtime.formats.triples import AFFINE_GROUPS
+from tensorlogic.runtime.formats.safetensors.triples import AFFINE_GROUPS
 
 _BITS = {"gptq": (2, 3, 4, 8), "awq": (4,)}
 _VERSIONS = {"gptq": ("gptq", "gptq_v2"), "awq": ("gemm",)}

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from tensorlogic.runtime.formats.bits import LANES_OF_BITS, columns, every_byte, join_halves, join_lanes, take_lanes
-from tensorlogic.runtime.formats.repack import Groups, Repacking
+from tensorlogic.runtime.formats.gguf.repack import Groups, Repacking
 from tensorlogic.runtime.formats.values import Array
 
 _FIFTH_BITS = LANES_OF_BITS & every_byte(0x10)

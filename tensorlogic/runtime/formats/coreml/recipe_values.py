@@ -15,8 +15,7 @@ import numpy as np
 
 from tensorlogic.runtime.formats.bits import unpacked
 from tensorlogic.runtime.formats.blocks import check_finite
-from tensorlogic.runtime.formats.header import damaged, shown
-from tensorlogic.runtime.formats.recipes import (
+from tensorlogic.runtime.formats.coreml.recipes import (
     BITS,
     Blocks,
     ComputedInfo,
@@ -27,6 +26,7 @@ from tensorlogic.runtime.formats.recipes import (
     Scatter,
     Source,
 )
+from tensorlogic.runtime.formats.header import damaged, shown
 from tensorlogic.runtime.formats.values import STORED, Array, read_bytes, widen_bfloat16
 
 

@@ -18,9 +18,9 @@ import numpy as np
 
 from tensorlogic.runtime.formats.bits import unpacked
 from tensorlogic.runtime.formats.blocks import Parts, check_finite, numbers
-from tensorlogic.runtime.formats.grouped import GroupedInfo
 from tensorlogic.runtime.formats.header import TensorInfo, damaged, shown
-from tensorlogic.runtime.formats.scaled import ScaledInfo, scales_shape
+from tensorlogic.runtime.formats.safetensors.grouped import GroupedInfo
+from tensorlogic.runtime.formats.safetensors.scaled import ScaledInfo, scales_shape
 from tensorlogic.runtime.formats.values import STORED, Array, narrow, read_pieces, widen
 
 AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tensorlogic.runtime.errors import ModelFileError
-from tensorlogic.runtime.formats.compressed import fold_compressed
-from tensorlogic.runtime.formats.grouped import fold_grouped
 from tensorlogic.runtime.formats.header import PackedLayout, TensorInfo, shown
-from tensorlogic.runtime.formats.scaled import FP8, fold_scaled, scale_of
-from tensorlogic.runtime.formats.triples import configured_layouts, fold_blocks, fold_triples, is_triple
+from tensorlogic.runtime.formats.safetensors.compressed import fold_compressed
+from tensorlogic.runtime.formats.safetensors.grouped import fold_grouped
+from tensorlogic.runtime.formats.safetensors.scaled import FP8, fold_scaled, scale_of
+from tensorlogic.runtime.formats.safetensors.triples import configured_layouts, fold_blocks, fold_triples, is_triple
 
 _SCALED_METHODS = ("fp8", "fbgemm_fp8")
 _SCALED_FORMATS = ("float-quantized", "int-quantized", "naive-quantized")

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tensorlogic.runtime.formats.header import TensorInfo, damaged, shown
-from tensorlogic.runtime.formats.triples import beside
+from tensorlogic.runtime.formats.safetensors.triples import beside
 
 FP8 = ("F8_E4M3", "F8_E5M2")
 _SCALES = ("F32", "BF16", "F16", "F8_E8M0")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tensorlogic.runtime.errors import ModelFileError
-from tensorlogic.runtime.formats.ggml_types import STORAGES
+from tensorlogic.runtime.formats.gguf.types import STORAGES
 from tensorlogic.runtime.formats.header import MetadataValue, shown
 from tensorlogic.runtime.formats.replacing import replacing
 

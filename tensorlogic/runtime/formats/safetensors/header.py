@@ -31,7 +31,7 @@ from tensorlogic.runtime.formats.header import (
     shown,
     unsupported,
 )
-from tensorlogic.runtime.formats.triples import AFFINE_BITS, AFFINE_GROUPS, LAYOUTS_KEY, MODED_LAYOUTS
+from tensorlogic.runtime.formats.safetensors.triples import AFFINE_BITS, AFFINE_GROUPS, LAYOUTS_KEY, MODED_LAYOUTS
 
 MAX_HEADER_BYTES = 50_000_000
 """Half a million tensors. Text in memory may take four times its bytes, so this bounds a hostile header too."""

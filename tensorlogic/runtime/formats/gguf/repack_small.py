@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from tensorlogic.runtime.formats.bits import columns, join_halves, join_lanes, quarters
-from tensorlogic.runtime.formats.repack import Groups, Repacking
+from tensorlogic.runtime.formats.gguf.repack import Groups, Repacking
 from tensorlogic.runtime.formats.values import Array
 
 _TABLE = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.int16)

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 
 from tensorlogic.runtime.errors import ModelFileError
-from tensorlogic.runtime.formats.ggml_types import STORAGES
+from tensorlogic.runtime.formats.gguf.types import STORAGES
 from tensorlogic.runtime.formats.header import Storage, TensorInfo, shown
 from tensorlogic.runtime.formats.values import Array, narrow, read_pieces
 

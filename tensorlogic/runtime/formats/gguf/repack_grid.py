@@ -19,7 +19,7 @@ from functools import cache
 import numpy as np
 
 from tensorlogic.runtime.formats.bits import LANES_OF_BITS, every_byte, join_lanes
-from tensorlogic.runtime.formats.repack import Groups, Repacking
+from tensorlogic.runtime.formats.gguf.repack import Groups, Repacking
 from tensorlogic.runtime.formats.values import Array
 
 _TRITS = np.array([[(byte * 3**place % 256) * 3 >> 8 for byte in range(256)] for place in range(5)], np.uint8)

@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from tensorlogic.runtime.formats.coreml_blobs import Blobs
-from tensorlogic.runtime.formats.coreml_constants import Value, value_of
-from tensorlogic.runtime.formats.header import MAX_RANK, check_shape, shown
-from tensorlogic.runtime.formats.protobuf import Message, Place, signed
-from tensorlogic.runtime.formats.recipes import (
+from tensorlogic.runtime.formats.coreml.blobs import Blobs
+from tensorlogic.runtime.formats.coreml.constants import Value, value_of
+from tensorlogic.runtime.formats.coreml.protobuf import Message, Place, signed
+from tensorlogic.runtime.formats.coreml.recipes import (
     Misfit,
     Node,
     Source,
@@ -26,6 +25,7 @@ from tensorlogic.runtime.formats.recipes import (
     reshaped,
     scatter,
 )
+from tensorlogic.runtime.formats.header import MAX_RANK, check_shape, shown
 
 MAX_LITERAL_BYTES = 65_536
 """Of a part inside of the program itself; programs have scalars there."""

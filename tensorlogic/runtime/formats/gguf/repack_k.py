@@ -29,7 +29,7 @@ from __future__ import annotations
 import numpy as np
 
 from tensorlogic.runtime.formats.bits import columns, join_halves, join_lanes, quarters, take_lanes
-from tensorlogic.runtime.formats.repack import Groups, Repacking
+from tensorlogic.runtime.formats.gguf.repack import Groups, Repacking
 from tensorlogic.runtime.formats.values import Array
 
 

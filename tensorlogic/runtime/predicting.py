@@ -16,7 +16,7 @@ import numpy as np
 
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader
-from tensorlogic.runtime.formats.coreml import COMPILED
+from tensorlogic.runtime.formats.coreml.header import COMPILED
 from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.outside import converted
 

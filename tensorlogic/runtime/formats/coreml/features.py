@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from tensorlogic.runtime.formats.coreml.protobuf import Message
 from tensorlogic.runtime.formats.features import Feature, Sizes
 from tensorlogic.runtime.formats.header import MAX_RANK, MetadataValue, damaged, shown
-from tensorlogic.runtime.formats.protobuf import Message
 
 MAX_FEATURES = 10_000
 MAX_CHOICES = 1_000

@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from tensorlogic.runtime.formats.coreml_blobs import Blobs
-from tensorlogic.runtime.formats.coreml_constants import Value, dtype_of, tensor_type, value_of
-from tensorlogic.runtime.formats.coreml_constexpr import CAST, computed
+from tensorlogic.runtime.formats.coreml.blobs import Blobs
+from tensorlogic.runtime.formats.coreml.constants import Value, dtype_of, tensor_type, value_of
+from tensorlogic.runtime.formats.coreml.constexpr import CAST, computed
+from tensorlogic.runtime.formats.coreml.protobuf import Message
+from tensorlogic.runtime.formats.coreml.recipes import BITS, Misfit, Source, computed_info
 from tensorlogic.runtime.formats.header import MAX_TENSORS, TensorInfo, damaged, shown, unsupported
-from tensorlogic.runtime.formats.protobuf import Message
-from tensorlogic.runtime.formats.recipes import BITS, Misfit, Source, computed_info
 
 _NEVER = ("F8_E4M3", "F8_E5M2")
 

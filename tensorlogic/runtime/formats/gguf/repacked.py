@@ -14,10 +14,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from tensorlogic.runtime.formats import repack_grid, repack_k, repack_legacy, repack_small
 from tensorlogic.runtime.formats.blocks import Parts, largest_magnitude, refuse_scales
+from tensorlogic.runtime.formats.gguf import repack_grid, repack_k, repack_legacy, repack_small
+from tensorlogic.runtime.formats.gguf.repack import Groups
 from tensorlogic.runtime.formats.header import TensorInfo
-from tensorlogic.runtime.formats.repack import Groups
 from tensorlogic.runtime.formats.values import ROUNDS_TO_INFINITY, Array, read_pieces
 
 REPACKINGS = repack_legacy.REPACKINGS | repack_k.REPACKINGS | repack_small.REPACKINGS | repack_grid.REPACKINGS

@@ -13,6 +13,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from tensorlogic.runtime.formats.coreml.protobuf import Message, Place
+from tensorlogic.runtime.formats.coreml.recipes import PACKED, Misfit, Node, Source, blocks, computed_info, lookup
 from tensorlogic.runtime.formats.header import (
     MAX_RANK,
     MAX_TENSORS,
@@ -22,8 +24,6 @@ from tensorlogic.runtime.formats.header import (
     shown,
     unsupported,
 )
-from tensorlogic.runtime.formats.protobuf import Message, Place
-from tensorlogic.runtime.formats.recipes import PACKED, Misfit, Node, Source, blocks, computed_info, lookup
 
 Shape = tuple[int, ...]
 Shapes = Callable[[Message], tuple[Shape | None, ...]]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from tensorlogic.runtime.formats.ggml_types import STORAGES
+from tensorlogic.runtime.formats.gguf.types import STORAGES
 from tensorlogic.runtime.formats.header import (
     MAX_NAME_BYTES,
     MAX_RANK,

@@ -15,11 +15,12 @@ from contextlib import closing
 from pathlib import Path
 
 from tensorlogic.runtime.errors import ModelFileError
-from tensorlogic.runtime.formats.coreml_blobs import Blobs, is_inner
-from tensorlogic.runtime.formats.coreml_compiled import read_compiled
-from tensorlogic.runtime.formats.coreml_features import read_features, read_notes
-from tensorlogic.runtime.formats.coreml_network import read_network
-from tensorlogic.runtime.formats.coreml_program import read_program
+from tensorlogic.runtime.formats.coreml.blobs import Blobs, is_inner
+from tensorlogic.runtime.formats.coreml.compiled import read_compiled
+from tensorlogic.runtime.formats.coreml.features import read_features, read_notes
+from tensorlogic.runtime.formats.coreml.network import read_network
+from tensorlogic.runtime.formats.coreml.program import read_program
+from tensorlogic.runtime.formats.coreml.protobuf import Buffer, Message
 from tensorlogic.runtime.formats.features import Feature
 from tensorlogic.runtime.formats.files import OpenFiles, open_file
 from tensorlogic.runtime.formats.folder import check_inside, read_object
@@ -32,7 +33,6 @@ from tensorlogic.runtime.formats.header import (
     shown,
     unsupported,
 )
-from tensorlogic.runtime.formats.protobuf import Buffer, Message
 
 COMPILED = ".mlmodelc"
 ENDINGS = (".mlpackage", ".mlmodel", COMPILED)

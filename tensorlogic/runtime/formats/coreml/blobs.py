@@ -11,10 +11,10 @@ import os
 import struct
 from pathlib import Path
 
+from tensorlogic.runtime.formats.coreml.recipes import BITS
 from tensorlogic.runtime.formats.files import OpenFiles, open_file
 from tensorlogic.runtime.formats.folder import check_inside
 from tensorlogic.runtime.formats.header import damaged, shown, unsupported
-from tensorlogic.runtime.formats.recipes import BITS
 
 _HEADER = struct.Struct("<II")
 _RECORD = struct.Struct("<IIQQQ")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tensorlogic.runtime.errors import ModelFileError
-from tensorlogic.runtime.formats.gguf import Metadata
+from tensorlogic.runtime.formats.gguf.header import Metadata
 from tensorlogic.runtime.formats.header import FileHeader, TensorInfo, shown
 
 NUMBER, COUNT, TENSORS = "split.no", "split.count", "split.tensors.count"

@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tensorlogic.runtime.formats.grouped import ORDERS, SCALES, WORDS, GroupedInfo, weight_of
 from tensorlogic.runtime.formats.header import TensorInfo, damaged, shown
+from tensorlogic.runtime.formats.safetensors.grouped import ORDERS, SCALES, WORDS, GroupedInfo, weight_of
 
 _BITS = (2, 4, 8)
 """Of these, all versions of the format lay words out alike."""

@@ -1,0 +1,1 @@
+"""Core ML models: their headers, and the recipes by which constants are computed."""
