@@ -1,4 +1,7 @@
-"""What the runtime counts while it converts, told on stderr under `--verbose` (`runtime/losses.py`)."""
+"""What the runtime logs, told on stderr under `--verbose`: values that became 0, and tensors that nothing used.
+
+What is logged, and when, is said in `runtime/losses.py`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from tensorlogic.cli.reporting import is_verbose
 
 @contextmanager
 def losses_told() -> Iterator[None]:
-    """With `--verbose`, what the runtime logs goes to stderr (`runtime/losses.py`)."""
+    """With `--verbose`, what the runtime logs in the block goes to stderr."""
     if not is_verbose():
         yield
         return

@@ -38,6 +38,7 @@ class Quantization:
 
     @property
     def group_size(self) -> int:
+        """How many elements of a row share a scale."""
         return BLOCK if self.layout is None else self.layout.group_size
 
 

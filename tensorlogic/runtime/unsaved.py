@@ -52,6 +52,7 @@ class Stored:
 
     @property
     def is_dense(self) -> bool:
+        """Whether its elements are stored one by one, and not as blocks."""
         return self.storage in STORED
 
 
@@ -112,6 +113,7 @@ def bytes_of(array: mx.array) -> memoryview:
 
 
 def refuse(target: Path, what: str) -> NoReturn:
+    """Raise the error (TL4012) for what cannot be saved as `target`."""
     raise ModelFileError("TL4012", f"cannot save `{target}`: {what}")
 
 

@@ -22,18 +22,22 @@ if TYPE_CHECKING:
 
 
 def no_tensor(name: str, path: str, helps: Sequence[str], span: Span) -> Diagnostic:
+    """A tensor that the file has not."""
     return error("TL4021", f"`{path}` holds no tensor `{name}`", span, helps=helps)
 
 
 def no_key(key: str, path: str, helps: Sequence[str], span: Span) -> Diagnostic:
+    """A key that the metadata has not."""
     return error("TL4024", f"the metadata of `{path}` has no key `{key}`", span, helps=helps)
 
 
 def other_metadata(key: str, path: str, found: str, wanted: str, span: Span) -> Diagnostic:
+    """A key of the metadata that is another thing than the program asks for."""
     return error("TL4024", f"the metadata key `{key}` of `{path}` is {found}, and not {wanted}", span)
 
 
 def other_element(sight: Sight, found: str, wanted: str, helps: Iterable[str]) -> Diagnostic:
+    """A tensor of another element type than the program takes it for."""
     message = f"{sight.subject} of `{sight.file}` holds {found}, not {wanted}"
     return error("TL4023", message, sight.span, f"{sight.found} in the file", helps=helps)
 

@@ -1,6 +1,7 @@
 """Packed tensors in NumPy, of either format: the words, scales and biases of MLX's layouts, and what bounds them.
 
-GGUF's blocks are repacked by `repacked`; what a safetensors model keeps as several tensors is read by `assembled`.
+GGUF's blocks are repacked by `gguf/repacked.py`; what a safetensors model keeps as several tensors is read by
+`safetensors/assembled.py`.
 """
 
 from __future__ import annotations

@@ -132,6 +132,7 @@ def unsupported(path: Path, what: str, *helps: str) -> NoReturn:
 
 
 def check_shape(path: Path, name: str, shape: tuple[int, ...]) -> None:
+    """Refuse (TL4003) a shape of more dims, or of longer ones, than MLX has."""
     if len(shape) > MAX_RANK:
         damaged(path, f"tensor `{shown(name)}` has {len(shape)} dims; at most {MAX_RANK} are possible")
     for size in shape:

@@ -97,9 +97,9 @@ def together(names: Sequence[str]) -> str:
             runs.append([number])
     if not 0 < len(runs) <= _MOST_RUNS:
         return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more like it"
-    shown = ",".join(f"{run[0]}" if len(run) == 1 else f"{run[0]}..{run[-1]}" for run in runs)
+    told = ",".join(f"{run[0]}" if len(run) == 1 else f"{run[0]}..{run[-1]}" for run in runs)
     match = list(_NUMBER.finditer(names[0]))[varying[0]]
-    return f"{names[0][: match.start()]}{{{shown}}}{names[0][match.end() :]}"
+    return f"{names[0][: match.start()]}{{{told}}}{names[0][match.end() :]}"
 
 
 def _numbers_in(name: str) -> list[int]:

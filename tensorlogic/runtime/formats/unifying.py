@@ -17,6 +17,7 @@ Sum = Mapping[tuple[str, ...], int]
 
 
 def as_sum(size: Size) -> Sum:
+    """A name or a number as products, too."""
     if isinstance(size, Mapping):
         return size
     return {(size,): 1} if isinstance(size, str) else {(): size}

@@ -172,19 +172,21 @@ def lookup(indices: Node, table: Node, axis: int | None) -> Lookup:
 
 
 def scatter(values: Node, mask: Node) -> Scatter:
-    """Whether the mask has as many 1 as there are values is seen when it is computed."""
+    """Whether the mask has a 1 for each value is seen when it is computed. Raises `Misfit` where that cannot be."""
     if mask.kind != "U1" or len(values.shape) != 1 or values.shape[0] > math.prod(mask.shape):
         raise Misfit(f"{list(values.shape)} values do not fit a mask of {mask.kind}{list(mask.shape)}")
     return Scatter(values.kind, mask.shape, *_parts(mask.shape, values, mask), values, mask)
 
 
 def gather(data: Node, mask: Node, count: int) -> Gather:
+    """Whether the mask has `count` times a 1 is seen when it is computed. Raises `Misfit` for one of another shape."""
     if mask.kind != "U1" or data.shape != mask.shape:
         raise Misfit(f"a tensor of shape {list(data.shape)} has a mask of {mask.kind}{list(mask.shape)}")
     return Gather(data.kind, (count,), *_parts((count,), data, mask), data, mask)
 
 
 def repeat(data: Node, axis: int, count: int) -> Node:
+    """Each element `count` times along an axis."""
     if count == 1:
         return data
     shape = tuple(size * count if dim == axis else size for dim, size in enumerate(data.shape))

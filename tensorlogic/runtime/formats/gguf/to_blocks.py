@@ -1,4 +1,4 @@
-"""MLX's packed layouts as GGUF's blocks of 32, where blocks can hold the same values: what `blocks` does, turned round.
+"""MLX's packed layouts as GGUF's blocks of 32, where these can hold the same values: `repacked`, turned round.
 
 Takes words, scales and biases of a packed tensor, gives the blocks' bytes. Nothing is rounded: a tensor of which one
 scale or bias is no float16, or whose layout GGUF has not, is refused with None, and whoever asks expands it.
