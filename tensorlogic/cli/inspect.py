@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tensorlogic.runtime.statistics import Statistics
 
 Measured = dict[str, "Statistics | ModelFileError"]
+Difference = tuple["FileHeader", "Comparison"]
+"""The second of two models, and how it differs from the first."""
 
 _LINES_AT_ONCE = 1000
 
@@ -83,17 +85,14 @@ def command(file: Path, as_json: bool, patterns: tuple[str, ...], stats: bool, o
             header, files = models[0]
             with progress_shown():
                 measured = _measured(header, chosen[0], files) if stats else None
-                compared = _compared(chosen, models) if other is not None else None
-        second = models[1][0] if other is not None else None
-        if as_json:
-            _print_json(header, chosen[0], measured, second, compared)
-        else:
-            _print_text(header, chosen[0], measured, second, compared)
+                difference = _difference(chosen, models) if other is not None else None
+        show = _print_json if as_json else _print_text
+        show(header, chosen[0], measured, difference)
     except ModelFileError as problem:
         show_runtime_error(problem)
         return 1
     unread = measured is not None and any(isinstance(result, ModelFileError) for result in measured.values())
-    return 1 if unread or (compared is not None and compared.differs) else 0
+    return 1 if unread or (difference is not None and difference[1].differs) else 0
 
 
 def _opened(path: Path, opened: ExitStack) -> tuple[FileHeader, OpenFiles]:
@@ -144,28 +143,30 @@ def _measured(header: FileHeader, tensors: Mapping[str, TensorInfo], files: Open
     return measured
 
 
-def _compared(chosen: Sequence[Mapping[str, TensorInfo]], models: Sequence[tuple[FileHeader, OpenFiles]]) -> Comparison:
+def _difference(
+    chosen: Sequence[Mapping[str, TensorInfo]], models: Sequence[tuple[FileHeader, OpenFiles]]
+) -> Difference:
     from tensorlogic.runtime.comparing import compare
 
-    return compare((chosen[0], models[0][1]), (chosen[1], models[1][1]))
+    (_, files), (second, other_files) = models
+    return second, compare((chosen[0], files), (chosen[1], other_files))
 
 
 def _print_text(
     header: FileHeader,
     tensors: Mapping[str, TensorInfo],
     measured: Measured | None,
-    second: FileHeader | None,
-    compared: Comparison | None,
+    difference: Difference | None,
 ) -> None:
     from tensorlogic.cli import inspect_text
 
     page = _page()
-    if second is None or measured is not None:
+    if difference is None or measured is not None:
         _print_lines(inspect_text.inspected(page, header, list(tensors.values()), measured))
-    if second is not None and compared is not None:
+    if difference is not None:
         if measured is not None:
             click.echo()
-        _print_lines(inspect_text.differences(page, header, second, compared))
+        _print_lines(inspect_text.differences(page, header, *difference))
 
 
 def _page() -> Page:
@@ -190,14 +191,13 @@ def _print_json(
     header: FileHeader,
     tensors: Mapping[str, TensorInfo],
     measured: Measured | None,
-    second: FileHeader | None,
-    compared: Comparison | None,
+    difference: Difference | None,
 ) -> None:
     import json
 
     from tensorlogic.cli import inspect_json
 
     result = inspect_json.inspected(header, list(tensors.values()), measured)
-    if second is not None and compared is not None:
-        result["diff"] = inspect_json.differences(second, compared)
+    if difference is not None:
+        result["diff"] = inspect_json.differences(*difference)
     click.echo(json.dumps(result, indent=2, allow_nan=False))
