@@ -36,7 +36,7 @@ from tensorlogic.runtime.formats.values import (
     ROUNDS_TO_INFINITY,
     Array,
     fill,
-    read_dense,
+    fill_dense,
     refuse_overflow,
     widen_bfloat16,
 )
@@ -104,7 +104,7 @@ def begin(files: Mapping[Path, io.FileIO], info: TensorInfo, wanted: Wanted) -> 
         return _begin_dense(info, dtype, lambda values: fill_expanded(file, info, dtype, values))
     if info.scales is not None:
         return _begin_assembled(files, settled(files, info), dtype, wanted)
-    return _begin_dense(info, dtype, lambda values: read_dense(file, info, dtype, values)[1])
+    return _begin_dense(info, dtype, lambda values: fill_dense(file, info, dtype, values))
 
 
 def _stays_packed(info: TensorInfo, dtype: str) -> bool:

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import open_model
 from tensorlogic.runtime.formats.values import (
+    KEPT,
     PIECE_BYTES,
     ROUNDS_TO_INFINITY,
     STORED,
     Array,
     convert,
-    read_dense,
-    round_to_bfloat16,
+    convert_unchecked,
+    fill_dense,
     widen_bfloat16,
 )
 from tests.runtime.model_files import safetensors_bytes
@@ -41,7 +42,8 @@ def read(path: Path, dtype: str) -> tuple[Array, int]:
     header, files = open_model(path)
     try:
         info = header.tensors["w"]
-        return read_dense(files[info.file], info, dtype)
+        values: Array = np.empty(info.shape, KEPT[dtype])
+        return values, fill_dense(files[info.file], info, dtype, values)
     finally:
         for file in files.values():
             file.close()
@@ -78,7 +80,9 @@ def test_bfloat16_to_every_type(tmp_path: Path) -> None:
 def test_float32_rounds_to_bfloat16_as_mlx_does(numbers: list[int]) -> None:
     values = np.array(numbers, np.uint32).view(np.float32)
     expected = mx.array(values).astype(mx.bfloat16).astype(mx.float32)
-    found = mx.array(round_to_bfloat16(values)).view(mx.bfloat16).astype(mx.float32)
+    rounded = np.empty(values.size, np.uint16)
+    convert_unchecked("bfloat16", values, rounded)
+    found = mx.array(rounded).view(mx.bfloat16).astype(mx.float32)
     assert mx.array_equal(found, expected, equal_nan=True)
 
 
@@ -172,7 +176,7 @@ def test_a_file_that_is_cut_while_it_is_open(tmp_path: Path) -> None:
     header, files = open_model(path)
     os.truncate(path, path.stat().st_size - 1)
     with pytest.raises(ModelFileError) as caught:
-        read_dense(files[path], header.tensors["w"], "float16")
+        fill_dense(files[path], header.tensors["w"], "float16", np.empty(10, np.float16))
     files[path].close()
     assert caught.value.code == "TL4008"
 

@@ -101,7 +101,7 @@ def read_bytes(file: io.FileIO, info: TensorInfo, offset: int, nbytes: int) -> b
 
 
 def fill(info: TensorInfo, dtype: str, wide: Array, values: Array) -> int:
-    """Fill `values` with elements in memory as `dtype`, as `read_dense` does with those of a file."""
+    """Fill `values` with elements in memory as `dtype`, as `fill_dense` does with those of a file."""
     source, target = wide.reshape(-1), values.reshape(-1)
     if dtype == "bool":
         np.not_equal(source, 0, out=target)
@@ -112,19 +112,16 @@ def fill(info: TensorInfo, dtype: str, wide: Array, values: Array) -> int:
     return 0
 
 
-def read_dense(file: io.FileIO, info: TensorInfo, dtype: str, values: Array | None = None) -> tuple[Array, int]:
-    """A tensor's elements as `dtype`, bfloat16 as its bits, and how many nonzero ones became 0.
+def fill_dense(file: io.FileIO, info: TensorInfo, dtype: str, values: Array) -> int:
+    """Fill `values`, of the tensor's shape and `KEPT[dtype]`, with its elements; gives how many nonzero ones became 0.
 
-    They go into `values` where that is given, of the tensor's shape and `KEPT[dtype]`. Raises `ModelFileError` for
-    finite values that become infinite (TL4006), for integers outside int32 (TL4007) and for a file that became shorter
-    (TL4008).
+    Raises `ModelFileError` for finite values that become infinite (TL4006), for integers outside int32 (TL4007) and for
+    a file that became shorter (TL4008).
     """
-    if values is None:
-        values = np.empty(info.shape, KEPT[dtype])
     flat = values.reshape(-1)
     if OWN_FLOATS.get(info.storage) == dtype:
         _read_straight(file, info, flat)
-        return values, 0
+        return 0
     stored = np.dtype(STORED[info.storage])
     underflows = 0
     for place, piece in read_pieces(file, info, stored.itemsize):
@@ -138,7 +135,7 @@ def read_dense(file: io.FileIO, info: TensorInfo, dtype: str, values: Array | No
             convert_float8(info.storage, source, dtype, target)
         else:
             underflows += _convert_floats(file, info, dtype, source, target)
-    return values, underflows
+    return underflows
 
 
 def _read_straight(file: io.FileIO, info: TensorInfo, flat: Array) -> None:
@@ -296,10 +293,3 @@ def _restore_nan(values: Array, into: Array) -> bool:
     # Quiet, as a processor makes it, with what else its bits say.
     into[nan] = (values[nan].astype(np.float32).view(np.uint32) >> 16) | 0x40
     return True
-
-
-def round_to_bfloat16(values: Array) -> Array:
-    """bfloat16 bits nearest to float32 values, ties to even; a NaN stays one."""
-    rounded = _rounded_to_bfloat16(values)
-    _restore_nan(values, rounded)
-    return rounded
