@@ -244,7 +244,8 @@ class Model:
             held = self._alive.get(name)
             if held is not None:
                 return Job(lambda: 0, lambda underflows: (held, underflows))
-            return reading.begin(self._files, info, self._wanted)
+            job = reading.begin(self._files, info, self._wanted)
+            return Job(functools.partial(_fill, job, stored_bytes(info)), job.finish)
         except ModelFileError as error:
             return reading.failing(error)
 
@@ -255,7 +256,6 @@ class Model:
             return held
         self._alive[name] = tensor
         info = self._info(name)
-        progress.advanced(stored_bytes(info))
         if underflows:
             self.underflows[name] = underflows
             tell_zeros(underflows, f"the tensor `{shown(name)}` of `{info.file}`", short(tensor.dtype))
@@ -299,6 +299,11 @@ def _close(files: tuple[io.FileIO, ...], usage: _Usage) -> None:
         file.close()
     if usage.is_bound and is_heard():
         tell_unused(usage.unused(), str(usage.header.path))
+
+
+def _fill(job: Job[Any], nbytes: int) -> Any:
+    with progress.part(nbytes):
+        return job.fill()
 
 
 def _nearest(name: str, names: Iterable[str]) -> list[str]:
