@@ -17,11 +17,11 @@ import mlx.core as mx
 from tensorlogic.runtime.boundary import instance, integer, set_fields, string
 from tensorlogic.runtime.errors import BoundaryError, ModelFileError
 from tensorlogic.runtime.formats.header import shown
-from tensorlogic.runtime.formats.matching import Found, Matching, Place, Problems, joined
+from tensorlogic.runtime.formats.matching import Found, Matching, Place, joined, why_nothing
 from tensorlogic.runtime.formats.table import at_most
 from tensorlogic.runtime.formats.unifying import Size, Unifier
 from tensorlogic.runtime.models import Model
-from tensorlogic.runtime.outside import FLOATS, short
+from tensorlogic.runtime.outside import short
 from tensorlogic.runtime.packed import Packed
 
 if TYPE_CHECKING:
@@ -129,10 +129,9 @@ def bind(cls: type[Net], model: Model, prefix: str, dims: dict[str, int]) -> Net
     unknown = dims.keys() - names
     if unknown:
         raise TypeError(f"`{_name_of(cls)}` has no dim `{min(unknown)}`")
-    if not model.names.is_prefix(prefix) and not model.has(prefix):
-        near = model.names.nearest_prefix(prefix)
-        helps = [] if near is None else [f"did you mean `{shown(near)}`?"]
-        message = f"no tensor's name in `{model.header.path}` begins with `{shown(prefix)}.`"
+    nothing = why_nothing(model.names, model.header.path, prefix)
+    if nothing is not None:
+        message, helps = nothing
         raise ModelFileError("TL4020", message, helps=helps)
     matching = Matching(
         model.header.tensors, model.names, _places, lambda info: short(model.dtype(info.name)), Unifier(dict(dims))
@@ -141,7 +140,7 @@ def bind(cls: type[Net], model: Model, prefix: str, dims: dict[str, int]) -> Net
     problems = matching.problems()
     told = f"`{model.header.path}` does not fit `{_name_of(cls)}`"
     if problems is not None:
-        raise ModelFileError("TL4020", f"{told}: {problems.summary}", notes=problems.notes, helps=_helps(problems))
+        raise ModelFileError("TL4020", f"{told}: {problems.summary}", notes=problems.notes, helps=problems.helps)
     filling = _Filling(model, dict(model.read_all(dict.fromkeys(_keys(found)))), matching.unifier)
     net: Net = filling.make(found)
     if filling.told:
@@ -198,14 +197,3 @@ def _place(own: Field) -> Place:
         own.optional,
         own.dims,
     )
-
-
-def _helps(problems: Problems) -> list[str]:
-    """How a model is loaded whose floats are all of one other type than the struct's."""
-    floats = {short(dtype) for dtype in FLOATS}
-    wanted = {
-        tensor.element
-        for tensor in problems.tensors
-        if tensor.actual_element != tensor.element and {tensor.actual_element, tensor.element} <= floats
-    }
-    return [f"`load_model(path, dtype: {dtype})` reads floats so" for dtype in wanted] if len(wanted) == 1 else []

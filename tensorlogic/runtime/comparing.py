@@ -74,13 +74,13 @@ def compare(first: tuple[Tensors, OpenFiles], second: tuple[Tensors, OpenFiles])
     common = [(name, info, theirs[name]) for name, info in ours.items() if name in theirs]
     with progress.work("Comparing", lambda: sum(stored_bytes(info) + stored_bytes(other) for _, info, other in common)):
         for name, info, other in common:
-            if info.shape != other.shape:
-                found.shapes[name] = (info.shape, other.shape)
-            else:
+            with progress.part(stored_bytes(info) + stored_bytes(other)):
+                if info.shape != other.shape:
+                    found.shapes[name] = (info.shape, other.shape)
+                    continue
                 if info.storage != other.storage:
                     found.storages[name] = (info.storage, other.storage)
                 _compare_values(found, name, (first[1], info), (second[1], other))
-            progress.advanced(stored_bytes(info) + stored_bytes(other))
     return found
 
 

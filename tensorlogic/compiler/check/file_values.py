@@ -18,6 +18,7 @@ from tensorlogic.compiler.types import ElementType
 
 if TYPE_CHECKING:
     from tensorlogic.runtime.formats import FileHeader
+    from tensorlogic.runtime.formats.names import Names
 
 
 @dataclass(eq=False, slots=True)
@@ -78,6 +79,7 @@ class ModelFile:
     header: FileHeader
     element: ElementType
     use: Use
+    names: Names
     sights: tuple[Sight, ...] = ()
 
     def element_of(self, dtype: str) -> str:
