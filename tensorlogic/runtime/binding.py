@@ -146,7 +146,7 @@ def bind(cls: type[Net], model: Model, prefix: str, dims: dict[str, int]) -> Net
     if filling.told:
         # What is wrong with every item of a list is told once.
         notes = list(dict.fromkeys(filling.told))
-        count = "1 conflict" if len(notes) == 1 else f"{len(notes)} conflicts"
+        count = "1 problem" if len(notes) == 1 else f"{len(notes)} problems"
         raise ModelFileError("TL4020", f"{told}: {count}", notes=at_most(notes))
     model.note_bound()
     return net
