@@ -7,6 +7,8 @@ SHELL := /bin/bash
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/installed
+# With what tests need besides, which is much larger: PyTorch and coremltools.
+TESTED := $(VENV)/installed-for-tests
 FETCH  := $(BIN)/python tools/fetch_models.py
 # The folder of the model files, outside git. TENSORLOGIC_MODELS names another one.
 MODELS := $(or $(TENSORLOGIC_MODELS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tensorlogic/models)
@@ -28,26 +30,30 @@ test: lint types  ## Run every check: ruff, mypy --strict, pytest.
 	@$(FETCH)
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-lint: $(STAMP)  ## Check style and format.
+lint: $(TESTED)  ## Check style and format.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-types: $(STAMP)  ## Check types.
+types: $(TESTED)  ## Check types.
 	$(BIN)/mypy
 
-bench: $(STAMP)  ## Measure compiled programs against hand-written MLX; print a table, write JSON.
+bench: $(TESTED)  ## Measure compiled programs against hand-written MLX; print a table, write JSON.
 	@$(FETCH) $(MINILM)
 	$(BIN)/python -m benchmarks
 
-fuzz: $(STAMP)  ## Run the long randomized tests that `make test` leaves out.
+fuzz: $(TESTED)  ## Run the long randomized tests that `make test` leaves out.
 	$(BIN)/python -m pytest -m fuzz
 
-setup: $(STAMP)  ## Make the virtual environment and fetch the model files.
+setup: $(TESTED)  ## Make the virtual environment and fetch the model files.
 	@$(FETCH)
 
 $(STAMP): pyproject.toml tools/setup_venv.sh
-	@tools/setup_venv.sh $(VENV)
+	@tools/setup_venv.sh $(VENV) text
 	@touch $@
+
+$(TESTED): pyproject.toml tools/setup_venv.sh
+	@tools/setup_venv.sh $(VENV) dev,text
+	@touch $(STAMP) $@
 
 clean:  ## Remove everything that was made here; the model files stay.
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Makes the virtual environment and installs the project into it, editable, with what its tests need.
+# Makes the virtual environment and installs the project into it, editable, with some of its extras.
 #
-# Usage: tools/setup_venv.sh FOLDER
+# Usage: tools/setup_venv.sh FOLDER EXTRAS
 # Takes: PYTHON (optional), the interpreter to use instead of the first one found.
 # Promises: FOLDER/bin/python is Python 3.11 or newer and imports `tensorlogic` from this checkout.
 # Refuses: with one message and status 1, a machine without such a Python, and a registry that stays unreachable.
 set -euo pipefail
 
-readonly folder="${1:?usage: tools/setup_venv.sh FOLDER}"
-readonly extras="dev,text"
+readonly folder="${1:?usage: tools/setup_venv.sh FOLDER EXTRAS}"
+readonly extras="${2:?usage: tools/setup_venv.sh FOLDER EXTRAS}"
 readonly attempts=3
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -57,5 +57,5 @@ if ! { [[ -x "$folder/bin/python" ]] && usable "$folder/bin/python" && "$folder/
     "$python" -m venv "$folder"
 fi
 
-echo "Installing TensorLogic and its tools into $folder."
+echo "Installing TensorLogic with its extras $extras into $folder."
 install

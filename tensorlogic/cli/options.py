@@ -26,8 +26,8 @@ verbose_option = click.option(
     is_flag=True,
     expose_value=False,
     callback=set_verbose,
-    help="After a bug in the compiler, show the Python traceback too; with `run`, count the values that became 0. "
-    "So does TENSORLOGIC_DEBUG=1.",
+    help="After a bug in the compiler, show the Python traceback too; `run` and `convert` count the values that became "
+    "0, and `run` lists the tensors of a model that no struct took. So does TENSORLOGIC_DEBUG=1.",
 )
 _strict_option = click.option(
     "--strict", is_flag=True, help="Round to the declared element type after every operation."

@@ -17,12 +17,11 @@ import mlx.core as mx
 from tensorlogic.runtime.boundary import instance, integer, set_fields, string
 from tensorlogic.runtime.errors import BoundaryError, ModelFileError
 from tensorlogic.runtime.formats.header import shown
-from tensorlogic.runtime.formats.matching import Found, Matching, Place, Problems, joined
-from tensorlogic.runtime.formats.nearest import did_you_mean
+from tensorlogic.runtime.formats.matching import Found, Matching, Place, joined, why_nothing
 from tensorlogic.runtime.formats.table import at_most
 from tensorlogic.runtime.formats.unifying import Size, Unifier
 from tensorlogic.runtime.models import Model
-from tensorlogic.runtime.outside import FLOATS, short
+from tensorlogic.runtime.outside import short
 from tensorlogic.runtime.packed import Packed
 
 if TYPE_CHECKING:
@@ -130,10 +129,9 @@ def bind(cls: type[Net], model: Model, prefix: str, dims: dict[str, int]) -> Net
     unknown = dims.keys() - names
     if unknown:
         raise TypeError(f"`{_name_of(cls)}` has no dim `{min(unknown)}`")
-    if not model.names.is_prefix(prefix) and not model.has(prefix):
-        near = model.names.nearest_prefix(prefix)
-        helps = did_you_mean([] if near is None else [near])
-        message = f"no tensor's name in `{model.header.path}` begins with `{shown(prefix)}.`"
+    nothing = why_nothing(model.names, model.header.path, prefix)
+    if nothing is not None:
+        message, helps = nothing
         raise ModelFileError("TL4020", message, helps=helps)
     matching = Matching(
         model.header.tensors, model.names, _places, lambda info: short(model.dtype(info.name)), Unifier(dict(dims))
@@ -142,13 +140,13 @@ def bind(cls: type[Net], model: Model, prefix: str, dims: dict[str, int]) -> Net
     problems = matching.problems()
     told = f"`{model.header.path}` does not fit `{_name_of(cls)}`"
     if problems is not None:
-        raise ModelFileError("TL4020", f"{told}: {problems.summary}", notes=problems.notes, helps=_helps(problems))
+        raise ModelFileError("TL4020", f"{told}: {problems.summary}", notes=problems.notes, helps=problems.helps)
     filling = _Filling(model, dict(model.read_all(dict.fromkeys(_keys(found)))), matching.unifier)
     net: Net = filling.make(found)
     if filling.told:
         # What is wrong with every item of a list is told once.
         notes = list(dict.fromkeys(filling.told))
-        count = "1 conflict" if len(notes) == 1 else f"{len(notes)} conflicts"
+        count = "1 problem" if len(notes) == 1 else f"{len(notes)} problems"
         raise ModelFileError("TL4020", f"{told}: {count}", notes=at_most(notes))
     model.note_bound()
     return net
@@ -199,14 +197,3 @@ def _place(own: Field) -> Place:
         own.optional,
         own.dims,
     )
-
-
-def _helps(problems: Problems) -> list[str]:
-    """How a model is loaded whose floats are all of one other type than the struct's."""
-    floats = {short(dtype) for dtype in FLOATS}
-    wanted = {
-        tensor.element
-        for tensor in problems.tensors
-        if tensor.actual_element != tensor.element and {tensor.actual_element, tensor.element} <= floats
-    }
-    return [f"`load_model(path, dtype: {dtype})` reads floats so" for dtype in wanted] if len(wanted) == 1 else []

@@ -69,9 +69,9 @@ def compare(first: tuple[Tensors, OpenFiles], second: tuple[Tensors, OpenFiles])
     results: dict[str, Distance | ModelFileError | None] = {}
     with progress.work("Comparing", lambda: sum(map(_bytes_of, common.values()))):
         for name, pair in common.items():
-            if name in alike:
-                results[name] = _compared((our_files, pair[0]), (their_files, pair[1]))
-            progress.advanced(_bytes_of(pair))
+            with progress.part(_bytes_of(pair)):
+                if name in alike:
+                    results[name] = _compared((our_files, pair[0]), (their_files, pair[1]))
     return Comparison(
         only_first=[name for name in ours if name not in theirs],
         only_second=[name for name in theirs if name not in ours],

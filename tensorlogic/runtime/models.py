@@ -131,8 +131,10 @@ class Model:
 
         Raises `ModelFileError` for a name that is not there (TL4005), a storage type that cannot be read (TL4004),
         values that the element type cannot hold (TL4006, TL4007), a file that became shorter (TL4008) and scales that
-        are no numbers (TL4009).
+        are no numbers (TL4009); TypeError for a name that is no string.
         """
+        if not isinstance(name, str):
+            raise TypeError(f"a tensor's name is a string, not {name!r}")
         held = self._alive.get(name)
         if held is not None:
             return held
@@ -176,6 +178,8 @@ class Model:
         As long as the program holds it, asking again gives the same object. Raises `ModelFileError` as `get_tensor`
         does, and TL4045 for weights that differ in more than the number of their rows.
         """
+        if isinstance(names, str):
+            raise TypeError(f"`get_joined` takes a list of names, not {names!r} alone")
         key = tuple(names)
         whole = self._joined.get(key)
         if whole is None:
@@ -246,7 +250,8 @@ class Model:
             held = self._alive.get(name)
             if held is not None:
                 return Job(lambda: 0, lambda underflows: (held, underflows))
-            return reading.begin(self._files, info, self._wanted)
+            job = reading.begin(self._files, info, self._wanted)
+            return Job(functools.partial(_fill, job, stored_bytes(info)), job.finish)
         except ModelFileError as error:
             return reading.failing(error)
 
@@ -257,7 +262,6 @@ class Model:
             return held
         self._alive[name] = tensor
         info = self._info(name)
-        progress.advanced(stored_bytes(info))
         if underflows:
             self.underflows[name] = underflows
             tell_zeros(underflows, f"the tensor `{shown(name)}` of `{info.file}`", short(tensor.dtype))
@@ -301,6 +305,11 @@ def _close(files: tuple[io.FileIO, ...], usage: _Usage) -> None:
         file.close()
     if usage.is_bound and is_heard():
         tell_unused(usage.unused(), str(usage.header.path))
+
+
+def _fill(job: Job[Any], nbytes: int) -> Any:
+    with progress.part(nbytes):
+        return job.fill()
 
 
 def _nearest(name: str, names: Iterable[str]) -> list[str]:

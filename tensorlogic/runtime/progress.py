@@ -1,8 +1,8 @@
 """Long work tells how far it is, to whoever listens; by default nobody does, and it costs a microsecond.
 
-Work is counted in bytes. What reads or writes many tensors opens `work` once around all of it and calls `advanced` for
-each; work inside other work only advances that. Threads may advance the same work. The runtime never draws: `tlc`
-listens where standard error is a terminal.
+Work is counted in bytes. What reads or writes many tensors opens `work` once around all of it, and a `part` around
+each, which advances by the pieces that are read in it (`formats/pieces.py`); work inside other work only advances that.
+Threads may advance the same work. The runtime never draws: `tlc` listens where standard error is a terminal.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
+
+from tensorlogic.runtime.formats.pieces import told
 
 
 class Listener(Protocol):
@@ -65,8 +67,26 @@ def work(what: str, nbytes: Callable[[], int]) -> Iterator[None]:
 
 def advanced(nbytes: int) -> None:
     """So many more bytes of the work around are done."""
-    if _listener is None:
+    if _listener is None or not nbytes:
         return
     with _lock:
         if _listener is not None and _depth > 0:
             _listener.advance(nbytes)
+
+
+@contextmanager
+def part(nbytes: int) -> Iterator[None]:
+    """So many bytes of the work around are this block's: what it reads in this thread, and at its end the rest."""
+    left = nbytes
+
+    def advance(read: int) -> None:
+        nonlocal left
+        done = min(read, left)
+        left -= done
+        advanced(done)
+
+    try:
+        with told(advance):
+            yield
+    finally:
+        advanced(left)

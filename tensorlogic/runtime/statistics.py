@@ -117,11 +117,8 @@ def statistics(files: OpenFiles, info: TensorInfo) -> Statistics:
     Raises `ModelFileError` for one that cannot be read (TL4004, TL4008, TL4009).
     """
     sums = _Sums()
-    nbytes, told = stored_bytes(info), 0
-    for piece in elements(files, info):
-        for first in range(0, piece.size, CACHED):
-            sums.add(piece[first : first + CACHED])
-        done = nbytes * sums.count // math.prod(info.shape)
-        progress.advanced(done - told)
-        told = done
+    with progress.part(stored_bytes(info)):
+        for piece in elements(files, info):
+            for first in range(0, piece.size, CACHED):
+                sums.add(piece[first : first + CACHED])
     return sums.result()

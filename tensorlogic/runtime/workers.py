@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+from tensorlogic.runtime.formats.pieces import told
 from tensorlogic.runtime.packed import Tensor
 from tensorlogic.runtime.reading import Job
 
@@ -48,11 +50,12 @@ def read_in_order(jobs: Iterable[Job[Any]], threads: int) -> Iterator[tuple[Tens
     if threads == 1:
         yield from (job.finish(job.fill()) for job in jobs)
         return
+    given_up = Event()
     with ThreadPoolExecutor(threads, "tensorlogic-read") as pool:
         waiting: deque[tuple[Job[Any], Future[Any]]] = deque()
         try:
             for job in jobs:
-                waiting.append((job, pool.submit(job.fill)))
+                waiting.append((job, pool.submit(_fill, job, given_up)))
                 # `jobs` begins the next one only after this.
                 if len(waiting) == threads:
                     first, filled = waiting.popleft()
@@ -61,5 +64,18 @@ def read_in_order(jobs: Iterable[Job[Any]], threads: int) -> Iterator[tuple[Tens
                 first, filled = waiting.popleft()
                 yield first.finish(filled.result())
         finally:
+            # Else Ctrl-C would wait until a large tensor is read.
+            given_up.set()
             for _, filled in waiting:
                 filled.cancel()
+
+
+def _fill(job: Job[Any], given_up: Event) -> Any:
+    """Read a tensor, up to the piece at which nobody wants it any more."""
+
+    def go_on(_: int) -> None:
+        if given_up.is_set():
+            raise CancelledError
+
+    with told(go_on):
+        return job.fill()

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from tensorlogic.cli import main
 from tensorlogic.compiler import driver
 from tensorlogic.compiler.diagnostics.render import render_all
+from tensorlogic.runtime.formats.names import Names
 from tests.check.typed_files import codes, ends_with, errors, working_in, write_model
 from tests.models import MINILM, SMOLLM2, model_path
 
@@ -28,6 +29,7 @@ SHAPES = {
     "blk.1.w": (2, 3),
     "net.q": (6, 4),
     "net.k": (6, 5),
+    "empty": (0, 4),
 }
 
 
@@ -82,6 +84,32 @@ REFUSED = {
         'struct Net[A, B] { q: float16[A, B] }\nprint(bind<Net>(m, prefix: "net", A: m.int("layers")).B)',
         "TL4025",
         "`A` is 2 as given",
+    ),
+    "a prefix": (
+        'struct Net[A, B] { q: float16[A, B] }\nprint(bind<Net>(m, prefix: "nett").A)',
+        "TL4025",
+        "no tensor's name in `m.safetensors` begins with `nett.`\n",
+    ),
+    "a prefix of optional fields alone": (
+        'struct Net[A] { q: float16[A, 4]? }\nprint(bind<Net>(m, prefix: "ne", A: 6).A)',
+        "TL4025",
+        "did you mean `net`?",
+    ),
+    "a type of floats": (
+        "struct Net[A, B] { q: float16[A, B] }\n"
+        'print(bind<Net>(load_model("m.safetensors", dtype: float32), prefix: "net").A)',
+        "TL4025",
+        "`load_model(path, dtype: float16)` reads floats so",
+    ),
+    "a dim by name that no dim may be": (
+        'struct Net[A, B, H] { q: float16[A, B] }\nprint(bind<Net>(m, prefix: "net", H: m.int("layers") - 2).A)',
+        "TL4025",
+        "`H` is 0: a dimension variable is at least 1",
+    ),
+    "a dim of a tensor without elements": (
+        'struct Part[A] { w: float16[A, 4] = "empty" }\nstruct Net { p: Part[?] = "" }\nbind<Net>(m)',
+        "TL4025",
+        "`A` is 0: a dimension variable is at least 1",
     ),
     "a bound dim": (
         'struct Net[A, B] { q: float16[A, B] }\nlet n = bind<Net>(m, prefix: "net")\nassert n.A == 5',
@@ -339,6 +367,16 @@ def test_a_language_model() -> None:
     assert codes(LLAMA + opened + checked) == []
     assert codes(LLAMA.replace("up: float16[F, D]", "up: float16[D, F]") + opened) == ["TL4025"]
     assert codes(LLAMA + opened + "let w: float16[577] = net.layers[3].norm") == ["TL4022"]
+
+
+def test_what_does_not_fit_again_and_again_is_put_into_words_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nearest names of 5,000 bindings in a loop took a minute."""
+    asked: list[str] = []
+    monkeypatch.setattr(Names, "nearest", lambda names, name, taken=(): asked.append(name))
+    text = 'struct Net[A] { q: float16[A, A] = "v" }\nfor i in 0..40 { let n = bind<Net>(m, prefix: "net") }'
+    (found,) = errors(HEAD + text)
+    assert found.notes[-1] == "the same happens here 39 times more, with other names"
+    assert asked == ["net.v"]
 
 
 def test_checking_loads_neither_mlx_nor_numpy(folder: Path) -> None:

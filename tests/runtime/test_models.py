@@ -330,3 +330,12 @@ def test_every_tensor_of_a_real_model() -> None:
         assert tensor.dtype == mx.float16
         assert isinstance(tensor, Packed) == (len(tensor.shape) == 2)
     assert not model.underflows
+
+
+def test_names_that_are_no_names(tmp_path: Path) -> None:
+    save_file({"w": np.ones((2, 2), np.float16)}, tmp_path / "a.safetensors")
+    model, no_name, no_list = load_model(tmp_path / "a.safetensors"), json.loads("3"), json.loads('"w"')
+    with pytest.raises(TypeError, match="a tensor's name is a string, not 3"):
+        model.get_tensor(no_name)
+    with pytest.raises(TypeError, match="`get_joined` takes a list of names, not 'w' alone"):
+        model.get_joined(no_list)

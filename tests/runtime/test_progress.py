@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from tensorlogic.runtime import progress
-from tensorlogic.runtime.formats.values import Array
+from tensorlogic.runtime.formats.pieces import tell_read
+from tensorlogic.runtime.formats.values import PIECE_BYTES, Array
 from tensorlogic.runtime.models import load_model
 from tests.runtime.model_files import random_blocks, write_gguf
 
@@ -101,3 +103,28 @@ def test_a_model_tells_what_it_reads(tmp_path: Path) -> None:
     assert len(kept) == 3
     begin = ("Reading a.gguf", 32 + 36)
     assert recorder.told == [begin, ("advance", 36), "end", begin, ("advance", 32), "end"]
+
+
+def test_a_large_tensor_is_told_in_pieces(tmp_path: Path) -> None:
+    """Else a bar would stand still, or not be there, while the one large tensor of a model is read."""
+    path = tmp_path / "a.safetensors"
+    save_file({"w": np.ones((3, PIECE_BYTES // 4), np.float32)}, path)
+    for read in (lambda model: model.get_tensor("w"), lambda model: list(model.read_all())):
+        recorder = Recorder()
+        with progress.listening(recorder):
+            read(load_model(path))
+        assert recorder.told == [("Reading a.safetensors", 3 * PIECE_BYTES), *[("advance", PIECE_BYTES)] * 3, "end"]
+
+
+def test_a_part_advances_by_what_it_is_whatever_it_reads() -> None:
+    recorder = Recorder()
+    with progress.listening(recorder), progress.work("Comparing", lambda: 30):
+        with progress.part(10):
+            tell_read(4)
+        with progress.part(10):
+            tell_read(9)
+            tell_read(9)
+        tell_read(4)
+        with pytest.raises(ValueError, match="cut off"), progress.part(10):
+            raise ValueError("cut off")
+    assert recorder.told == [("Comparing", 30), *[("advance", n) for n in (4, 6, 9, 1, 10)], "end"]

@@ -12,6 +12,7 @@ import pytest
 
 from tensorlogic.runtime import workers
 from tensorlogic.runtime.errors import ModelFileError
+from tensorlogic.runtime.formats.pieces import tell_read
 from tensorlogic.runtime.models import load_model
 from tensorlogic.runtime.packed import Tensor, dense
 from tensorlogic.runtime.reading import Job
@@ -128,3 +129,25 @@ def test_a_control_group_may_give_fewer_cores(tmp_path: Path, files: dict[str, s
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content, encoding="ascii")
     assert quota(tmp_path) == cores
+
+
+def test_a_reading_that_nobody_waits_for_ends_with_its_piece() -> None:
+    """Ctrl-C would else wait until every tensor that is under way is read, which may be seconds."""
+    goes_on, ended = threading.Event(), threading.Event()
+
+    def fill() -> int:
+        try:
+            while True:
+                goes_on.set()
+                tell_read(1)
+        finally:
+            ended.set()
+
+    def jobs() -> Iterator[Job[int]]:
+        yield Job(fill, lambda _: (mx.array(0), 0))
+        goes_on.wait()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(read_in_order(jobs(), 2))
+    assert ended.is_set()

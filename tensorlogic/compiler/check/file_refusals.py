@@ -68,7 +68,15 @@ def against_files(code: str, message: str, sights: Sequence[Sight], span: Span) 
 
 def unfilled(struct: str, path: str, problems: Problems, span: Span) -> Diagnostic:
     """All that keeps a struct from being filled, in the words of run time."""
-    return error("TL4025", f"`{path}` does not fit `{struct}`: {problems.summary}", span, notes=problems.notes)
+    message = f"`{path}` does not fit `{struct}`: {problems.summary}"
+    return error("TL4025", message, span, notes=problems.notes, helps=problems.helps)
+
+
+def too_small(struct: str, path: str, sizes: Sequence[tuple[str, int]], span: Span) -> Diagnostic:
+    """Dims of a struct that are below 1, in the words of run time."""
+    notes = [f"`{name}` is {size}: a dimension variable is at least 1" for name, size in sizes]
+    conflicts = "1 conflict" if len(notes) == 1 else f"{len(notes)} conflicts"
+    return error("TL4025", f"`{path}` does not fit `{struct}`: {conflicts}", span, notes=notes)
 
 
 def at_run_time(problem: ModelFileError, span: Span) -> Diagnostic:

@@ -17,6 +17,7 @@ from tensorlogic.compiler.source import Span
 
 if TYPE_CHECKING:
     from tensorlogic.runtime.formats import FileHeader
+    from tensorlogic.runtime.formats.names import Names
 
 
 @dataclass(eq=False, slots=True)
@@ -77,6 +78,7 @@ class ModelFile:
     header: FileHeader
     floats: str
     use: Use
+    names: Names
     sights: tuple[Sight, ...] = ()
 
 

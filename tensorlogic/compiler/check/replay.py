@@ -74,14 +74,19 @@ class Replay:
 
     def tell(self, diagnostic: Diagnostic, involved: Sequence[Fact] = ()) -> None:
         """Keep an error. What it rests on tells nothing more."""
-        for sight in sights_of(involved):
-            sight.told = True
+        code, span = diagnostic.code, diagnostic.span
+        assert span is not None
         if self._entered:
             diagnostic = file_refusals.called_from(diagnostic, next(iter(self._entered.values())))
-        assert diagnostic.span is not None
-        key = (diagnostic.code, diagnostic.span)
-        first, more = self._told.get(key, (diagnostic, -1))
-        self._told[key] = (first, more + 1)
+        self._told.setdefault((code, span), (diagnostic, -1))
+        self.tell_again(code, span, involved)
+
+    def tell_again(self, code: str, span: Span, involved: Sequence[Fact] = ()) -> None:
+        """Count an error of this code that is kept for the place."""
+        for sight in sights_of(involved):
+            sight.told = True
+        first, more = self._told[code, span]
+        self._told[code, span] = (first, more + 1)
 
     def is_told(self, code: str, span: Span) -> bool:
         """Whether an error of this code is kept for the place: what another one would cost can be saved."""

@@ -7,12 +7,13 @@ among each other) is left to run time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tensorlogic.compiler.check import file_refusals
 from tensorlogic.compiler.check.file_values import UNKNOWN, Fact, Known, ModelFile, Net, Sight, Weight
 from tensorlogic.compiler.check.replay_models import note_use, sight_of
+from tensorlogic.compiler.diagnostics.model import error
 from tensorlogic.compiler.dims import over_names
 from tensorlogic.compiler.ir.core import Operation
 from tensorlogic.compiler.source import Span
@@ -37,8 +38,7 @@ _MOST_HELPED = 3
 
 def bind(replay: Replay, operation: Operation) -> Fact:
     """The struct with the file's shapes, or an error for all that does not fit."""
-    from tensorlogic.runtime.formats.matching import Matching
-    from tensorlogic.runtime.formats.names import Names
+    from tensorlogic.runtime.formats.matching import Matching, why_nothing
     from tensorlogic.runtime.formats.unifying import Unifier
 
     model, prefix, *sizes = map(replay.fact, operation.operands)
@@ -46,16 +46,43 @@ def bind(replay: Replay, operation: Operation) -> Fact:
     if not isinstance(model, ModelFile) or not isinstance(prefix, Known):
         return UNKNOWN
     assert isinstance(type, StructType)
+    nothing = why_nothing(model.names, model.use.path, prefix.value)
+    if nothing is not None:
+        message, helps = nothing
+        replay.tell(error("TL4025", message, operation.span, helps=helps), [prefix])
+        return UNKNOWN
     given = {n: s.value for n, s in zip(operation.attributes["sizes"], sizes, strict=True) if isinstance(s, Known)}
     tensors = model.header.tensors
-    matching = Matching(tensors, Names(tensors), _places, lambda info: info.element(model.floats), Unifier(given))
+    matching = Matching(tensors, model.names, _places, lambda info: info.element(model.floats), Unifier(given))
     found = matching.find(type, prefix.value, {v.name: {(v.name,): 1} for v in type.definition.dims})
+    if replay.is_told("TL4025", operation.span) and not matching.fits():
+        replay.tell_again("TL4025", operation.span, sizes)
+        return UNKNOWN
     problems = matching.problems()
     if problems is not None:
         _note_uses(model, problems)
         replay.tell(file_refusals.unfilled(type.definition.name, model.use.path, problems, operation.span), sizes)
         return UNKNOWN
+    small = dict(_below_one(matching, found))
+    if small:
+        told = file_refusals.too_small(type.definition.name, model.use.path, list(small.items()), operation.span)
+        replay.tell(told, sizes)
+        return UNKNOWN
     return _net(model, matching, found, operation.span)
+
+
+def _below_one(matching: Matching, found: Any) -> Iterator[tuple[str, int]]:
+    """The dims of a struct and of those inside it that no dim may be."""
+    if found is None or isinstance(found, str):
+        return
+    if isinstance(found, tuple):
+        for item in found:
+            yield from _below_one(matching, item)
+        return
+    values = ((name, matching.unifier.value(size)) for name, size in found.dims.items())
+    yield from ((name, value) for name, value in values if value is not None and value < 1)
+    for inner in found.fields.values():
+        yield from _below_one(matching, inner)
 
 
 def _note_uses(model: ModelFile, problems: Problems) -> None:

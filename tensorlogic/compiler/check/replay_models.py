@@ -23,6 +23,7 @@ FLOATS = frozenset({"float16", "bfloat16", "float32"})
 def _load(replay: Replay, operation: Operation) -> Fact:
     """A file's header, where the path is known and the file is there."""
     from tensorlogic.runtime.formats import ModelFileError
+    from tensorlogic.runtime.formats.names import Names
 
     path = replay.fact(operation.operands[0])
     model = operation.result.type
@@ -37,7 +38,7 @@ def _load(replay: Replay, operation: Operation) -> Fact:
         return UNKNOWN
     assert isinstance(model, OpaqueType)
     header, use = opened
-    return ModelFile(header, (model.element or FLOAT16).name, use)
+    return ModelFile(header, (model.element or FLOAT16).name, use, Names(header.tensors))
 
 
 def _save(replay: Replay, operation: Operation) -> Fact:

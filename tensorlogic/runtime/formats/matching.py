@@ -15,8 +15,11 @@ from typing import Any
 
 from tensorlogic.runtime.formats.header import TensorInfo, shown
 from tensorlogic.runtime.formats.names import Names, form_of, together
+from tensorlogic.runtime.formats.nearest import did_you_mean
 from tensorlogic.runtime.formats.table import MOST_ROWS, Row, at_most, table
 from tensorlogic.runtime.formats.unifying import Size, Sum, Tensor, Unifier, over
+
+FLOATS = frozenset({"float16", "bfloat16", "float32"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,16 @@ class Problems:
     notes: tuple[str, ...]
     tensors: tuple[Tensor, ...]
 
+    @property
+    def helps(self) -> list[str]:
+        """How a model is loaded whose floats are all of one other type than the struct's."""
+        wanted = {
+            tensor.element
+            for tensor in self.tensors
+            if tensor.actual_element != tensor.element and {tensor.actual_element, tensor.element} <= FLOATS
+        }
+        return [f"`load_model(path, dtype: {dtype})` reads floats so" for dtype in wanted] if len(wanted) == 1 else []
+
 
 @dataclass
 class Matching:
@@ -86,6 +99,11 @@ class Matching:
         for place in self._places(struct):
             found.fields[place.name] = self._field(prefix, place, found)
         return found
+
+    def fits(self) -> bool:
+        """Whether there are no problems: the same answer without the words for it, which cost more."""
+        self.unifier.solve()
+        return not self._gaps and not self.unifier.conflicts()
 
     def problems(self) -> Problems | None:
         """All that does not fit, once the dims are found; None where everything does."""
@@ -212,6 +230,15 @@ class Matching:
         near = (self.names.nearest(key, self._taken) for key in tensor.keys)
         name = next((name for name in near if name is not None), None)
         return "" if name is None else f", nearest: {shown(name)}"
+
+
+def why_nothing(names: Names, path: object, prefix: str) -> tuple[str, list[str]] | None:
+    """What is wrong with a prefix that no name begins with, and the nearest one; None where some name does."""
+    if names.is_prefix(prefix) or prefix in names:
+        return None
+    near = names.nearest_prefix(prefix)
+    helps = did_you_mean([] if near is None else [near])
+    return f"no tensor's name in `{path}` begins with `{shown(prefix)}.`", helps
 
 
 def _before_index(prefix: str, key: str) -> str:

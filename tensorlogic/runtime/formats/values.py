@@ -19,10 +19,12 @@ import numpy.typing as npt
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats.floats8 import FLOATS8, HALVES_HOLD, convert_float8, widen_float8
 from tensorlogic.runtime.formats.header import TensorInfo, shown
+from tensorlogic.runtime.formats.pieces import tell_read
 
 Array = npt.NDArray[Any]
 
 PIECE_BYTES = 1 << 22
+_STRAIGHT_BYTES = 1 << 26
 
 STORED = {
     "F64": "<f8",
@@ -79,6 +81,7 @@ def read_pieces(file: io.FileIO, info: TensorInfo, unit: int, most: int = PIECE_
         piece = os.pread(file.fileno(), wanted, info.offset + place)
         if len(piece) != wanted:
             _refuse_shorter(info)
+        tell_read(len(piece))
         yield place, piece
 
 
@@ -139,13 +142,13 @@ def fill_dense(file: io.FileIO, info: TensorInfo, dtype: str, values: Array) -> 
 
 
 def _read_straight(file: io.FileIO, info: TensorInfo, flat: Array) -> None:
-    """The file's bytes as they are, without a copy in between; in pieces, since a system gives at most 2 GB at once."""
+    """The file's bytes as they are, without a copy in between; in pieces, so that a long reading is told of."""
     target = flat.view(np.uint8).data
-    step = 1 << 28
-    for place in range(0, info.nbytes, step):
-        piece = target[place : place + step]
+    for place in range(0, info.nbytes, _STRAIGHT_BYTES):
+        piece = target[place : place + _STRAIGHT_BYTES]
         if os.preadv(file.fileno(), [piece], info.offset + place) != len(piece):
             _refuse_shorter(info)
+        tell_read(len(piece))
 
 
 def _convert_integers(info: TensorInfo, source: Array, target: Array) -> None:

@@ -11,8 +11,9 @@ from tests.ops.harness import Array
 Axes = int | tuple[int, ...] | list[int] | None
 
 
-def _axes(axis: Axes) -> Any:
-    return tuple(axis) if isinstance(axis, list) else axis
+def _reduced(function: Any, x: Array, axis: Axes, keepdims: bool, **more: int) -> Any:
+    """A function of NumPy over axes: its signatures know no `keepdims` that is not written out."""
+    return function(x, axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=keepdims, **more)
 
 
 def _counted(total: Any, x: Array) -> Any:
@@ -23,11 +24,11 @@ def _counted(total: Any, x: Array) -> Any:
 
 
 def sum(x: Array, axis: Axes = None, keepdims: bool = False) -> Any:
-    return _counted(np.sum(x, axis=_axes(axis), keepdims=keepdims), x)
+    return _counted(_reduced(np.sum, x, axis, keepdims), x)
 
 
 def prod(x: Array, axis: Axes = None, keepdims: bool = False) -> Any:
-    return _counted(np.prod(x, axis=_axes(axis), keepdims=keepdims), x)
+    return _counted(_reduced(np.prod, x, axis, keepdims), x)
 
 
 def cumsum(x: Array, axis: int = -1) -> Any:
@@ -35,44 +36,43 @@ def cumsum(x: Array, axis: int = -1) -> Any:
 
 
 def mean(x: Array, axis: Axes = None, keepdims: bool = False) -> Any:
-    return np.mean(x, axis=_axes(axis), keepdims=keepdims)
+    return _reduced(np.mean, x, axis, keepdims)
 
 
 def max(x: Array, axis: Axes = None, keepdims: bool = False) -> Any:
-    return np.max(x, axis=_axes(axis), keepdims=keepdims)
+    return _reduced(np.max, x, axis, keepdims)
 
 
 def min(x: Array, axis: Axes = None, keepdims: bool = False) -> Any:
-    return np.min(x, axis=_axes(axis), keepdims=keepdims)
+    return _reduced(np.min, x, axis, keepdims)
 
 
 def var(x: Array, axis: Axes = None, keepdims: bool = False, ddof: int = 0) -> Any:
-    return np.var(x, axis=_axes(axis), keepdims=keepdims, ddof=ddof)
+    return _reduced(np.var, x, axis, keepdims, ddof=ddof)
 
 
 def std(x: Array, axis: Axes = None, keepdims: bool = False, ddof: int = 0) -> Any:
-    return np.std(x, axis=_axes(axis), keepdims=keepdims, ddof=ddof)
+    return _reduced(np.std, x, axis, keepdims, ddof=ddof)
 
 
 def argmax(x: Array, axis: int | None = None, keepdims: bool = False) -> Any:
-    return np.asarray(np.argmax(x, axis=axis, keepdims=keepdims)).astype(np.int32)
+    return np.asarray(_reduced(np.argmax, x, axis, keepdims)).astype(np.int32)
 
 
 def argmin(x: Array, axis: int | None = None, keepdims: bool = False) -> Any:
-    return np.asarray(np.argmin(x, axis=axis, keepdims=keepdims)).astype(np.int32)
+    return np.asarray(_reduced(np.argmin, x, axis, keepdims)).astype(np.int32)
 
 
 def all(x: Array, axis: Axes = None, keepdims: bool = False) -> Any:
-    return np.all(x, axis=_axes(axis), keepdims=keepdims)
+    return _reduced(np.all, x, axis, keepdims)
 
 
 def any(x: Array, axis: Axes = None, keepdims: bool = False) -> Any:
-    return np.any(x, axis=_axes(axis), keepdims=keepdims)
+    return _reduced(np.any, x, axis, keepdims)
 
 
 def logsumexp(x: Array, axis: Axes = None, keepdims: bool = False) -> Any:
-    reduce: Any = np.logaddexp.reduce
-    return reduce(x, axis=_axes(axis), keepdims=keepdims)
+    return _reduced(np.logaddexp.reduce, x, axis, keepdims)
 
 
 REFERENCES = {
