@@ -15,6 +15,7 @@ from tensorlogic.cli.columns import Column, Paint, Row, pairs, sentence, table
 from tensorlogic.compiler.diagnostics.glyphs import visible
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, TensorInfo
+from tensorlogic.runtime.formats.gguf_text import GGUF_KEY
 from tensorlogic.runtime.formats.summary import Amount, amounts, architecture, quantization, stored_bytes
 
 if TYPE_CHECKING:
@@ -67,9 +68,10 @@ def inspected(
 
     `tensors` are those that were asked for; where they are not all, the metadata is left out.
     """
-    if len(tensors) == len(header.tensors) and header.metadata:
+    keys = [key for key in header.metadata if key != GGUF_KEY]
+    if len(tensors) == len(header.tensors) and keys:
         yield page.paint("Metadata", "title")
-        yield from page.pairs([_pair(header, key) for key in header.metadata])
+        yield from page.pairs([_pair(header, key) for key in keys])
         yield ""
     if tensors and measured is None:
         rows = [(visible(t.name), t.storage, shape(t.shape), size(stored_bytes(t))) for t in tensors]

@@ -108,11 +108,11 @@ def test_mixed_bits(tmp_path: Path) -> None:
 
 
 def test_a_global_scale_is_not_passed_over(tmp_path: Path) -> None:
-    how = {"mode": "nvfp4", "bits": 4, "group_size": 16}
+    how: dict[str, Any] = {"mode": "nvfp4", "bits": 4, "group_size": 16}
     tensors = quantized("up.", 1, (2, 64, 128), **how) | {"up.global_scale": mx.ones(2)} | quantized("x.", 2, **how)
     model = load_model(write_folder(tmp_path, tensors, {"quantization": how}))
     assert isinstance(model.get_tensor("x.weight"), Packed)
-    with pytest.raises(ModelFileError, match="`up.weight` was packed by MLX with a global scale") as caught:
+    with pytest.raises(ModelFileError, match=r"`up\.weight` was packed by MLX with a global scale") as caught:
         model.get_tensor("up.weight")
     assert caught.value.code == "TL4004"
 

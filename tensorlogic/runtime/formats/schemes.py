@@ -18,7 +18,13 @@ from tensorlogic.runtime.formats.compressed import fold_compressed
 from tensorlogic.runtime.formats.grouped import fold_grouped
 from tensorlogic.runtime.formats.header import PackedLayout, TensorInfo, shown, unsupported
 from tensorlogic.runtime.formats.scaled import FP8, fold_scaled, scale_of
-from tensorlogic.runtime.formats.triples import configured_layouts, fold_blocks, fold_triples, has_global_scale, is_triple
+from tensorlogic.runtime.formats.triples import (
+    configured_layouts,
+    fold_blocks,
+    fold_triples,
+    has_global_scale,
+    is_triple,
+)
 
 _SCALED_METHODS = ("fp8", "fbgemm_fp8")
 _SCALED_FORMATS = ("float-quantized", "int-quantized", "naive-quantized")
