@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from tensorlogic.cli.loading import load_whole
 from tensorlogic.cli.losses import losses_told
 from tensorlogic.cli.options import verbose_option
 from tensorlogic.cli.reporting import show_runtime_error
@@ -61,6 +62,7 @@ def command(source: Path, target: str, dtype: str | None, quantization: str | No
     _check_target(path, target, to_folder)
 
     # Here, so that `tlc --help` does not load MLX.
+    load_whole("numpy", "mlx.core")
     from tensorlogic.cli.progress import progress_shown
     from tensorlogic.runtime.converting import Wish, convert
     from tensorlogic.runtime.errors import ModelFileError

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tensorlogic.cli.loading import load_whole
 from tensorlogic.cli.options import verbose_option
 from tensorlogic.cli.reporting import show_runtime_error, wants_color, width_of
 from tensorlogic.runtime.errors import ModelFileError
@@ -131,6 +132,7 @@ def _refuse_pattern(header: FileHeader, pattern: str) -> None:
 
 
 def _measured(header: FileHeader, tensors: Mapping[str, TensorInfo], files: OpenFiles) -> Measured:
+    load_whole("numpy", "mlx.core")
     from tensorlogic.runtime import progress
     from tensorlogic.runtime.formats.summary import stored_bytes
     from tensorlogic.runtime.statistics import statistics
@@ -146,6 +148,7 @@ def _measured(header: FileHeader, tensors: Mapping[str, TensorInfo], files: Open
 
 
 def _compared(chosen: Sequence[Mapping[str, TensorInfo]], models: Sequence[tuple[FileHeader, OpenFiles]]) -> Comparison:
+    load_whole("numpy", "mlx.core")
     from tensorlogic.runtime.comparing import compare
 
     return compare((chosen[0], models[0][1]), (chosen[1], models[1][1]))
