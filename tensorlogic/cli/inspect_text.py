@@ -138,11 +138,13 @@ def statistics_table(page: Page, tensors: Sequence[TensorInfo], measured: Measur
         yield from page.sentence(
             "to inf, to 0: the fraction of all values, and of the nonzero ones, that become this in float16."
         )
+    if 0 < len(found) < len(measured):
+        yield from page.sentence("Of the tensors that could be read:")
     absent = [title for title in ("NaN", "inf") if title not in present]
-    if absent:
+    if absent and found:
         yield from page.sentence(f"No value is {' or '.join(absent)}.")
     for title, become in (("to inf", "would become infinite"), ("to 0", "that is not 0 would become 0")):
-        if title not in present:
+        if title not in present and found:
             yield from page.sentence(f"No value {become} in float16.")
     yield from _problems(page, measured)
     yield ""
