@@ -32,7 +32,7 @@ _LINES_AT_ONCE = 1000
 
 
 @click.command("inspect", short_help="Show what is in a model file.")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE", type=click.Path(readable=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, and nothing else.")
 @click.option(
     "--filter",
@@ -47,7 +47,7 @@ _LINES_AT_ONCE = 1000
     "--diff",
     "other",
     metavar="OTHER",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="Compare with another model: names, shapes and values. Files of different formats may be compared.",
 )
 @verbose_option
