@@ -6,12 +6,14 @@ an ending that is of no format. Tells what became of the tensors, by their types
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
 
+from tensorlogic.cli.loading import load_whole
 from tensorlogic.cli.losses import losses_told
 from tensorlogic.cli.options import verbose_option
 from tensorlogic.cli.reporting import show_runtime_error
@@ -26,11 +28,13 @@ _DTYPES = ("float16", "bfloat16", "float32", "native")
 _ENDINGS = (".safetensors", ".gguf")
 _FLOAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 _WHOLE = frozenset({"I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BOOL"})
+_OF_A_PROGRAM = re.compile(r"load the model with `dtype: (\w+)`")
+"""A help that `load_model` gives, which has another form here."""
 Fate = Callable[[str, str], str]
 
 
 @click.command("convert", short_help="Convert a model to another format or type.")
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("source", metavar="IN", type=click.Path(readable=False, path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path())
 @click.option(
     "--dtype",
@@ -60,6 +64,7 @@ def command(source: Path, target: str, dtype: str | None, quantization: str | No
     _check_target(path, target, to_folder)
 
     # Here, so that `tlc --help` does not load MLX.
+    load_whole("numpy", "mlx.core")
     from tensorlogic.cli.progress import progress_shown
     from tensorlogic.runtime.converting import Wish, convert
     from tensorlogic.runtime.errors import ModelFileError
@@ -71,9 +76,10 @@ def command(source: Path, target: str, dtype: str | None, quantization: str | No
         with losses_told(), progress_shown():
             before, after = convert(source, path, wish, to_folder=to_folder)
     except ModelFileError as problem:
-        show_runtime_error(problem)
+        helps = [_OF_A_PROGRAM.sub(r"give `--dtype \1`", text) for text in problem.helps]
+        show_runtime_error(ModelFileError(problem.code, problem.message, notes=problem.notes, helps=helps))
         return 1
-    for line in _summary(before, after, _fates(wish)):
+    for line in _summary(before, after, wish):
         click.echo(line)
     return 0
 
@@ -105,8 +111,8 @@ def _checked_quantization(ending: str, name: str | None) -> Quantization | None:
     raise click.BadParameter(f"{what}. Choose one of: {', '.join(possible)}.", param_hint="--quantize")
 
 
-def _summary(before: FileHeader, after: FileHeader, fate: Fate) -> Iterator[str]:
-    """The sizes, and for each pair of types how many tensors changed from the one to the other."""
+def _summary(before: FileHeader, after: FileHeader, wish: Wish) -> Iterator[str]:
+    """The sizes, for each pair of types how many tensors changed from the one to the other, and what was in vain."""
     from tensorlogic.cli.inspect_text import size
     from tensorlogic.runtime.formats.summary import stored_bytes
 
@@ -116,9 +122,13 @@ def _summary(before: FileHeader, after: FileHeader, fate: Fate) -> Iterator[str]
     sizes = [size(sum(map(stored_bytes, header.tensors.values()))) for header in (before, after)]
     count = len(after.tensors)
     yield f"{after.path}: {count} tensor{'' if count == 1 else 's'}, {sizes[0]} became {sizes[1]}"
+    fate = _fates(wish)
     width = max((len(" -> ".join(pair)) for pair in groups), default=0)
     for (old, new), names in sorted(groups.items(), key=lambda group: (-len(group[1]), group[0])):
         yield f"  {f'{old} -> {new}':<{width}}  {len(names):>6}  {fate(old, new)}"
+    if wish.quantization is not None and not any("quantized" in fate(*pair) for pair in groups):
+        more = "; with `--dequantize`, what is quantized already is quantized again" if not wish.dequantize else ""
+        yield f"  nothing was quantized{more}"
 
 
 def _fates(wish: Wish) -> Fate:
@@ -135,7 +145,8 @@ def _fates(wish: Wish) -> Fate:
         if was is None and now is None:
             return "repacked, the same values"
         if was is None:
-            return "expanded"
+            # Elements of eight bits are all in float16.
+            return "expanded" if now == _FLOAT_BYTES["F32"] or old.startswith("F8_") else "expanded, rounded"
         if now is None:
             return "quantized"
         return "widened, the same values" if now > was else "rounded"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tensorlogic.cli.loading import load_whole
 from tensorlogic.cli.options import verbose_option
 from tensorlogic.cli.reporting import show_runtime_error, wants_color, width_of
 from tensorlogic.runtime.errors import ModelFileError
@@ -33,7 +34,7 @@ _LINES_AT_ONCE = 1000
 
 
 @click.command("inspect", short_help="Show what is in a model file.")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE", type=click.Path(readable=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, and nothing else.")
 @click.option(
     "--filter",
@@ -48,7 +49,7 @@ _LINES_AT_ONCE = 1000
     "--diff",
     "other",
     metavar="OTHER",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="Compare with another model: names, shapes and values. Files of different formats may be compared.",
 )
 @verbose_option
@@ -129,6 +130,7 @@ def _refuse_pattern(header: FileHeader, pattern: str) -> None:
 
 
 def _measured(header: FileHeader, tensors: Mapping[str, TensorInfo], files: OpenFiles) -> Measured:
+    load_whole("numpy", "mlx.core")
     from tensorlogic.runtime import progress
     from tensorlogic.runtime.formats.summary import stored_bytes
     from tensorlogic.runtime.statistics import statistics
@@ -146,6 +148,7 @@ def _measured(header: FileHeader, tensors: Mapping[str, TensorInfo], files: Open
 def _difference(
     chosen: Sequence[Mapping[str, TensorInfo]], models: Sequence[tuple[FileHeader, OpenFiles]]
 ) -> Difference:
+    load_whole("numpy", "mlx.core")
     from tensorlogic.runtime.comparing import compare
 
     (_, files), (second, other_files) = models

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, TensorInfo
+from tensorlogic.runtime.formats.gguf.text import GGUF_KEY
 from tensorlogic.runtime.formats.summary import Amount, amounts, architecture, quantization, stored_bytes
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def inspected(
         "format": header.format,
         "architecture": architecture(header.metadata),
         "quantization": quantization(header.tensors.values()),
-        "metadata": {key: _metadata(header, key) for key in header.metadata},
+        "metadata": {key: _metadata(header, key) for key in header.metadata if key != GGUF_KEY},
         "tensors": listed,
         "totals": {
             **_amount(sum(by_storage.values(), Amount())),

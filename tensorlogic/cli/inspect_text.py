@@ -15,6 +15,7 @@ from tensorlogic.cli.columns import Column, Paint, Row, pairs, sentence, table
 from tensorlogic.compiler.diagnostics.glyphs import visible
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, TensorInfo
+from tensorlogic.runtime.formats.gguf.text import GGUF_KEY
 from tensorlogic.runtime.formats.summary import Amount, amounts, architecture, quantization, stored_bytes
 
 if TYPE_CHECKING:
@@ -67,9 +68,10 @@ def inspected(
 
     `tensors` are those that were asked for; where they are not all, the metadata is left out.
     """
-    if len(tensors) == len(header.tensors) and header.metadata:
+    keys = [key for key in header.metadata if key != GGUF_KEY]
+    if len(tensors) == len(header.tensors) and keys:
         yield page.paint("Metadata", "title")
-        yield from page.pairs([_pair(header, key) for key in header.metadata])
+        yield from page.pairs([_pair(header, key) for key in keys])
         yield ""
     if tensors and measured is None:
         rows = [(visible(t.name), t.storage, shape(t.shape), size(stored_bytes(t))) for t in tensors]
@@ -136,11 +138,13 @@ def statistics_table(page: Page, tensors: Sequence[TensorInfo], measured: Measur
         yield from page.sentence(
             "to inf, to 0: the fraction of all values, and of the nonzero ones, that become this in float16."
         )
+    if 0 < len(found) < len(measured):
+        yield from page.sentence("Of the tensors that could be read:")
     absent = [title for title in ("NaN", "inf") if title not in present]
-    if absent:
+    if absent and found:
         yield from page.sentence(f"No value is {' or '.join(absent)}.")
     for title, become in (("to inf", "would become infinite"), ("to 0", "that is not 0 would become 0")):
-        if title not in present:
+        if title not in present and found:
             yield from page.sentence(f"No value {become} in float16.")
     yield from _problems(page, measured)
     yield ""

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tensorlogic.cli.files import require_readable
+from tensorlogic.cli.loading import load_whole
 from tensorlogic.cli.losses import losses_told
 from tensorlogic.cli.options import compilation_options, make_options
 from tensorlogic.cli.reporting import show_runtime_error
@@ -42,6 +43,7 @@ def command(arguments: list[str], file: Path, strict: bool, checked: bool, root:
     assert compiled.python is not None
 
     # Here, so that an error in the program is told without loading MLX.
+    load_whole("mlx.core")
     from tensorlogic.cli.progress import progress_shown
     from tensorlogic.runtime.errors import TensorLogicError
     from tensorlogic.runtime.script import run

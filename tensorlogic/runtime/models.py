@@ -27,6 +27,7 @@ from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, metadata, open_model
 from tensorlogic.runtime.formats.features import Feature
 from tensorlogic.runtime.formats.gguf.header import read_raw_metadata
+from tensorlogic.runtime.formats.gguf.text import GGUF_KEY, from_text
 from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.formats.names import Names
 from tensorlogic.runtime.formats.nearest import did_you_mean, nearest
@@ -166,9 +167,13 @@ class Model:
         return (piece for _, piece in read_pieces(self._files[info.file], info, 1))
 
     def gguf_metadata(self) -> dict[str, bytes]:
-        """The metadata of a GGUF file: each value's type and bytes, as they lie there. Empty for other formats."""
+        """The metadata of a GGUF file: each value's type and bytes, as they lie there.
+
+        A safetensors file that was made of one has them, too; for others, this is empty.
+        """
         if self.header.format != "gguf":
-            return {}
+            text = self.header.metadata.get(GGUF_KEY)
+            return {} if text is None else from_text(self.header.path, text)
         path, file = next(iter(self._files.items()))
         return read_raw_metadata(file, path)
 

@@ -3,8 +3,9 @@
 In safetensors, names, shapes and element types are what PyTorch, Hugging Face and MLX read back. A packed weight
 `x.weight` becomes MLX's own three tensors `x.weight`, `x.scales` and `x.biases` (the latter in the mode `affine` only),
 unless it is to be expanded. Of a model's metadata everything is kept that is text, a number, a truth value or a short
-list of whole numbers; vocabularies are not, since safetensors keeps nothing but text. What becomes of a model in GGUF
-is in `saving_gguf`. The file appears whole or not at all, and memory holds one tensor of a model at a time.
+list of whole numbers; safetensors keeps nothing but text. That of a GGUF file is kept in full, vocabularies and types
+included, for a GGUF file that may be made of this one (`formats/gguf_text.py`). What becomes of a model in GGUF is in
+`saving_gguf`. The file appears whole or not at all, and memory holds one tensor of a model at a time.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tensorlogic.runtime.formats import MetadataValue, PackedLayout
+from tensorlogic.runtime.formats.gguf.text import GGUF_KEY, to_text
 from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.formats.safetensors.triples import LAYOUTS_KEY, companions
 from tensorlogic.runtime.formats.safetensors.write import Part, Piece, write_safetensors
@@ -82,7 +84,7 @@ def _save_safetensors(target: Path, content: Content, tensors: tuple[Unsaved, ..
             yield Part(name, STORAGES[array.dtype], array.shape, bytes_of(array))
 
     pieces = [piece for tensor in tensors for piece in _pieces(tensor, parts)]
-    kept = kept_metadata(content.metadata)
+    kept = kept_metadata(content.metadata) | _gguf_text(content)
     possible = {tensor.name: tensor.layout for tensor in tensors if tensor.layout is not None}
     write_safetensors(target, pieces, kept | _notes(possible), lambda: kept | _notes(layouts))
 
@@ -108,6 +110,11 @@ def _names(tensor: Unsaved) -> tuple[str, ...]:
     return (tensor.name, scales, biases) if tensor.layout.mode == "affine" else (tensor.name, scales)
 
 
+def _gguf_text(content: Content) -> dict[str, str]:
+    text = to_text(content.gguf_metadata)
+    return {} if text is None else {GGUF_KEY: text}
+
+
 def _notes(layouts: Mapping[str, PackedLayout]) -> dict[str, str]:
     if not layouts:
         return {"format": "pt"}
@@ -125,7 +132,7 @@ def kept_metadata(metadata: Mapping[str, MetadataValue]) -> dict[str, str]:
     """The part of a model's metadata that is kept as text."""
     kept = {}
     for key, value in metadata.items():
-        if key == LAYOUTS_KEY:
+        if key in (LAYOUTS_KEY, GGUF_KEY):
             continue
         if isinstance(value, str):
             kept[key] = value

@@ -7,8 +7,8 @@
 - Dense floats keep their type, but vectors and scalars become F32, which is exact: ggml wants norms and biases so.
 - Integers keep theirs; unsigned ones take the next wider signed type, and bools become I8.
 
-The metadata of a GGUF file are copied with their types. Those of other models are encoded; `general.architecture` is
-their `model_type`, where they have one.
+The metadata of a GGUF file are copied with their types, also where a safetensors file carried them. Those of other
+models are encoded; `general.architecture` is their `model_type`, where they have one.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats.blocks import Parts
+from tensorlogic.runtime.formats.gguf.text import GGUF_KEY
 from tensorlogic.runtime.formats.gguf.to_blocks import to_blocks
 from tensorlogic.runtime.formats.gguf.write import Entry, encoded, write_gguf
 from tensorlogic.runtime.formats.header import MetadataValue, shown
@@ -32,7 +33,7 @@ from tensorlogic.runtime.unsaved import STORAGES, Content, Unsaved, bytes_of, nu
 
 _WIDER = {mx.bool_: mx.int8, mx.uint8: mx.int16, mx.uint16: mx.int32, mx.uint32: mx.int64}
 _HALVES = (mx.float16, mx.bfloat16)
-_OWN_KEYS = frozenset({LAYOUTS_KEY, "format", "general.alignment", "general.quantization_version"})
+_OWN_KEYS = frozenset({LAYOUTS_KEY, GGUF_KEY, "format", "general.alignment", "general.quantization_version"})
 """Keys that say how the old file is laid out, and nothing of the model."""
 _ALIGNMENT = 32
 _QUANTIZATION_VERSION = 2
@@ -123,6 +124,7 @@ def _metadata(content: Content, *, as_it_was: bool) -> dict[str, bytes]:
 
 def _alignment(content: Content) -> int:
     """What the metadata that are copied say; the header was checked when it was read."""
-    alignment = content.metadata.get("general.alignment", _ALIGNMENT) if content.gguf_metadata else _ALIGNMENT
+    kept = "general.alignment" in content.gguf_metadata
+    alignment = content.metadata["general.alignment"] if kept else _ALIGNMENT
     assert isinstance(alignment, int), "the header of a GGUF file was checked"
     return alignment

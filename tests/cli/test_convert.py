@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ import safetensors.numpy
 from click.testing import CliRunner, Result
 
 from tensorlogic.cli import main
+from tensorlogic.runtime.formats import files
 from tensorlogic.runtime.models import load_model, save_model
 from tensorlogic.runtime.packed import Packed, dense
 from tests.models import MINILM, model_path
-from tests.runtime.model_files import random_blocks, write_gguf
+from tests.runtime.model_files import random_blocks, safetensors_bytes, write_gguf
 
 
 def tlc(*arguments: str | Path) -> Result:
@@ -163,6 +165,34 @@ def test_gguf_to_gguf_keeps_all_but_what_is_asked(tmp_path: Path) -> None:
     assert found.fields["n"].contents() == 3
     told = converted(old, tmp_path / "c.gguf", "--dtype", "float16")
     assert ["F32", "->", "F16", "1", "rounded"] in [line.split() for line in told]
+    told = converted(old, tmp_path / "d.gguf", "--dequantize")
+    assert ["Q4_0", "->", "F16", "1", "expanded,", "rounded"] in [line.split() for line in told]
+
+
+def test_a_quantization_that_changes_nothing_says_so(tmp_path: Path) -> None:
+    old = write_gguf(tmp_path / "old.gguf", {"q.weight": ("Q4_0", random_blocks("Q4_0", (3,), 64, seed=1))}, {})
+    told = converted(old, tmp_path / "a.gguf", "--quantize", "q8_0")
+    assert told[-1] == "  nothing was quantized; with `--dequantize`, what is quantized already is quantized again"
+    assert "nothing" not in converted(old, tmp_path / "a.gguf", "--quantize", "q8_0", "--dequantize")[-1]
+
+
+def test_a_help_is_that_of_the_command_line(tmp_path: Path) -> None:
+    wide = {"w": {"dtype": "F64", "shape": [1], "data_offsets": [0, 8]}}
+    (tmp_path / "a.safetensors").write_bytes(safetensors_bytes(wide, bytes(8)))
+    result = tlc(tmp_path / "a.safetensors", tmp_path / "b.safetensors")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "help: give `--dtype float32`" in result.stderr
+    assert converted(tmp_path / "a.safetensors", tmp_path / "b.safetensors", "--dtype", "float32")
+
+
+def test_a_file_that_may_not_be_read_is_an_error_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.gguf").write_bytes(b"GGUF")
+    # Tests may run as root, whom no mode keeps out.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(files, "open", lambda *_, **__: os.open(tmp_path / "none" / "x", 0), raising=False)
+    result = tlc(tmp_path / "a.gguf", tmp_path / "b.gguf")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error[TL4001]: cannot open the model file")
 
 
 def test_zeros_are_counted_when_asked(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tensorlogic.runtime.formats.values import Array
 from tensorlogic.runtime.models import load_model, save_model
 from tests.cli.terminal import in_terminal
 from tests.models import MINILM, SMOLLM2, model_path
-from tests.runtime.model_files import random_blocks, safetensors_bytes, write_gguf
+from tests.runtime.model_files import gguf_bytes, gguf_entry, random_blocks, safetensors_bytes, write_gguf
 
 
 def tlc(*arguments: str | Path) -> Result:
@@ -102,6 +102,19 @@ def test_statistics_of_values_that_float16_has_not(tmp_path: Path) -> None:
         "overflow": 0.2,
         "underflow": 0.2,
     }
+
+
+def test_nothing_is_said_of_values_that_could_not_be_read(tmp_path: Path) -> None:
+    scale = np.array([np.inf], np.float16).tobytes() + bytes(32)
+    block = gguf_bytes(entries=[gguf_entry("a", (32,), 8, 0)], data=scale.ljust(64, b"\0"))
+    (tmp_path / "a.gguf").write_bytes(block)
+    result = tlc(tmp_path / "a.gguf", "--stats")
+    assert result.exit_code == 1
+    assert "No value" not in result.stdout
+    assert "1 block scale" in result.stdout
+    entries = [gguf_entry("a", (32,), 8, 0), gguf_entry("b", (1,), 0, 64)]
+    (tmp_path / "a.gguf").write_bytes(gguf_bytes(entries=entries, data=scale.ljust(96, b"\0")))
+    assert "Of the tensors that could be read:\nNo value is NaN" in tlc(tmp_path / "a.gguf", "--stats").stdout
 
 
 def test_statistics_of_what_was_chosen(first: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ from safetensors.numpy import save_file
 
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import files, open_model, read_header
+from tensorlogic.runtime.models import load_model
 from tests.runtime.grouped_folders import gptq_config, gptq_parts, named, random_weight, write_folder
 from tests.runtime.model_files import gguf_bytes, gguf_entry, safetensors_bytes, write_gguf
 
@@ -88,7 +90,10 @@ def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("a.pt", b"PK\x03\x04 and so on", "TL4002", "safetensors.torch.save_file"),
         ("a.mlmodel", b"\x08\x01", "TL4003", "holds no model"),
         ("a.safetensors", b"version https://git-lfs.github.com/spec/v1\noid", "TL4004", "git lfs pull"),
-        ("a.gguf", b"<!DOCTYPE html><html>", "TL4003", "four letters"),
+        ("a.gguf", b"<!DOCTYPE html><html>", "TL4002", "web page"),
+        ("a.safetensors", b"\n<html>404", "TL4002", "web page"),
+        ("a.safetensors", b"PK\x03\x04 and so on", "TL4002", "ZIP archive"),
+        ("a.gguf", b"something else", "TL4003", "four letters"),
     ],
 )
 def test_files_that_are_no_model(tmp_path: Path, name: str, content: bytes, code: str, says: str) -> None:
@@ -96,6 +101,22 @@ def test_files_that_are_no_model(tmp_path: Path, name: str, content: bytes, code
     message = refusal(tmp_path / name, code)
     assert str(tmp_path / name) in message
     assert says in message
+
+
+def test_a_disk_that_fails_is_told_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    path = tmp_path / "a.safetensors"
+    save_file({"a": VALUES, "b": VALUES.astype(np.float16)}, path)
+    model = load_model(path)
+    monkeypatch.setattr(os, "pread", fail)
+    monkeypatch.setattr(os, "preadv", fail)
+    for name in ("a", "b"):
+        with pytest.raises(ModelFileError, match=f"tensor `{name}` of `{path}`: Input/output error") as caught:
+            model.get_tensor(name)
+        assert caught.value.code == "TL4001"
+    assert f"`{path}`: Input/output error" in refusal(path, "TL4001")
 
 
 def test_a_refused_file_is_closed(tmp_path: Path) -> None:

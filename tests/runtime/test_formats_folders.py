@@ -83,11 +83,13 @@ def test_mixed_bits(tmp_path: Path) -> None:
         "c": {"group_size": 128, "bits": 8},
         "d": {"mode": "mxfp4"},
         "e": {"bits": 3},
+        "h": {"bits": 6, "group_size": None, "mode": "affine"},
     }
     whole: dict[str, dict[str, Any]] = {
         **settings,
         "d": {"mode": "mxfp4", "bits": 4, "group_size": 32},
         "e": {"bits": 3, "group_size": 64},
+        "h": {"bits": 6, "group_size": 64, "mode": "affine"},
     }
     tensors: dict[str, mx.array] = {}
     for seed, (name, how) in enumerate(whole.items()):
@@ -103,6 +105,16 @@ def test_mixed_bits(tmp_path: Path) -> None:
         assert mx.array_equal(dense(tensor, mx.float32), expected(tensors, f"layers.{name}.", **how))
     for name in ("f", "g"):
         assert isinstance(model.get_tensor(f"layers.{name}.weight"), mx.array)
+
+
+def test_a_global_scale_is_not_passed_over(tmp_path: Path) -> None:
+    how: dict[str, Any] = {"mode": "nvfp4", "bits": 4, "group_size": 16}
+    tensors = quantized("up.", 1, (2, 64, 128), **how) | {"up.global_scale": mx.ones(2)} | quantized("x.", 2, **how)
+    model = load_model(write_folder(tmp_path, tensors, {"quantization": how}))
+    assert isinstance(model.get_tensor("x.weight"), Packed)
+    with pytest.raises(ModelFileError, match=r"`up\.weight` was packed by MLX with a global scale") as caught:
+        model.get_tensor("up.weight")
+    assert caught.value.code == "TL4004"
 
 
 def test_names_that_do_not_end_in_weight(tmp_path: Path) -> None:

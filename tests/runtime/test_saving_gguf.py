@@ -70,6 +70,14 @@ def test_a_gguf_model_is_copied_with_its_metadata(tmp_path: Path, dtype: Any) ->
         np.testing.assert_array_equal(new[name].data, tensor.data)
 
 
+def test_a_model_that_became_empty_is_an_error(tmp_path: Path) -> None:
+    model = load_model(source(tmp_path))
+    os.truncate(tmp_path / "model.gguf", 0)
+    with pytest.raises(ModelFileError, match="became empty") as caught:
+        save_model(model, tmp_path / "again.gguf")
+    assert caught.value.code == "TL4003"
+
+
 def test_another_alignment_stays(tmp_path: Path) -> None:
     writer = gguf.GGUFWriter(tmp_path / "old.gguf", "test")
     writer.add_custom_alignment(64)

@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_SAVE_AGAIN = "save the tensors with `safetensors.torch.save_file`"
 
 
 def read_header(path: str | os.PathLike[str]) -> FileHeader:
@@ -56,9 +57,11 @@ def open_model(path: str | os.PathLike[str]) -> tuple[FileHeader, OpenFiles]:
     files: OpenFiles = {}
     try:
         return _read_any(Path(path), files), files
-    except BaseException:
+    except BaseException as error:
         for file in files.values():
             file.close()
+        if isinstance(error, OSError):  # a disk or a network that fails
+            raise ModelFileError("TL4001", f"cannot read the model `{path}`: {error.strerror or error}") from None
         raise
 
 
@@ -106,12 +109,25 @@ def _read_file(path: Path, files: OpenFiles) -> FileHeader:
         unsupported(path, "it is a Git LFS pointer, not the model itself", "fetch the model with `git lfs pull`")
     if head.startswith(b"GGUF"):
         return join_parts(read_gguf(file, path), lambda part: _read_part(part, files))
+    _refuse_known(path, head)
     if path.suffix == ".gguf":
         damaged(path, "a GGUF file begins with the four letters GGUF, and it does not")
     if path.suffix == ".safetensors" or head[8:9] == b"{":
         return read_safetensors(file, path)
-    helps = ["save the tensors with `safetensors.torch.save_file`"] if path.suffix in _PICKLES else []
+    helps = [_SAVE_AGAIN] if path.suffix in _PICKLES else []
     raise ModelFileError("TL4002", f"`{path}` is neither a safetensors nor a GGUF file", helps=helps)
+
+
+def _refuse_known(path: Path, head: bytes) -> None:
+    """Say what a file is that is often taken for a model, whatever its name says."""
+    if head.startswith(b"PK\3\4"):
+        raise ModelFileError("TL4002", f"`{path}` is a ZIP archive, as PyTorch's own files are", helps=[_SAVE_AGAIN])
+    if head.lstrip()[:5].lower() in (b"<!doc", b"<html"):
+        raise ModelFileError(
+            "TL4002",
+            f"`{path}` is a web page, which a download that failed leaves behind",
+            helps=["download the model itself"],
+        )
 
 
 def _read_part(path: Path, files: OpenFiles) -> FileHeader:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import numpy as np
@@ -78,11 +79,22 @@ def read_pieces(file: io.FileIO, info: TensorInfo, unit: int, most: int = PIECE_
     step = max(most // unit, 1) * unit
     for place in range(0, info.nbytes, step):
         wanted = min(step, info.nbytes - place)
-        piece = os.pread(file.fileno(), wanted, info.offset + place)
+        with _reading(info):
+            piece = os.pread(file.fileno(), wanted, info.offset + place)
         if len(piece) != wanted:
             _refuse_shorter(info)
         tell_read(len(piece))
         yield place, piece
+
+
+@contextmanager
+def _reading(info: TensorInfo) -> Iterator[None]:
+    """A disk or a network that fails is told with the name of what was read."""
+    try:
+        yield
+    except OSError as error:
+        what = f"cannot read tensor `{shown(info.name)}` of `{info.file}`: {error.strerror or error}"
+        raise ModelFileError("TL4001", what) from None
 
 
 def _refuse_shorter(info: TensorInfo) -> NoReturn:
@@ -93,14 +105,15 @@ def _refuse_shorter(info: TensorInfo) -> NoReturn:
 
 def read_bytes(file: io.FileIO, info: TensorInfo, offset: int, nbytes: int) -> bytes:
     """One run of bytes of a tensor that is computed from several."""
-    run = os.pread(file.fileno(), nbytes, offset)
-    while len(run) < nbytes:
-        # A system gives at most 2 GB at once.
-        more = os.pread(file.fileno(), nbytes - len(run), offset + len(run))
-        if not more:
-            _refuse_shorter(info)
-        run += more
-    return run
+    with _reading(info):
+        run = os.pread(file.fileno(), nbytes, offset)
+        while len(run) < nbytes:
+            # A system gives at most 2 GB at once.
+            more = os.pread(file.fileno(), nbytes - len(run), offset + len(run))
+            if not more:
+                _refuse_shorter(info)
+            run += more
+        return run
 
 
 def fill(info: TensorInfo, dtype: str, wide: Array, values: Array) -> int:
@@ -146,7 +159,9 @@ def _read_straight(file: io.FileIO, info: TensorInfo, flat: Array) -> None:
     target = flat.view(np.uint8).data
     for place in range(0, info.nbytes, _STRAIGHT_BYTES):
         piece = target[place : place + _STRAIGHT_BYTES]
-        if os.preadv(file.fileno(), [piece], info.offset + place) != len(piece):
+        with _reading(info):
+            count = os.preadv(file.fileno(), [piece], info.offset + place)
+        if count != len(piece):
             _refuse_shorter(info)
         tell_read(len(piece))
 

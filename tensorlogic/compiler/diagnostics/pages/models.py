@@ -7,8 +7,8 @@ from tensorlogic.compiler.diagnostics.pages import Page
 PAGES = {
     "TL4001": Page(
         "a model file cannot be opened",
-        "The file is not there, is a pipe or a device, or may not be read. Relative paths are resolved from the "
-        "working directory, not from the folder of the `.tl` file. Check the path and the file's permissions.",
+        "The file is not there, is a pipe or a device, may not be read, or its disk fails. Relative paths are resolved "
+        "from the working directory, not from the folder of the `.tl` file. Check the path and the file's permissions.",
         """\
 # model.tl: let m = load_model("missing.safetensors")
 tlc run model.tl""",

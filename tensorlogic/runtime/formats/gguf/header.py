@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import mmap
+import os
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -72,17 +73,38 @@ def read_raw_metadata(file: io.FileIO, path: Path) -> dict[str, bytes]:
 
     So it can be written again with its own types, which Python's numbers do not tell.
     """
-    raw = {}
+    if os.fstat(file.fileno()).st_size == 0:
+        damaged(path, "it became empty after it was opened")
     with closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as data:
         cursor = _Cursor(data, path)
         _check_version(cursor)
         cursor.count(24, MAX_TENSORS, "tensors")
-        for _ in range(cursor.count(13, MAX_KEYS, "metadata keys")):
-            key = cursor.name("a metadata key")
-            begin = cursor.place
-            cursor.value(key)
-            raw[key] = data[begin : cursor.place]
+        return dict(_raw_value(cursor) for _ in range(cursor.count(13, MAX_KEYS, "metadata keys")))
+
+
+def parse_raw_metadata(data: bytes, path: Path) -> dict[str, bytes]:
+    """The same from metadata alone, one key and value after the other, of which nothing was checked yet."""
+    cursor = _Cursor(data, path)
+    raw: dict[str, bytes] = {}
+    while cursor.place < len(data):
+        key, value = _raw_value(cursor)
+        if key in raw or len(raw) == MAX_KEYS:
+            damaged(path, f"the metadata key `{shown(key)}` occurs twice, or is one too many")
+        raw[key] = value
     return raw
+
+
+def raw_string(text: str) -> bytes:
+    """A string as the format has it: its length, and its bytes."""
+    data = text.encode()
+    return _U64.pack(len(data)) + data
+
+
+def _raw_value(cursor: _Cursor) -> tuple[str, bytes]:
+    key = cursor.name("a metadata key")
+    begin = cursor.place
+    cursor.value(key)
+    return key, cursor.data[begin : cursor.place]
 
 
 def _check_version(cursor: _Cursor) -> None:
@@ -210,7 +232,7 @@ class Metadata(Mapping[str, MetadataValue]):
 class _Cursor:
     """Reads a header from left to right, and never past its end."""
 
-    def __init__(self, data: mmap.mmap, path: Path) -> None:
+    def __init__(self, data: mmap.mmap | bytes, path: Path) -> None:
         self.data = data
         self.path = path
         self.size = len(data)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tensorlogic.runtime.errors import ModelFileError
+from tensorlogic.runtime.formats.gguf.header import raw_string
 from tensorlogic.runtime.formats.gguf.types import STORAGES
 from tensorlogic.runtime.formats.header import MetadataValue, shown
 from tensorlogic.runtime.formats.replacing import replacing
@@ -49,7 +50,7 @@ def write_gguf(path: Path, metadata: Mapping[str, bytes], entries: Sequence[Entr
     """
     for entry in entries:
         _check(path, entry)
-    keys = b"".join(_string(key) + value for key, value in metadata.items())
+    keys = b"".join(raw_string(key) + value for key, value in metadata.items())
     front = b"GGUF" + struct.pack("<IQQ", _VERSION, len(entries), len(metadata)) + keys
     table_bytes = sum(len(_row(entry, 0, 0)) for entry in entries)
     start = len(front) + table_bytes
@@ -92,12 +93,7 @@ def _refuse(path: Path, what: str) -> NoReturn:
 def _row(entry: Entry, number: int, offset: int) -> bytes:
     """An entry of the table; the file lists the fastest dim first."""
     dims = struct.pack(f"<I{len(entry.shape)}Q", len(entry.shape), *reversed(entry.shape))
-    return _string(entry.name) + dims + struct.pack("<IQ", number, offset)
-
-
-def _string(text: str) -> bytes:
-    data = text.encode()
-    return struct.pack("<Q", len(data)) + data
+    return raw_string(entry.name) + dims + struct.pack("<IQ", number, offset)
 
 
 def encoded(value: MetadataValue) -> bytes:
@@ -118,7 +114,7 @@ def encoded(value: MetadataValue) -> bytes:
 
 
 def _payload(kind: int, value: MetadataValue) -> bytes:
-    return _string(value) if isinstance(value, str) else struct.pack(f"<{_FORMS[kind]}", value)
+    return raw_string(value) if isinstance(value, str) else struct.pack(f"<{_FORMS[kind]}", value)
 
 
 def _kind(values: Sequence[MetadataValue]) -> int | None:

@@ -18,7 +18,13 @@ from tensorlogic.runtime.formats.header import PackedLayout, TensorInfo, shown
 from tensorlogic.runtime.formats.safetensors.compressed import fold_compressed
 from tensorlogic.runtime.formats.safetensors.grouped import fold_grouped
 from tensorlogic.runtime.formats.safetensors.scaled import FP8, fold_scaled, scale_of
-from tensorlogic.runtime.formats.safetensors.triples import configured_layouts, fold_blocks, fold_triples, is_triple
+from tensorlogic.runtime.formats.safetensors.triples import (
+    configured_layouts,
+    fold_blocks,
+    fold_triples,
+    has_global_scale,
+    is_triple,
+)
 
 _SCALED_METHODS = ("fp8", "fbgemm_fp8")
 _SCALED_FORMATS = ("float-quantized", "int-quantized", "naive-quantized")
@@ -41,6 +47,7 @@ _SCHEMES = {
         "was packed by MLX, and nothing says with how many bits and in which groups",
         "load its folder, whose `config.json` says it under `quantization`",
     ),
+    "MLX_GLOBAL_SCALE": _Scheme("was packed by MLX with a global scale, which is not supported", _OTHER_VERSION),
     "GPTQ_OR_AWQ": _Scheme("was packed by GPTQ or AWQ, and nothing says by which and in which groups", _LOAD_FOLDER),
     "SCALED": _Scheme("has scales beside it, and nothing says how they are applied", _LOAD_FOLDER),
     "BITSANDBYTES": _Scheme("was quantized by bitsandbytes, which is not supported", _OTHER_VERSION),
@@ -110,7 +117,7 @@ def _scheme_of(tensors: Mapping[str, TensorInfo], info: TensorInfo) -> str | Non
     stem, _, part = name.rpartition(".")
     prefix = f"{stem}." if stem else ""
     if is_triple(tensors, name):
-        return "MLX"
+        return "MLX_GLOBAL_SCALE" if has_global_scale(tensors, name) else "MLX"
     if part == "qweight":
         return "GPTQ_OR_AWQ"
     if f"{name}.absmax" in tensors or f"{prefix}SCB" in tensors:

@@ -42,21 +42,32 @@ def is_triple(tensors: Mapping[str, TensorInfo], name: str) -> bool:
     return biases in tensors or tensors[scales].storage == "U8"
 
 
+def has_global_scale(tensors: Mapping[str, TensorInfo], name: str) -> bool:
+    """Whether another number multiplies the whole weight, as mlx-lm writes it for `nvfp4` in mixtures of experts."""
+    return companions(name)[0].removesuffix("scales") + "global_scale" in tensors
+
+
 def configured_layouts(
     path: Path, tensors: Mapping[str, TensorInfo], quantization: Mapping[str, object]
 ) -> dict[str, PackedLayout]:
     """The layouts that mlx-lm's `config.json` at `path` gives to the triples among `tensors`."""
     layouts = {}
+    # mlx-lm's own recipes of mixed bits write null for what they leave to MLX.
+    usual = _without_null(quantization)
     for name in tensors:
-        if not is_triple(tensors, name):
+        if not is_triple(tensors, name) or has_global_scale(tensors, name):
             continue
         own = quantization.get(name.removesuffix(".weight"), True)
         if own is False:
             damaged(path, f"it says that `{shown(name)}` is not quantized, but it is")
         # What an exception leaves out is MLX's own default, and not what holds for the others.
-        chosen = _with_defaults(own) if isinstance(own, dict) else quantization
+        chosen = _with_defaults(_without_null(own)) if isinstance(own, dict) else usual
         layouts[name] = _layout(path, name, chosen)
     return layouts
+
+
+def _without_null(settings: Mapping[str, object]) -> dict[str, object]:
+    return {key: value for key, value in settings.items() if value is not None}
 
 
 def _with_defaults(settings: Mapping[str, object]) -> Mapping[str, object]:
