@@ -114,6 +114,7 @@ def _checked_quantization(ending: str, name: str | None) -> Quantization | None:
 def _summary(before: FileHeader, after: FileHeader, wish: Wish) -> Iterator[str]:
     """The sizes, for each pair of types how many tensors changed from the one to the other, and what was in vain."""
     from tensorlogic.cli.inspect_text import size
+    from tensorlogic.compiler.diagnostics.glyphs import visible
     from tensorlogic.runtime.formats.summary import stored_bytes
 
     groups: dict[tuple[str, str], list[str]] = {}
@@ -121,7 +122,7 @@ def _summary(before: FileHeader, after: FileHeader, wish: Wish) -> Iterator[str]
         groups.setdefault((before.tensors[name].storage, info.storage), []).append(name)
     sizes = [size(sum(map(stored_bytes, header.tensors.values()))) for header in (before, after)]
     count = len(after.tensors)
-    yield f"{after.path}: {count} tensor{'' if count == 1 else 's'}, {sizes[0]} became {sizes[1]}"
+    yield f"{visible(str(after.path))}: {count} tensor{'' if count == 1 else 's'}, {sizes[0]} became {sizes[1]}"
     fate = _fates(wish)
     width = max((len(" -> ".join(pair)) for pair in groups), default=0)
     for (old, new), names in sorted(groups.items(), key=lambda group: (-len(group[1]), group[0])):

@@ -4,7 +4,7 @@ In safetensors, names, shapes and element types are what PyTorch, Hugging Face a
 `x.weight` becomes MLX's own three tensors `x.weight`, `x.scales` and `x.biases` (the latter in the mode `affine` only),
 unless it is to be expanded. Of a model's metadata everything is kept that is text, a number, a truth value or a short
 list of whole numbers; safetensors keeps nothing but text. That of a GGUF file is kept in full, vocabularies and types
-included, for a GGUF file that may be made of this one (`formats/gguf_text.py`). What becomes of a model in GGUF is in
+included, for a GGUF file that may be made of this one (`formats/gguf/text.py`). What becomes of a model in GGUF is in
 `saving_gguf`. The file appears whole or not at all, and memory holds one tensor of a model at a time.
 """
 

@@ -176,6 +176,13 @@ def test_a_quantization_that_changes_nothing_says_so(tmp_path: Path) -> None:
     assert "nothing" not in converted(old, tmp_path / "a.gguf", "--quantize", "q8_0", "--dequantize")[-1]
 
 
+def test_a_name_is_told_as_it_may_be_shown(tmp_path: Path) -> None:
+    save_model({"w": mx.ones(2)}, tmp_path / "a.safetensors")
+    result = tlc(tmp_path / "a.safetensors", tmp_path / "b\x1b[31m\n.safetensors")
+    assert result.exit_code == 0
+    assert "b\\u{1B}[31m\\n.safetensors: 1 tensor" in result.stdout
+
+
 def test_a_help_is_that_of_the_command_line(tmp_path: Path) -> None:
     wide = {"w": {"dtype": "F64", "shape": [1], "data_offsets": [0, 8]}}
     (tmp_path / "a.safetensors").write_bytes(safetensors_bytes(wide, bytes(8)))

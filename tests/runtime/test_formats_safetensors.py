@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import read_header
 from tensorlogic.runtime.formats.header import MAX_TENSORS
-from tensorlogic.runtime.formats.safetensors.header import MAX_HEADER_BYTES
+from tensorlogic.runtime.formats.safetensors.header import MAX_HEADER_BYTES, MAX_KEYS
 from tests.runtime.model_files import safetensors_bytes
 
 DATA = bytes(16)
@@ -216,6 +216,11 @@ def test_too_many_tensors(tmp_path: Path) -> None:
     entry = json.dumps(one(shape=[0], data_offsets=[0, 0]))
     text = "{" + ",".join(f'"{i}":{entry}' for i in range(MAX_TENSORS + 1)) + "}"
     assert str(MAX_TENSORS) in refusal(tmp_path, safetensors_bytes(text), "TL4004")
+
+
+def test_too_many_keys_of_metadata(tmp_path: Path) -> None:
+    keys = {"__metadata__": {str(number): "" for number in range(MAX_KEYS + 1)}}
+    assert f"more than {MAX_KEYS} keys" in refusal(tmp_path, safetensors_bytes(keys), "TL4004")
 
 
 def test_names_from_the_file_cannot_write_to_a_terminal(tmp_path: Path) -> None:

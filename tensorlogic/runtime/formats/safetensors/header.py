@@ -35,6 +35,8 @@ from tensorlogic.runtime.formats.safetensors.triples import AFFINE_BITS, AFFINE_
 
 MAX_HEADER_BYTES = 50_000_000
 """Half a million tensors. Text in memory may take four times its bytes, so this bounds a hostile header too."""
+MAX_KEYS = 65_536
+"""Of the metadata. A header full of them took seconds to read."""
 
 _FLOAT, _INT, _BOOL = "float16", "int32", "bool"
 STORAGES = {
@@ -105,7 +107,10 @@ def _read_members(scanner: _Scanner, path: Path, start: int) -> tuple[dict[str, 
         if name == "__metadata__":
             # MLX writes null where there is none.
             if not scanner.accept(b"null"):
-                metadata.update({key: scanner.string() for key in scanner.members()})
+                for key in scanner.members():
+                    if len(metadata) == MAX_KEYS:
+                        unsupported(path, f"its metadata has more than {MAX_KEYS} keys")
+                    metadata[key] = scanner.string()
             continue
         if len(tensors) == MAX_TENSORS:
             unsupported(path, f"it holds more than {MAX_TENSORS} tensors")
