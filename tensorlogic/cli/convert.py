@@ -137,7 +137,7 @@ def _fates(wish: Wish) -> Fate:
 
     def fate(old: str, new: str) -> str:
         was, now = _FLOAT_BYTES.get(old), _FLOAT_BYTES.get(new)
-        if old in _WHOLE:
+        if old in _WHOLE and old != new:
             return "the same values"
         if was is None and now is None and wish.dequantize:
             return "expanded, and quantized again"

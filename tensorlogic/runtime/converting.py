@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tensorlogic.runtime.errors import ModelFileError
-from tensorlogic.runtime.formats import FileHeader, PackedLayout, read_header
+from tensorlogic.runtime.formats import FileHeader, PackedLayout, TensorInfo, read_header
 from tensorlogic.runtime.formats.folder import CONFIG, SINGLE
 from tensorlogic.runtime.formats.replacing import replacing
 from tensorlogic.runtime.models import Model, load_model
 from tensorlogic.runtime.quantizations import Quantization, quantized
 from tensorlogic.runtime.reading import FloatType
 from tensorlogic.runtime.saving import save_content
-from tensorlogic.runtime.unsaved import Content, Unsaved, content_of
+from tensorlogic.runtime.unsaved import Content, Stored, Unsaved, content_of
 
 _SMALL_FILES = (".json", ".txt", ".jinja", ".model", ".md")
 _MOST_BYTES = 100_000_000
@@ -46,7 +46,9 @@ def convert(source: Path, target: Path, wish: Wish, *, to_folder: bool = False) 
     """
     model = load_model(source, dtype=wish.dtype or "native", dequantize=wish.dequantize)
     content = content_of(target, model)
-    content = replace(content, tensors=tuple(_wished(tensor, wish) for tensor in content.tensors))
+    keeps = model.header.format == "safetensors" and (to_folder or target.suffix == ".safetensors")
+    tensors = tuple(_wished(tensor, wish, model if keeps else None) for tensor in content.tensors)
+    content = replace(content, tensors=tensors)
     if to_folder:
         _save_folder(model, content, target)
     else:
@@ -54,10 +56,20 @@ def convert(source: Path, target: Path, wish: Wish, *, to_folder: bool = False) 
     return model.header, read_header(target)
 
 
-def _wished(tensor: Unsaved, wish: Wish) -> Unsaved:
+def _wished(tensor: Unsaved, wish: Wish, source: Model | None) -> Unsaved:
+    """The tensor as it is wished for; what is not touched keeps the bytes of `source`, which is of the same format."""
     if wish.dtype is not None and tensor.stored is not None and tensor.stored.is_dense:
         tensor = replace(tensor, stored=None)
-    return tensor if wish.quantization is None else quantized(tensor, wish.quantization)
+    made = tensor if wish.quantization is None else quantized(tensor, wish.quantization)
+    if source is None or made is not tensor:
+        return made
+    info = source.header.tensors[tensor.name]
+    # What is made of several tensors of the file, or computed, has a class or parts of its own.
+    is_plain = type(info) is TensorInfo and not info.parts and info.layout is None and not info.is_quantized
+    is_converted = wish.dtype not in (None, "native") and info.dtype == "float16"
+    if not is_plain or is_converted:
+        return tensor
+    return replace(tensor, kept=Stored(info.storage, lambda: source.bytes_in_file(tensor.name)))
 
 
 def _save_folder(model: Model, content: Content, folder: Path) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from tensorlogic.runtime.formats import MetadataValue, PackedLayout
 from tensorlogic.runtime.formats.gguf.text import GGUF_KEY, to_text
 from tensorlogic.runtime.formats.header import shown
+from tensorlogic.runtime.formats.safetensors.header import STORAGES as STORED_AS
 from tensorlogic.runtime.formats.safetensors.triples import LAYOUTS_KEY, companions
 from tensorlogic.runtime.formats.safetensors.write import Part, Piece, write_safetensors
 from tensorlogic.runtime.packed import Packed, Tensor
@@ -69,6 +70,10 @@ def _save_safetensors(target: Path, content: Content, tensors: tuple[Unsaved, ..
     taken: set[str] = set()
 
     def parts(tensor: Unsaved, only: int | None = None) -> Iterator[Part]:
+        if tensor.kept is not None:
+            taken.add(tensor.name)
+            yield Part(tensor.name, tensor.kept.storage, tensor.shape, memoryview(b"".join(tensor.kept.read())))
+            return
         whole = tensor.make()
         if isinstance(whole, Packed):
             layouts[tensor.name] = whole.layout
@@ -91,7 +96,11 @@ def _save_safetensors(target: Path, content: Content, tensors: tuple[Unsaved, ..
 
 def _pieces(tensor: Unsaved, parts: _Parts) -> Iterator[Piece]:
     names = _names(tensor)
-    if tensor.layout is None:
+    if tensor.kept is not None:
+        # Elements of four and six bits are stored together, and lie at any place.
+        storage = STORED_AS[tensor.kept.storage]
+        yield Piece(names, tensor.shape, storage.block_bytes if storage.block_size == 1 else 1, lambda: parts(tensor))
+    elif tensor.layout is None:
         yield Piece(names, tensor.shape, tensor.dtype().size, lambda: parts(tensor))
     elif tensor.layout.mode == "affine" or tensor.shape[-1] // tensor.layout.group_size % _WORD == 0:
         # A scale and a bias together have a multiple of four bytes, and so do four scales of one.

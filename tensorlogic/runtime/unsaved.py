@@ -44,7 +44,7 @@ STORAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A tensor as a GGUF file has it, or is to have it: `read()` gives the bytes of this storage type in pieces."""
+    """A tensor as a file has it, or is to have it: `read()` gives the bytes of this storage type in pieces."""
 
     storage: str
     read: Callable[[], Iterator[bytes]]
@@ -62,6 +62,7 @@ class Unsaved:
 
     `layout` is the one in which it is packed, if it is: what `make` gives may be expanded nevertheless. `stored` is set
     where a GGUF file has the tensor, which may be copied from there, and where it is to be of a type of that format.
+    `kept` is set where the bytes of a safetensors file go into another one as they are.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Unsaved:
     layout: PackedLayout | None
     make: Callable[[], Tensor]
     stored: Stored | None = None
+    kept: Stored | None = None
 
     def expanded(self) -> Unsaved:
         """The same without packing."""

@@ -15,7 +15,7 @@ import safetensors.numpy
 from click.testing import CliRunner, Result
 
 from tensorlogic.cli import main
-from tensorlogic.runtime.formats import files
+from tensorlogic.runtime.formats import files, read_header
 from tensorlogic.runtime.models import load_model, save_model
 from tensorlogic.runtime.packed import Packed, dense
 from tests.models import MINILM, model_path
@@ -186,10 +186,55 @@ def test_a_name_is_told_as_it_may_be_shown(tmp_path: Path) -> None:
 def test_a_help_is_that_of_the_command_line(tmp_path: Path) -> None:
     wide = {"w": {"dtype": "F64", "shape": [1], "data_offsets": [0, 8]}}
     (tmp_path / "a.safetensors").write_bytes(safetensors_bytes(wide, bytes(8)))
-    result = tlc(tmp_path / "a.safetensors", tmp_path / "b.safetensors")
+    result = tlc(tmp_path / "a.safetensors", tmp_path / "b.gguf")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "help: give `--dtype float32`" in result.stderr
-    assert converted(tmp_path / "a.safetensors", tmp_path / "b.safetensors", "--dtype", "float32")
+    assert converted(tmp_path / "a.safetensors", tmp_path / "b.gguf", "--dtype", "float32")
+
+
+ANY_BYTES = {
+    "wide": ("F64", [3], 24),
+    "half": ("F16", [2, 2], 8),
+    "brain": ("BF16", [], 2),
+    "ids": ("I64", [2], 16),
+    "large": ("U64", [1], 8),
+    "small": ("F8_E4M3", [3], 3),
+    "scale": ("F8_E8M0", [1], 1),
+    "nibbles": ("F4", [2, 4], 4),
+    "sixes": ("F6_E2M3", [4], 3),
+    "pair": ("C64", [1], 8),
+    "flags": ("BOOL", [3], 3),
+    "none": ("F32", [0, 5], 0),
+}
+
+
+@pytest.mark.parametrize("options", [(), ("--dtype", "native"), ("--quantize", "mlx8")])
+def test_what_is_not_touched_keeps_its_bytes(tmp_path: Path, options: tuple[str, ...]) -> None:
+    header: dict[str, Any] = {}
+    place = 0
+    for name, (storage, shape, nbytes) in ANY_BYTES.items():
+        header[name] = {"dtype": storage, "shape": shape, "data_offsets": [place, place + nbytes]}
+        place += nbytes
+    data = np.random.default_rng(1).integers(0, 256, place, dtype=np.uint8).tobytes()
+    source, target = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    source.write_bytes(safetensors_bytes(header, data))
+    assert tlc(source, target, *options).exit_code == 0
+    content = target.read_bytes()
+    for name, info in read_header(target).tensors.items():
+        storage, shape, nbytes = ANY_BYTES[name]
+        begin = header[name]["data_offsets"][0]
+        assert (info.storage, list(info.shape), info.nbytes) == (storage, shape, nbytes)
+        assert content[info.offset : info.offset + nbytes] == data[begin : begin + nbytes]
+    assert len(read_header(target).tensors) == len(ANY_BYTES)
+
+
+def test_another_float_type_leaves_whole_numbers_as_they_are(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    safetensors.numpy.save_file({"ids": np.array([2**40]), "w": np.ones(3, np.float32)}, source)
+    assert converted(source, target, "--dtype", "float16")
+    found = safetensors.numpy.load_file(target)
+    kinds = {name: str(array.dtype) for name, array in found.items()}
+    assert (found["ids"].tolist(), kinds) == ([2**40], {"ids": "int64", "w": "float16"})
 
 
 def test_a_file_that_may_not_be_read_is_an_error_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from tensorlogic.runtime.formats.replacing import replacing
 _ALIGNMENT = 8
 _WIDEST = 16
 """Bytes of an element and its share of scales and biases: more than any tensor has."""
-_LONGEST_STORAGE = "BF16"
+_LONGEST_STORAGE = "F8_E4M3"
 
 
 @dataclass(frozen=True, slots=True)
