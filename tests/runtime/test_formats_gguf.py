@@ -12,6 +12,7 @@ import pytest
 
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import read_header
+from tensorlogic.runtime.formats.gguf import header
 from tensorlogic.runtime.formats.gguf.header import MAX_KEYS, MAX_STRINGS
 from tensorlogic.runtime.formats.gguf.types import STORAGES
 from tensorlogic.runtime.formats.header import MAX_TENSORS
@@ -276,3 +277,29 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
     metadata = read_header(path).metadata
     with pytest.raises(ModelFileError, match=r"string 1 of the metadata key `k`"):
         metadata["k"]
+
+
+def test_a_long_header_is_read_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [f"word {i}" for i in range(500)]
+    path = write_gguf(tmp_path / "a.gguf", {"w": np.ones(4, np.float32)}, {"words": words, "last": 7})
+    monkeypatch.setattr(header, "_FIRST_BYTES", 8)
+    found = read_header(path)
+    assert (found.metadata["words"], found.metadata["last"], list(found.tensors)) == (tuple(words), 7, ["w"])
+
+
+def test_a_file_that_shrinks_while_its_header_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_gguf(tmp_path / "a.gguf", {"w": np.ones(4, np.float32)}, {"words": ["a", "b"]})
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda file, count, place: pread(file, max(0, min(count, 60 - place)), place))
+    with pytest.raises(ModelFileError, match="it became shorter while it was read") as caught:
+        read_header(path)
+    assert caught.value.code == "TL4003"
+
+
+def test_a_header_without_bounds_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "a.gguf"
+    path.write_bytes(gguf_bytes([], [gguf_key("k", 8, struct.pack("<Q", 3 << 30))]))
+    os.truncate(path, 5 << 30)
+    with pytest.raises(ModelFileError, match="its header has more than 1073741824 bytes") as caught:
+        read_header(path)
+    assert caught.value.code == "TL4004"

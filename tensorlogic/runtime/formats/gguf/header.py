@@ -2,18 +2,17 @@
 
 Takes an open file, gives its header. The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Every
 count and length is checked against the bytes that are left before it is used, so that no header makes this loop or
-allocate for longer than the file is large. Versions 2 and 3, little-endian, are read; others are refused by name.
+allocate for longer than the file is large. It is read, not mapped: a file that somebody shortens meanwhile gives an
+error, where a mapping would end the process. Versions 2 and 3, little-endian, are read; others are refused by name.
 Vocabularies are kept as bytes and decoded when they are asked for.
 """
 
 from __future__ import annotations
 
 import io
-import mmap
 import os
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -37,6 +36,10 @@ MAX_KEYS = 65_536
 MAX_STRINGS = 4_000_000
 """In all arrays of a file. The largest vocabularies with their merges have under a million."""
 
+MAX_HEADER_BYTES = 1 << 30
+_FIRST_BYTES = 1 << 20
+"""So much is read at first, which is the whole header of most models; then as much again, and so on."""
+
 _SCALARS = {
     0: struct.Struct("<B"),
     1: struct.Struct("<b"),
@@ -56,15 +59,14 @@ _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
 
 def read_gguf(file: io.FileIO, path: Path) -> FileHeader:
     """Read and check the whole header. Raises `ModelFileError` for anything the format does not allow."""
-    with closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as data:
-        cursor = _Cursor(data, path)
-        _check_version(cursor)
-        tensor_count = cursor.count(24, MAX_TENSORS, "tensors")
-        key_count = cursor.count(13, MAX_KEYS, "metadata keys")
-        metadata = _read_metadata(cursor, key_count)
-        alignment = _alignment(path, metadata)
-        tensors = _read_tensors(cursor, tensor_count, alignment)
-        check_regions(path, tensors.values(), cursor.place + -cursor.place % alignment, len(data))
+    cursor = _Cursor.of_file(file, path)
+    _check_version(cursor)
+    tensor_count = cursor.count(24, MAX_TENSORS, "tensors")
+    key_count = cursor.count(13, MAX_KEYS, "metadata keys")
+    metadata = _read_metadata(cursor, key_count)
+    alignment = _alignment(path, metadata)
+    tensors = _read_tensors(cursor, tensor_count, alignment)
+    check_regions(path, tensors.values(), cursor.place + -cursor.place % alignment, cursor.size)
     return FileHeader("gguf", path, tensors, metadata)
 
 
@@ -73,18 +75,17 @@ def read_raw_metadata(file: io.FileIO, path: Path) -> dict[str, bytes]:
 
     So it can be written again with its own types, which Python's numbers do not tell.
     """
-    if os.fstat(file.fileno()).st_size == 0:
+    cursor = _Cursor.of_file(file, path)
+    if cursor.size == 0:
         damaged(path, "it became empty after it was opened")
-    with closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as data:
-        cursor = _Cursor(data, path)
-        _check_version(cursor)
-        cursor.count(24, MAX_TENSORS, "tensors")
-        return dict(_raw_value(cursor) for _ in range(cursor.count(13, MAX_KEYS, "metadata keys")))
+    _check_version(cursor)
+    cursor.count(24, MAX_TENSORS, "tensors")
+    return dict(_raw_value(cursor) for _ in range(cursor.count(13, MAX_KEYS, "metadata keys")))
 
 
 def parse_raw_metadata(data: bytes, path: Path) -> dict[str, bytes]:
     """The same from metadata alone, one key and value after the other, of which nothing was checked yet."""
-    cursor = _Cursor(data, path)
+    cursor = _Cursor(data, len(data), path)
     raw: dict[str, bytes] = {}
     while cursor.place < len(data):
         key, value = _raw_value(cursor)
@@ -230,14 +231,33 @@ class Metadata(Mapping[str, MetadataValue]):
 
 
 class _Cursor:
-    """Reads a header from left to right, and never past its end."""
+    """Reads a header from left to right, and never past its end. `data` is what of it was read so far."""
 
-    def __init__(self, data: mmap.mmap | bytes, path: Path) -> None:
+    def __init__(self, data: bytes, size: int, path: Path, file: io.FileIO | None = None) -> None:
         self.data = data
+        self.size = size
         self.path = path
-        self.size = len(data)
+        self.file = file
         self.place = 0
         self.strings = 0
+
+    @classmethod
+    def of_file(cls, file: io.FileIO, path: Path) -> _Cursor:
+        """A cursor over an open file."""
+        return cls(b"", os.fstat(file.fileno()).st_size, path, file)
+
+    def read_on(self, end: int) -> bytes:
+        """What was read, up to `end` at least, which the file has."""
+        assert self.file is not None, "all of what is no file is there"
+        if end > MAX_HEADER_BYTES:
+            unsupported(self.path, f"its header has more than {MAX_HEADER_BYTES} bytes")
+        have = len(self.data)
+        wanted = min(max(end, 2 * have, _FIRST_BYTES), self.size) - have
+        more = os.pread(self.file.fileno(), wanted, have)
+        if len(more) < end - have:
+            damaged(self.path, "it became shorter while it was read")
+        self.data += more
+        return self.data
 
     def take(self, count: int, what: str) -> int:
         """Step over `count` bytes; gives where they begin."""
@@ -245,10 +265,13 @@ class _Cursor:
         if count > self.size - begin:
             damaged(self.path, f"it ends at byte {self.size}, before the end of {what}")
         self.place = begin + count
+        if self.place > len(self.data):
+            self.read_on(self.place)
         return begin
 
     def number(self, form: struct.Struct, what: str) -> int:
-        value = form.unpack_from(self.data, self.take(form.size, what))[0]
+        begin = self.take(form.size, what)
+        value = form.unpack_from(self.data, begin)[0]
         assert isinstance(value, int)
         return value
 
@@ -279,7 +302,8 @@ class _Cursor:
         if kind == _ARRAY:
             return self._array(what)
         form = self._scalar(kind, what)
-        return cast("int | float | bool", form.unpack_from(self.data, self.take(form.size, what))[0])
+        begin = self.take(form.size, what)
+        return cast("int | float | bool", form.unpack_from(self.data, begin)[0])
 
     def _array(self, what: str) -> _Raw:
         kind = self.number(_U32, what)
@@ -307,10 +331,14 @@ class _Cursor:
             unsupported(self.path, f"its metadata holds more than {MAX_STRINGS} strings")
         begin = place = self.place
         # The one loop whose length decides how fast a model opens: a vocabulary and its merges are 100,000 strings.
-        data, last, length_at = self.data, self.size - 8, _U64.unpack_from
+        data, length_at = self.data, _U64.unpack_from
+        last = len(data) - 8
         for _ in range(count):
             if place > last:
-                damaged(self.path, f"it ends at byte {self.size}, before the end of {what}")
+                if place > self.size - 8:
+                    damaged(self.path, f"it ends at byte {self.size}, before the end of {what}")
+                data = self.read_on(place + 8)
+                last = len(data) - 8
             place += 8 + length_at(data, place)[0]
         self.take(place - begin, what)
-        return _Raw(_STRING, count, data[begin : self.place], is_array)
+        return _Raw(_STRING, count, self.data[begin : self.place], is_array)
