@@ -68,14 +68,15 @@ def command(file: Path, as_json: bool, patterns: tuple[str, ...], stats: bool, o
 
     The exit status is 1, too, if no tensor matches, and if a tensor whose values are asked for cannot be read.
 
-    With --json, the object has `path`, `format`, `architecture`, `quantization`, `metadata`, `tensors` and `totals`. A
-    tensor has `name`, `storage`, `dtype` (that of a program), `shape`, `bytes`, `packed` (null, or `bits`,
-    `group_size` and `mode`), `readable`, and with --stats `statistics`: `elements`, `min`, `max`, `mean`, `rms`, `nan`
-    and `inf` (counts), `overflow` and `underflow` (fractions), or `problem` alone. `totals` has `tensors`,
-    `parameters`, `bytes`, and these for each of `storages`. A list of more than 1,000 in the metadata is
-    {"list": LENGTH}. With --diff, `diff` has `path`, `equal`, `equal_tensors`, `only_first`, `only_second`, `shapes`,
-    `storages`, `values` (`max_abs`, `rms`, `relative`, `differing`, `elements`) and `problems`, by names. Numbers that
-    JSON has not are "nan", "inf" and "-inf".
+    With --json, the object has `path`, `format`, `architecture`, `quantization`, `metadata`, `inputs`, `outputs`,
+    `tensors` and `totals`. Inputs and outputs are those of Core ML models, by name, as a program would declare them. A
+    tensor has `name`, `storage`, `dtype` (that of a program), `shape`, `bytes`, `packed` (null, or `bits`, `group_size`
+    and `mode`), `readable`, and with --stats `statistics`: `elements`, `min`, `max`, `mean`, `rms`, `nan` and `inf`
+    (counts), `overflow` and `underflow` (fractions), or `problem` alone. `totals` has `tensors`, `parameters`, `bytes`,
+    and these for each of `storages`. A list of more than 1,000 in the metadata is {"list": LENGTH}. With --diff, `diff`
+    has `path`, `equal`, `equal_tensors`, `only_first`, `only_second`, `shapes`, `storages`, `values` (`max_abs`, `rms`,
+    `relative`, `differing`, `elements`) and `problems`, by names. Numbers that JSON has not are "nan", "inf" and
+    "-inf".
     """
     from tensorlogic.cli.progress import progress_shown  # here, as everything below: help needs none of it
 

@@ -41,6 +41,8 @@ def inspected(
         "architecture": architecture(header.metadata),
         "quantization": quantization(header.tensors.values()),
         "metadata": {key: _metadata(header, key) for key in header.metadata if key != GGUF_KEY},
+        "inputs": {each.name: each.declared for each in header.inputs},
+        "outputs": {each.name: each.declared for each in header.outputs},
         "tensors": listed,
         "totals": {
             **_amount(sum(by_storage.values(), Amount())),

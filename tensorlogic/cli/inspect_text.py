@@ -66,13 +66,18 @@ def inspected(
 ) -> Iterator[str]:
     """A model: its tensors, with their statistics where they were measured, between its metadata and its totals.
 
-    `tensors` are those that were asked for; where they are not all, the metadata is left out.
+    `tensors` are those that were asked for; where they are not all, the metadata, inputs and outputs are left out.
     """
     keys = [key for key in header.metadata if key != GGUF_KEY]
     if len(tensors) == len(header.tensors) and keys:
         yield page.paint("Metadata", "title")
         yield from page.pairs([_pair(header, key) for key in keys])
         yield ""
+    for title, features in (("Inputs", header.inputs), ("Outputs", header.outputs)):
+        if features and len(tensors) == len(header.tensors):
+            yield page.paint(title, "title")
+            yield from page.pairs([(visible(each.name), visible(each.declared)) for each in features])
+            yield ""
     if tensors and measured is None:
         rows = [(visible(t.name), t.storage, shape(t.shape), size(stored_bytes(t))) for t in tensors]
         yield from page.table(_TENSORS, rows)

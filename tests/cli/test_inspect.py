@@ -120,7 +120,8 @@ def test_a_wide_terminal_is_coloured_and_says_the_same(model: str) -> None:
 
 def test_json(model: str) -> None:
     found = parsed(model)
-    assert list(found) == ["path", "format", "architecture", "quantization", "metadata", "tensors", "totals"]
+    names = ["path", "format", "architecture", "quantization", "metadata", "inputs", "outputs", "tensors", "totals"]
+    assert list(found) == names
     assert (found["path"], found["format"], found["architecture"]) == (model, "gguf", "test")
     assert found["quantization"] == "Q4_1"
     assert found["metadata"]["long"] == "x" * 70

@@ -36,9 +36,14 @@ class Feature:
 
     def __str__(self) -> str:
         """As a program would declare it: `x: float16[1, 1..2048]`."""
+        return f"{self.name}: {self.declared}"
+
+    @property
+    def declared(self) -> str:
+        """Its type, as a program would declare it."""
         kind = self.kind if self.dtype is None else self.dtype
         if self.kind in ("image", "state"):
             kind = f"{self.kind} {kind}"
         shape = f"[{', '.join(map(str, self.shape))}]" if self.dtype is not None else ""
         others = f" or {', '.join(str(list(choice)) for choice in self.choices)}" if self.choices else ""
-        return f"{self.name}: {kind}{shape}{others}{'?' if self.optional else ''}"
+        return f"{kind}{shape}{others}{'?' if self.optional else ''}"
