@@ -215,7 +215,8 @@ def spread(s: Scope) -> Tensor:
     extra = s.pick(["none", made, *rows])
     name = s.fresh()
     s.lines.append(f"let {name} = Pair(first: {x.text}, rest: [{', '.join(rest)}], scale: 0.5, extra: {extra})")
-    s.ints |= {f"{name}.A": x.shape.sizes[0], f"{name}.C": x.shape.sizes[1], f"len({name}.rest)": size(len(rest))}
+    # The length of the list in it is none that the checker knows: a field has the type that is declared.
+    s.ints |= {f"{name}.A": x.shape.sizes[0], f"{name}.C": x.shape.sizes[1]}
     return Tensor(s.pick((f"spread({name})", f"{name}.spread()", f"{name}.first")), x.element, x.shape)
 
 
