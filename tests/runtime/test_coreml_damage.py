@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import read_header
-from tensorlogic.runtime.formats.coreml import protobuf
+from tensorlogic.runtime.formats.coreml import header, protobuf
 from tensorlogic.runtime.formats.coreml.recipe_values import _integers
 from tensorlogic.runtime.formats.coreml.recipes import Source
 from tensorlogic.runtime.formats.header import FileHeader
@@ -391,3 +392,15 @@ def test_numbers_of_every_length_are_decoded() -> None:
     data = tools().proto.MIL_pb2.TensorValue.RepeatedLongInts(values=numbers).SerializeToString()[2:]
     source = Source("I64", (2, 4), 0, len(data), literal=data, varint=True)
     assert _integers(data, source).reshape(-1).tolist() == numbers
+
+
+def test_a_description_that_shrinks_while_it_is_read(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda file, count, place: pread(file, max(count - 1, 0), place))
+    assert "it became shorter while it was read" in refusal(package, "TL4003")
+
+
+def test_a_large_description_is_mapped(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = read_header(package)
+    monkeypatch.setattr(header, "_MOST_READ", 10)
+    assert read_header(package) == whole

@@ -11,7 +11,8 @@ from __future__ import annotations
 import io
 import mmap
 import os
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tensorlogic.runtime.errors import ModelFileError
@@ -36,6 +37,8 @@ from tensorlogic.runtime.formats.header import (
 
 COMPILED = ".mlmodelc"
 ENDINGS = (".mlpackage", ".mlmodel", COMPILED)
+_MOST_READ = 1 << 26
+"""Bytes of a description that is read as a whole."""
 
 _PROGRAM = 502
 _NETWORKS = (303, 403, 500)
@@ -117,7 +120,7 @@ def _read_model(path: Path, model: Path, root: Path, files: OpenFiles) -> FileHe
     file = files[model] = open_file(model)
     if not os.fstat(file.fileno()).st_size:
         damaged(model, "it is empty")
-    with closing(_mapped(file)) as data:
+    with _content(file, model) as data:
         message = Buffer(data, model).message()
         description = message.message(2)
         kind = _type(message)
@@ -128,8 +131,21 @@ def _read_model(path: Path, model: Path, root: Path, files: OpenFiles) -> FileHe
     return FileHeader("coreml", path, tensors, metadata, inputs, outputs)
 
 
-def _mapped(file: io.FileIO) -> mmap.mmap:
-    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+@contextmanager
+def _content(file: io.FileIO, path: Path) -> Iterator[bytes | mmap.mmap]:
+    """A model's description, which is read: somebody who shortens a mapped file ends the process.
+
+    Only that of a neural network with its weights inside is mapped, where it is large.
+    """
+    size = os.fstat(file.fileno()).st_size
+    if size > _MOST_READ:
+        with closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as data:
+            yield data
+        return
+    content = os.pread(file.fileno(), size, 0)
+    if len(content) != size:
+        damaged(path, "it became shorter while it was read")
+    yield content
 
 
 def _type(model: Message) -> int:
