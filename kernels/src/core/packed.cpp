@@ -1,0 +1,58 @@
+#include "core/packed.h"
+
+#include <algorithm>
+
+#include "core/blas.h"
+#include "core/pool.h"
+#include "core/scratch.h"
+
+namespace tensorlogic {
+namespace {
+
+// Rows of weights that a thread takes at a time: enough to hide the taking, few enough to share evenly.
+constexpr int64_t kDecodeGrain = 32;
+// Bytes of an expanded tile: with the rows of x it meets, it stays in a core's second-level cache.
+constexpr int64_t kTileBytes = 512 * 1024;
+
+void few_rows(const float* x, int64_t x_stride, int m, const PackedMatrix& w, bool int8, float* y, int64_t y_stride) {
+  thread_local Scratch floats, sums, codes, steps;
+  const int64_t width = prepared_width(w.width);
+  PreparedRows rows;
+  rows.count = m;
+  rows.int8 = int8;
+  rows.sums = sums.get<float>(m * padded_to_16(w.groups()));
+  if (int8) {
+    rows.codes = codes.get<int8_t>(m * width);
+    rows.steps = steps.get<float>(m * padded_to_16(w.width / 32));
+  } else {
+    rows.x = floats.get<float>(m * width);
+  }
+  const Kernels& k = kernels();
+  k.prepare(x, x_stride, w, rows);
+  pool().parallel(w.rows, kDecodeGrain,
+                  [&](int64_t first, int64_t last) { k.multiply(rows, w, first, last, y, y_stride); });
+}
+
+void many_rows(const float* x, int64_t x_stride, int64_t m, const PackedMatrix& w, float* y, int64_t y_stride) {
+  const Kernels& k = kernels();
+  int64_t tile = std::clamp<int64_t>(kTileBytes / (w.width * 4) / 16 * 16, 16, 384);
+  pool().parallel(w.rows, tile, [&](int64_t first, int64_t last) {
+    thread_local Scratch memory;
+    float* expanded = memory.get<float>((last - first) * w.width);
+    k.expand(w, first, last, expanded);
+    sgemm(false, true, m, last - first, w.width, x, x_stride, expanded, w.width, false, y + first, y_stride);
+  });
+}
+
+}  // namespace
+
+void packed_matmul(const float* x, int64_t x_stride, int64_t m, const PackedMatrix& w, bool int8, float* y,
+                   int64_t y_stride) {
+  if (m > kDecodeRows) {
+    many_rows(x, x_stride, m, w, y, y_stride);
+  } else if (m > 0) {
+    few_rows(x, x_stride, static_cast<int>(m), w, int8, y, y_stride);
+  }
+}
+
+}  // namespace tensorlogic

@@ -1,0 +1,10 @@
+// The inner loops for portable, compiled with its flags.
+#define TENSORLOGIC_SET portable
+
+#include "core/isa.h"
+#include "isa/floats_portable.h"
+#include "isa/codes_portable.h"
+// Loops in terms of the two.
+#include "isa/rows.inl"
+#include "isa/packed.inl"
+#include "isa/table.inl"

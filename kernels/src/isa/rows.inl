@@ -1,0 +1,128 @@
+// Row-wise loops in terms of `Floats`, for any instruction set: casts, norms, gated activations.
+
+namespace tensorlogic::TENSORLOGIC_SET {
+
+inline void widen(const void* from, Element e, float* to, int64_t n) {
+  if (e == Element::f32) {
+    std::memcpy(to, from, static_cast<size_t>(n) * 4);
+    return;
+  }
+  auto p = static_cast<const uint16_t*>(from);
+  int64_t i = 0;
+  for (; i + Floats::width <= n; i += Floats::width) {
+    (e == Element::f16 ? Floats::from_f16(p + i) : Floats::from_bf16(p + i)).store(to + i);
+  }
+  if (i < n) {
+    uint16_t rest[Floats::width] = {};
+    for (int64_t k = i; k < n; ++k) rest[k - i] = p[k];
+    (e == Element::f16 ? Floats::from_f16(rest) : Floats::from_bf16(rest)).store(to + i, static_cast<int>(n - i));
+  }
+}
+
+inline void narrow(const float* from, void* to, Element e, int64_t n) {
+  if (e == Element::f32) {
+    std::memcpy(to, from, static_cast<size_t>(n) * 4);
+    return;
+  }
+  auto p = static_cast<uint16_t*>(to);
+  int64_t i = 0;
+  for (; i + Floats::width <= n; i += Floats::width) {
+    Floats v = Floats::load(from + i);
+    e == Element::f16 ? v.to_f16(p + i) : v.to_bf16(p + i);
+  }
+  if (i < n) {
+    uint16_t rest[Floats::width];
+    Floats v = Floats::load(from + i, static_cast<int>(n - i));
+    e == Element::f16 ? v.to_f16(rest) : v.to_bf16(rest);
+    for (int64_t k = i; k < n; ++k) p[k] = rest[k - i];
+  }
+}
+
+// Calls `whole(i)` for each full vector of 0...n and `part(i, m)` for the last m items.
+template <class Whole, class Part>
+inline void each_vector(int64_t n, Whole&& whole, Part&& part) {
+  int64_t i = 0;
+  for (; i + Floats::width <= n; i += Floats::width) whole(i);
+  if (i < n) part(i, static_cast<int>(n - i));
+}
+
+inline float sum_of_squares(const float* x, int64_t n) {
+  Floats total = Floats::zero(), other = Floats::zero();
+  int64_t i = 0;
+  for (; i + 2 * Floats::width <= n; i += 2 * Floats::width) {
+    Floats a = Floats::load(x + i), b = Floats::load(x + i + Floats::width);
+    total = fma(a, a, total);
+    other = fma(b, b, other);
+  }
+  for (; i < n; i += Floats::width) {
+    Floats a = i + Floats::width <= n ? Floats::load(x + i) : Floats::load(x + i, static_cast<int>(n - i));
+    total = fma(a, a, total);
+  }
+  return (total + other).sum();
+}
+
+inline void scale(const float* x, float factor, const float* weight, float* to, int64_t n) {
+  Floats f = Floats::all(factor);
+  each_vector(
+      n,
+      [&](int64_t i) {
+        Floats v = Floats::load(x + i) * f;
+        (weight ? v * Floats::load(weight + i) : v).store(to + i);
+      },
+      [&](int64_t i, int m) {
+        Floats v = Floats::load(x + i, m) * f;
+        (weight ? v * Floats::load(weight + i, m) : v).store(to + i, m);
+      });
+}
+
+inline void add(const float* a, const float* b, float* to, int64_t n) {
+  each_vector(
+      n, [&](int64_t i) { (Floats::load(a + i) + Floats::load(b + i)).store(to + i); },
+      [&](int64_t i, int m) { (Floats::load(a + i, m) + Floats::load(b + i, m)).store(to + i, m); });
+}
+
+// e^x with a relative error below 2e-7: x = n ln 2 + r, a polynomial for e^r (Cephes, expf), and 2^n in two factors so
+// that it goes down through the subnormal numbers to 0 and up to infinity. NaN stays NaN (the order of max's operands).
+inline Floats exponential(Floats x) {
+  Floats clamped = min(Floats::all(89.0f), max(Floats::all(-104.0f), x));
+  Floats n = (clamped * Floats::all(1.44269504088896341f)).rounded();
+  Floats r = fma(n, Floats::all(-0.693359375f), clamped);
+  r = fma(n, Floats::all(2.12194440e-4f), r);
+  Floats p = Floats::all(1.9875691500e-4f);
+  p = fma(p, r, Floats::all(1.3981999507e-3f));
+  p = fma(p, r, Floats::all(8.3334519073e-3f));
+  p = fma(p, r, Floats::all(4.1665795894e-2f));
+  p = fma(p, r, Floats::all(1.6666665459e-1f));
+  p = fma(p, r, Floats::all(0.5f));
+  p = fma(p, r * r, r + Floats::all(1.0f));
+  Floats half = (n * Floats::all(0.5f)).rounded();
+  return p * half.power_of_two() * (n - half).power_of_two();
+}
+
+inline Floats silu(Floats x) {
+  Floats one = Floats::all(1.0f);
+  return x / (one + exponential(Floats::zero() - x));
+}
+
+// 0.5 x (1 + tanh(u)) = x / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3)
+inline Floats gelu_tanh(Floats x) {
+  Floats u = x * fma(x * x, Floats::all(0.044715f * 0.7978845608f), Floats::all(0.7978845608f));
+  return x / (Floats::all(1.0f) + exponential(u * Floats::all(-2.0f)));
+}
+
+template <class Activation>
+inline void gated(const float* gate, const float* up, float* to, int64_t n, Activation&& activation) {
+  each_vector(
+      n, [&](int64_t i) { (activation(Floats::load(gate + i)) * Floats::load(up + i)).store(to + i); },
+      [&](int64_t i, int m) { (activation(Floats::load(gate + i, m)) * Floats::load(up + i, m)).store(to + i, m); });
+}
+
+inline void silu_times(const float* gate, const float* up, float* to, int64_t n) {
+  gated(gate, up, to, n, [](Floats x) { return silu(x); });
+}
+
+inline void gelu_tanh_times(const float* gate, const float* up, float* to, int64_t n) {
+  gated(gate, up, to, n, [](Floats x) { return gelu_tanh(x); });
+}
+
+}  // namespace tensorlogic::TENSORLOGIC_SET

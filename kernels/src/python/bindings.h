@@ -1,0 +1,11 @@
+// What Python sees, a function for each subject; module.cpp calls them all.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+namespace tensorlogic {
+
+void bind_machine(nanobind::module_& m);
+void bind_packed(nanobind::module_& m);
+
+}  // namespace tensorlogic

@@ -1,0 +1,41 @@
+// Packed weights and chains of products with them.
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "primitives/chain.h"
+#include "python/bindings.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace tensorlogic {
+namespace {
+
+Gate gate_of(const std::optional<std::string>& name) {
+  if (!name) return Gate::none;
+  require(*name == "silu" || *name == "gelu_tanh", "tensorlogic_cpu.Stage", "there is no gate \"" + *name + "\"");
+  return *name == "silu" ? Gate::silu : Gate::gelu_tanh;
+}
+
+}  // namespace
+
+void bind_packed(nanobind::module_& m) {
+  nb::class_<Matrix>(m, "Matrix")
+      .def(nb::init<mx::array, mx::array, std::optional<mx::array>, int, int, const std::string&>(), "weight"_a,
+           "scales"_a, "biases"_a.none(), "bits"_a, "group_size"_a, "mode"_a);
+  nb::class_<StageArrays>(m, "Stage")
+      .def("__init__",
+           [](StageArrays* stage, std::vector<Matrix> matrices, std::optional<mx::array> norm, std::optional<float> eps,
+              const std::optional<std::string>& gate, std::optional<mx::array> norm_after,
+              std::optional<float> eps_after, std::optional<mx::array> add, int add_value, bool int8) {
+             new (stage) StageArrays{std::move(matrices), eps, eps_after, std::move(norm), std::move(norm_after),
+                                     gate_of(gate), std::move(add), add_value, int8};
+           },
+           "matrices"_a, nb::kw_only(), "norm"_a = nb::none(), "eps"_a = nb::none(), "gate"_a = nb::none(),
+           "norm_after"_a = nb::none(), "eps_after"_a = nb::none(), "add"_a = nb::none(), "add_value"_a = -1,
+           "int8"_a = false);
+  m.def("chain", &chain, "x"_a, "stages"_a, "results"_a);
+}
+
+}  // namespace tensorlogic
