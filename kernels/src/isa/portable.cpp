@@ -7,4 +7,6 @@
 // Loops in terms of the two.
 #include "isa/rows.inl"
 #include "isa/packed.inl"
+#include "isa/attention.inl"
+#include "isa/attention_blocks.inl"
 #include "isa/table.inl"
