@@ -73,8 +73,8 @@ class Stage:
 class Chain:
     """Stages made once; a call takes `x` [..., I] through them as one node, computed in float32.
 
-    It gives the values of the stages that `results` names (counted from 1), of x's leading dims and float type. ValueError
-    where shapes do not fit.
+    It gives the values of the stages that `results` names (counted from 1), of x's leading dims and float type.
+    ValueError where shapes do not fit.
     """
 
     def __init__(self, stages: list[Stage], results: list[int]) -> None: ...
