@@ -10,12 +10,14 @@ import mlx.core as mx
 
 from tensorlogic_cpu import _kernels as kernels
 
-__all__ = ["kernels"]
+__all__ = ["__version__", "kernels"]
+
+__version__ = "0.1.0"
 
 
 def _prove() -> None:
     """Another version of nanobind or MLX imports without complaint and fails at the first array."""
-    installed = mx.__version__
+    installed: str = mx.__version__  # type: ignore[attr-defined]
     if installed.partition("+")[0] != kernels.MLX_VERSION:
         raise ImportError(f"tensorlogic-cpu was built for MLX {kernels.MLX_VERSION}, and MLX {installed} is installed")
     try:
