@@ -7,6 +7,7 @@
 // Loops in terms of the two.
 #include "isa/rows.inl"
 #include "isa/packed.inl"
+#include "isa/packed_any.inl"
 #include "isa/attention.inl"
 #include "isa/attention_blocks.inl"
 #include "isa/table.inl"
