@@ -176,9 +176,9 @@ def attention(
     A query that sees no key gives zeros. What is hidden is finite: 0 times infinity is NaN.
 
     Computed in float32 with a streaming softmax (Milakov and Gimelshein 2018; Dao et al. 2022): an item is right to
-    1e-6 * (1 + the largest |score|) times the largest |v|, before it is rounded to q's type. Rows of float k and v
-    without gaps are read in place. `transpose(0, 2, 1, 3)` and a reshape to [B, L, H * E] are no copy of the result.
-    ValueError where shapes or types do not fit.
+    2e-6 * (1 + r) times the largest |v|, where r is the largest `scale * sum(|q| * |k|) + |mask|`, and then rounded to
+    q's type. Rows of float k and v without gaps are read in place. `transpose(0, 2, 1, 3)` and a reshape to
+    [B, L, H * E] are no copy of the result. ValueError where shapes or types do not fit.
     """
 
 def attention_packed(
