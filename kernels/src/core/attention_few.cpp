@@ -90,10 +90,10 @@ void mask_scores(const Plan& plan, int64_t pair, int64_t row, int64_t begin, int
     a.mask.row(pair / a.kv_heads, plan.head(pair, row), query, begin, count, mask);
     kernels().add(scores, mask, scores, count);
   }
-  const int64_t seen = std::clamp(a.first_key(query) - begin, int64_t{0}, count);
-  const int64_t hidden = std::clamp(a.end_key(query) - begin, int64_t{0}, count);
-  std::fill(scores, scores + seen, -HUGE_VALF);
-  std::fill(scores + hidden, scores + count, -HUGE_VALF);
+  const int64_t first = std::clamp(a.first_key(query) - begin, int64_t{0}, count);
+  const int64_t last = std::clamp(a.end_key(query) - begin, int64_t{0}, count);
+  std::fill(scores, scores + first, -HUGE_VALF);
+  std::fill(scores + last, scores + count, -HUGE_VALF);
 }
 
 // `next`: the keys of the stretch that this thread takes next, or null.
@@ -104,9 +104,10 @@ void attend_stretch(const Plan& plan, int64_t pair, int64_t index, const float* 
   const int64_t begin = plan.first + index * plan.stretch, end = std::min(begin + plan.stretch, plan.first + plan.keys);
   thread_local Scratch memory;
   float* scores = memory.get<float>(plan.rows * plan.stretch);
-  each_piece(a.k, plan, pair, begin, end, address(a.v, plan, pair, begin), [&](const FloatRows& keys, int64_t first, int64_t count) {
+  auto score = [&](const FloatRows& keys, int64_t first, int64_t count) {
     k.dots(q, plan.width, plan.rows, keys, count, plan.width, scores + first - begin, plan.stretch);
-  });
+  };
+  each_piece(a.k, plan, pair, begin, end, address(a.v, plan, pair, begin), score);
   for (int64_t r = 0; r < plan.rows; ++r) {
     float* row = scores + r * plan.stretch;
     mask_scores(plan, pair, r, begin, end, row);
@@ -115,10 +116,11 @@ void attend_stretch(const Plan& plan, int64_t pair, int64_t index, const float* 
   }
   float* sums = parts.sums + (pair * plan.stretches + index) * plan.rows * plan.value_width;
   std::fill(sums, sums + plan.rows * plan.value_width, 0.0f);
-  each_piece(a.v, plan, pair, begin, end, next, [&](const FloatRows& values, int64_t first, int64_t count) {
+  auto weigh = [&](const FloatRows& values, int64_t first, int64_t count) {
     k.add_weighted(scores + first - begin, plan.stretch, plan.rows, values, count, plan.value_width, sums,
                    plan.value_width);
-  });
+  };
+  each_piece(a.v, plan, pair, begin, end, next, weigh);
 }
 
 // Adds what the stretches left of one row, in their order.
@@ -150,8 +152,8 @@ void attend_few(const Attention& a) {
                     total_memory.get<float>(rows * plan.padded_stretches),
                     sum_memory.get<float>(rows * plan.stretches * plan.value_width)};
   for (int64_t pair = 0; pair < pairs; ++pair) gather_queries(plan, pair, q + pair * plan.rows * plan.width);
-  // What a thread fetches ahead should be its own, so ranges are long; two for each let a thread that is held up give one
-  // away.
+  // What a thread fetches ahead should be its own, so ranges are long; two for each let a thread that is held up give
+  // one away.
   const int64_t items = plan.stretch * (plan.width + plan.value_width), all = pairs * plan.stretches;
   const int64_t grain = std::max(kLeastItems / items + 1, all / (2 * pool().threads()));
   pool().parallel(all, grain, [&](int64_t begin, int64_t end) {

@@ -70,8 +70,8 @@ inline void dots_of_group(const float* q, int64_t q_stride, const char* k, int64
   Floats partial[rows * Floats::width];
   int j = 0;
   for (; j + kKeysAtOnce <= n; j += kKeysAtOnce) {
-    partial_dots<e, rows, kKeysAtOnce>(q, q_stride, k + j * k_bytes, k_bytes, next ? next + j * k_bytes : nullptr, width,
-                                       partial + j);
+    const char* after = next ? next + j * k_bytes : nullptr;
+    partial_dots<e, rows, kKeysAtOnce>(q, q_stride, k + j * k_bytes, k_bytes, after, width, partial + j);
   }
   for (; j < n; ++j) partial_dots<e, rows, 1>(q, q_stride, k + j * k_bytes, k_bytes, nullptr, width, partial + j);
   for (int r = 0; r < rows; ++r) {
@@ -180,8 +180,8 @@ inline void weigh_columns(const float* p, int64_t p_stride, const char* v, int64
 }
 
 template <Element e, int rows>
-inline void weigh_rows(const float* p, int64_t p_stride, const char* v, int64_t v_bytes, const char* next, int64_t count,
-                       int64_t width, float* to, int64_t to_stride) {
+inline void weigh_rows(const float* p, int64_t p_stride, const char* v, int64_t v_bytes, const char* next,
+                       int64_t count, int64_t width, float* to, int64_t to_stride) {
   constexpr int vectors = Floats::width == 16 ? 4 : 2;
   int64_t c = 0;
   for (; c + vectors * Floats::width <= width; c += vectors * Floats::width) {
