@@ -5,11 +5,17 @@
 
 namespace tensorlogic::TENSORLOGIC_SET {
 
-// Rows and keys, or rows and vectors of a value, that are in registers together.
+// Rows that are in registers together, and the keys that are there with so many rows: sums that do not wait for each
+// other hide how long each takes.
 inline constexpr int kRowsAtOnce = 4;
-inline constexpr int kKeysAtOnce = Floats::width == 16 ? 4 : 2;
-// Values that all columns take before the next ones: they stay in the first cache.
-inline constexpr int64_t kValuesAtOnce = 16;
+constexpr int keys_at_once(int rows) {
+  return Floats::width == 16 ? (rows <= 2 ? 8 : 4) : (rows <= 3 ? 4 : 2);
+}
+// Bytes of values that all columns take before the next ones: they stay in the first cache.
+inline constexpr int64_t kValueBytes = 16 * 1024;
+
+// Before a loop over registers: the compiler keeps an array in them only where such loops are unrolled early.
+#define TENSORLOGIC_UNROLLED _Pragma("GCC unroll 16")
 
 template <Element e>
 inline Floats load_as(const char* row, int64_t i) {
@@ -41,25 +47,27 @@ template <Element e, int rows, int keys>
 inline void partial_dots(const float* q, int64_t q_stride, const char* k, int64_t k_bytes, const char* next,
                          int64_t width, Floats* to) {
   Floats total[rows][keys];
-  for (int r = 0; r < rows; ++r) {
-    for (int j = 0; j < keys; ++j) total[r][j] = Floats::zero();
+  TENSORLOGIC_UNROLLED for (int r = 0; r < rows; ++r) {
+    TENSORLOGIC_UNROLLED for (int j = 0; j < keys; ++j) total[r][j] = Floats::zero();
   }
-  for (int64_t d = 0; d < width; d += Floats::width) {
-    if (next) {
-      for (int j = 0; j < keys; ++j) {
-        fetch(k + (j + kKeysAhead) * k_bytes + d * size_of(e));
-        fetch(next + j * k_bytes + d * size_of(e));
+  constexpr int64_t line = 64 / size_of(e);
+  for (int64_t begin = 0; begin < width; begin += line) {
+    for (int j = 0; next && j < keys; ++j) {
+      fetch(k + (j + kKeysAhead) * k_bytes + begin * size_of(e));
+      fetch(next + j * k_bytes + begin * size_of(e));
+    }
+    const int64_t end = begin + line < width ? begin + line : width;
+    for (int64_t d = begin; d < end; d += Floats::width) {
+      Floats x[keys];
+      TENSORLOGIC_UNROLLED for (int j = 0; j < keys; ++j) x[j] = load_as<e>(k + j * k_bytes, d);
+      TENSORLOGIC_UNROLLED for (int r = 0; r < rows; ++r) {
+        Floats y = Floats::load(q + r * q_stride + d);
+        TENSORLOGIC_UNROLLED for (int j = 0; j < keys; ++j) total[r][j] = fma(x[j], y, total[r][j]);
       }
     }
-    Floats x[keys];
-    for (int j = 0; j < keys; ++j) x[j] = load_as<e>(k + j * k_bytes, d);
-    for (int r = 0; r < rows; ++r) {
-      Floats y = Floats::load(q + r * q_stride + d);
-      for (int j = 0; j < keys; ++j) total[r][j] = fma(x[j], y, total[r][j]);
-    }
   }
-  for (int r = 0; r < rows; ++r) {
-    for (int j = 0; j < keys; ++j) to[r * Floats::width + j] = total[r][j];
+  TENSORLOGIC_UNROLLED for (int r = 0; r < rows; ++r) {
+    TENSORLOGIC_UNROLLED for (int j = 0; j < keys; ++j) to[r * Floats::width + j] = total[r][j];
   }
 }
 
@@ -67,11 +75,12 @@ inline void partial_dots(const float* q, int64_t q_stride, const char* k, int64_
 template <Element e, int rows>
 inline void dots_of_group(const float* q, int64_t q_stride, const char* k, int64_t k_bytes, const char* next, int n,
                           int64_t width, float* to, int64_t to_stride) {
+  constexpr int keys = keys_at_once(rows);
   Floats partial[rows * Floats::width];
   int j = 0;
-  for (; j + kKeysAtOnce <= n; j += kKeysAtOnce) {
+  for (; j + keys <= n; j += keys) {
     const char* after = next ? next + j * k_bytes : nullptr;
-    partial_dots<e, rows, kKeysAtOnce>(q, q_stride, k + j * k_bytes, k_bytes, after, width, partial + j);
+    partial_dots<e, rows, keys>(q, q_stride, k + j * k_bytes, k_bytes, after, width, partial + j);
   }
   for (; j < n; ++j) partial_dots<e, rows, 1>(q, q_stride, k + j * k_bytes, k_bytes, nullptr, width, partial + j);
   for (int r = 0; r < rows; ++r) {
@@ -161,21 +170,21 @@ template <Element e, int rows, int vectors>
 inline void weigh_columns(const float* p, int64_t p_stride, const char* v, int64_t v_bytes, const char* next,
                           int64_t count, int64_t column, float* to, int64_t to_stride) {
   Floats total[rows][vectors];
-  for (int r = 0; r < rows; ++r) {
-    for (int i = 0; i < vectors; ++i) total[r][i] = Floats::load(to + r * to_stride + column + i * Floats::width);
+  TENSORLOGIC_UNROLLED for (int r = 0; r < rows; ++r) {
+    TENSORLOGIC_UNROLLED for (int i = 0; i < vectors; ++i) total[r][i] = Floats::load(to + r * to_stride + column + i * Floats::width);
   }
   constexpr int64_t bytes = vectors * Floats::width * size_of(e);
   for (int64_t j = 0; j < count; ++j) {
     for (int64_t b = 0; next && b < bytes; b += 64) fetch(next + j * v_bytes + column * size_of(e) + b);
     Floats x[vectors];
-    for (int i = 0; i < vectors; ++i) x[i] = load_as<e>(v + j * v_bytes, column + i * Floats::width);
-    for (int r = 0; r < rows; ++r) {
+    TENSORLOGIC_UNROLLED for (int i = 0; i < vectors; ++i) x[i] = load_as<e>(v + j * v_bytes, column + i * Floats::width);
+    TENSORLOGIC_UNROLLED for (int r = 0; r < rows; ++r) {
       Floats weight = Floats::all(p[r * p_stride + j]);
-      for (int i = 0; i < vectors; ++i) total[r][i] = fma(weight, x[i], total[r][i]);
+      TENSORLOGIC_UNROLLED for (int i = 0; i < vectors; ++i) total[r][i] = fma(weight, x[i], total[r][i]);
     }
   }
-  for (int r = 0; r < rows; ++r) {
-    for (int i = 0; i < vectors; ++i) total[r][i].store(to + r * to_stride + column + i * Floats::width);
+  TENSORLOGIC_UNROLLED for (int r = 0; r < rows; ++r) {
+    TENSORLOGIC_UNROLLED for (int i = 0; i < vectors; ++i) total[r][i].store(to + r * to_stride + column + i * Floats::width);
   }
 }
 
@@ -196,8 +205,9 @@ template <Element e>
 inline void weigh_as(const float* p, int64_t p_stride, int64_t rows, const FloatRows& v, int64_t count, int64_t width,
                      float* to, int64_t to_stride) {
   const int64_t bytes = v.stride * size_of(e);
-  for (int64_t j = 0; j < count; j += kValuesAtOnce) {
-    const int64_t n = count - j < kValuesAtOnce ? count - j : kValuesAtOnce;
+  const int64_t fitting = kValueBytes / (width * size_of(e) + 1) + 1;
+  for (int64_t j = 0; j < count; j += fitting) {
+    const int64_t n = count - j < fitting ? count - j : fitting;
     const char* values = static_cast<const char*>(v.data) + j * bytes;
     const char* next = v.next ? static_cast<const char*>(v.next) + j * bytes : nullptr;
     for (int64_t r = 0; r < rows; r += kRowsAtOnce) {
