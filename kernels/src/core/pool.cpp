@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -18,9 +19,9 @@ namespace tensorlogic {
 namespace {
 
 constexpr int kMostThreads = 1024;
-// Each a few nanoseconds. PAUSE, which gives way to a sibling thread, takes 40 and more and made short kernels slower.
-constexpr int kSpins = 4000;
-constexpr int kSpinsBeforeYield = 20000;
+// How long a thread spins before it sleeps (a worker that waits for work) or yields (a caller that waits for workers):
+// longer than the row-wise work between two products, which the caller does alone; waking a thread takes 10 us and more.
+constexpr auto kSpinTime = std::chrono::microseconds(60);
 
 // The CPU time that the cgroup grants, in processors; 0 where there is no limit. Versions 2 and 1 of the interface.
 double cgroup_processors() {
@@ -56,7 +57,19 @@ double cgroup_processors() {
   return least;
 }
 
-inline void relax() { asm volatile("nop; nop; nop; nop; nop; nop; nop; nop" ::: "memory"); }
+// Spins until `done()` or the time is over; whether it was done. A look costs a few nanoseconds: PAUSE, which gives way to
+// a sibling thread, takes 40 and more and made short kernels slower.
+template <class Done>
+bool spin(Done&& done) {
+  auto start = std::chrono::steady_clock::now();
+  do {
+    for (int i = 0; i < 64; ++i) {
+      if (done()) return true;
+      asm volatile("nop; nop; nop; nop; nop; nop; nop; nop" ::: "memory");
+    }
+  } while (std::chrono::steady_clock::now() - start < kSpinTime);
+  return false;
+}
 
 }  // namespace
 
@@ -77,8 +90,9 @@ int usable_threads() {
   return std::min(n, kMostThreads);
 }
 
-// The threads of one size of the pool. A job is published by raising `generation`; each worker takes ranges until none
-// is left and then counts itself out of `working`.
+// The threads of one size of the pool. A job is published by raising `generation`, on which idle workers sleep, and is
+// open until the caller finds no range left. A worker enters an open job, and only those that did are waited for: one that
+// the system did not let run in time holds nobody up.
 struct Pool::Team {
   explicit Team(int n) : size(n) {
     for (int i = 1; i < n; ++i) workers.emplace_back([this] { work(); });
@@ -99,39 +113,40 @@ struct Pool::Team {
     }
   }
 
+  bool enter() {
+    uint32_t now = inside.load(std::memory_order_relaxed);
+    while (now & kOpen) {
+      if (inside.compare_exchange_weak(now, now + 1, std::memory_order_acquire)) return true;
+    }
+    return false;
+  }
+
   void work() {
     uint32_t seen = 0;
     for (;;) {
-      uint32_t now;
-      for (int spins = 0; (now = generation.load(std::memory_order_acquire)) == seen; ++spins) {
-        if (spins < kSpins) {
-          relax();
-        } else {
-          generation.wait(seen, std::memory_order_acquire);
-        }
-      }
-      seen = now;
+      auto called = [&] { return generation.load(std::memory_order_acquire) != seen; };
+      if (!spin(called)) generation.wait(seen, std::memory_order_acquire);
+      seen = generation.load(std::memory_order_acquire);
       if (stopping.load()) return;
+      if (!enter()) continue;
       take_ranges();
-      working.fetch_sub(1, std::memory_order_release);
+      inside.fetch_sub(1, std::memory_order_release);
     }
   }
 
   void run(int64_t n, int64_t of, Function f, const void* with) {
     count = n, grain = of, function = f, context = with;
     next.store(0, std::memory_order_relaxed);
-    working.store(size - 1, std::memory_order_relaxed);
+    inside.store(kOpen, std::memory_order_release);
     generation.fetch_add(1, std::memory_order_release);
     generation.notify_all();
     take_ranges();
-    for (int spins = 0; working.load(std::memory_order_acquire) != 0; ++spins) {
-      if (spins < kSpinsBeforeYield) {
-        relax();
-      } else {
-        std::this_thread::yield();
-      }
-    }
+    inside.fetch_and(~kOpen, std::memory_order_relaxed);
+    auto finished = [&] { return inside.load(std::memory_order_acquire) == 0; };
+    while (!spin(finished)) std::this_thread::yield();
   }
+
+  static constexpr uint32_t kOpen = 1u << 31;
 
   const int size;
   std::vector<std::thread> workers;
@@ -143,7 +158,7 @@ struct Pool::Team {
   // On lines of their own: one thread's writes must not slow the others' reads.
   alignas(64) std::atomic<uint32_t> generation{0};
   alignas(64) std::atomic<int64_t> next{0};
-  alignas(64) std::atomic<int> working{0};
+  alignas(64) std::atomic<uint32_t> inside{0};  // workers in the job, and whether it is open
 };
 
 Pool::Pool() : team_(new Team(usable_threads())) {}
