@@ -41,8 +41,10 @@ class Llama:
         self._size = llama_cpp.llama_vocab_n_tokens(self._vocabulary)
         self._batch = parameters.n_batch
 
-    def prefill(self, ids: Sequence[int]) -> Floats:
+    def reset(self) -> None:
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._context), False)
+
+    def prefill(self, ids: Sequence[int]) -> Floats:
         for start in range(0, len(ids), self._batch):
             self._decode(ids[start : start + self._batch])
         return self._logits()

@@ -47,8 +47,9 @@ class Task:
         return worker.number("decode", "seconds", tokens=self.tokens // self.pieces)
 
 
+PREFILL_128 = Task("prefill 128", 128)
 TASKS = (
-    Task("prefill 128", 128),
+    PREFILL_128,
     Task("prefill 512", 512),
     Task("decode 64 after 128", 64, context=128, pieces=4),
     Task("decode 64 after 2,000", 64, context=2000, pieces=8),
@@ -72,15 +73,19 @@ class Turn:
     """The share of the processors that was somebody else's meanwhile; 0 where the system does not tell."""
 
 
+def warm_up(task: Task, workers: Sequence[Worker]) -> None:
+    """What a first time needs besides: memory, code, the file's pages. A decode does it at the begin of each round."""
+    if task.context is None:
+        for worker in workers:
+            task.seconds(worker)
+
+
 def measure(
     task: Task, workers: Sequence[Worker], baseline: str, machine: Worker, allowance: Allowance
 ) -> tuple[Turn, ...]:
     """Rounds of `task` with `workers` that have opened their model."""
     by_name = {worker.name: worker for worker in workers}
     processes = [os.getpid(), machine.pid, *(worker.pid for worker in workers)]
-    if task.context is None:
-        for worker in workers:
-            task.seconds(worker)
     turns: list[Turn] = []
     for _ in allowance.rounds():
         for worker in workers:
@@ -131,8 +136,9 @@ def rows(model: str, task: Task, turns: Sequence[Turn], baseline: str, bytes_rea
     for name in turns[0].seconds:
         seconds = [turn.seconds[name] for turn in turns]
         ratio = None
-        if name != baseline and baseline in turns[0].seconds and len(turns) > 1:
-            ratio = spread(ratios([turn.seconds[baseline] for turn in turns], seconds))
+        if name != baseline and baseline in turns[0].seconds:
+            quotients = ratios([turn.seconds[baseline] for turn in turns], seconds)
+            ratio = spread(quotients) if len(turns) > 1 else Spread(*quotients * 3)
         of_limit = None
         if task.context is not None and name in bytes_read:
             of_limit = median(bytes_read[name] * piece / turn.bandwidth / turn.seconds[name] for turn in turns)

@@ -45,8 +45,11 @@ class Contender(Protocol):
     def open(self, path: Path, capacity: int) -> None:
         """From a file's name to being ready for a conversation of `capacity` tokens."""
 
+    def reset(self) -> None:
+        """Begins another conversation."""
+
     def prefill(self, ids: Sequence[int]) -> Floats:
-        """Forgets what was before; the logits [V] after `ids`, computed."""
+        """The logits [V] after `ids`, which begin a conversation, computed."""
 
     def step(self, token: int) -> Floats:
         """The logits [V] after one more token, computed. They need last only until the next call."""
@@ -85,6 +88,7 @@ def actions(contender: Contender) -> dict[str, Action]:
 
     def prefill(ids: list[int]) -> Message:
         nonlocal last
+        contender.reset()
         start = time.perf_counter()
         last = int(np.argmax(contender.prefill(ids)))
         return {"seconds": time.perf_counter() - start, "token": last}
@@ -98,6 +102,7 @@ def actions(contender: Contender) -> dict[str, Action]:
 
     def logits(ids: list[int], first: int, file: str) -> Message:
         """After the first `first` tokens together and each of the others alone, as rows of a NumPy file."""
+        contender.reset()
         rows = [np.array(contender.prefill(ids[:first]), np.float32)]
         rows += [np.array(contender.step(token), np.float32) for token in ids[first:]]
         np.save(file, np.stack(rows))
