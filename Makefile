@@ -37,8 +37,9 @@ lint: $(TESTED)  ## Check style and format.
 types: $(TESTED)  ## Check types.
 	$(BIN)/mypy
 
-bench: $(TESTED)  ## Measure compiled programs against hand-written MLX; print a table, write JSON.
-	@$(FETCH) $(MINILM)
+bench: $(TESTED)  ## Measure programs against hand-written MLX, kernels against llama.cpp; print tables, write JSON.
+	@$(FETCH)
+	@$(BIN)/python tools/setup_bench.py
 	$(BIN)/python -m benchmarks
 
 fuzz: $(TESTED)  ## Run the long randomized tests that `make test` leaves out.
