@@ -27,6 +27,11 @@ const Kernels TENSORLOGIC_SET = {
     .cosines_and_sines = tensorlogic::TENSORLOGIC_SET::cosines_and_sines,
     .rotate_halves = tensorlogic::TENSORLOGIC_SET::rotate_halves,
     .rotate_pairs = tensorlogic::TENSORLOGIC_SET::rotate_pairs,
+    .dots = tensorlogic::TENSORLOGIC_SET::dots,
+    .softmax_weights = tensorlogic::TENSORLOGIC_SET::softmax_weights,
+    .add_weighted = tensorlogic::TENSORLOGIC_SET::add_weighted,
+    .query_lanes = tensorlogic::TENSORLOGIC_SET::kLanes,
+    .attend_block = tensorlogic::TENSORLOGIC_SET::attend_block,
 };
 
 }  // namespace tensorlogic::isa_tables
