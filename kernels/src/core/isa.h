@@ -23,6 +23,19 @@ struct PreparedRows {
   bool int8 = false;
 };
 
+// Some rows of floats and a dense matrix, of whose rows both are read in order; k > 0.
+struct FewRows {
+  const float* x;  // [m, k]
+  int64_t x_stride;
+  int m;
+  const void* w;  // its rows are `w_stride` items apart
+  Element element;
+  int64_t w_stride, k, n;
+  float* y;  // [m, n]
+  int64_t y_stride;
+  bool accumulate;  // adds to y
+};
+
 // More rows than this are multiplied as blocks of expanded weights.
 inline constexpr int kDecodeRows = 8;
 
@@ -40,6 +53,12 @@ struct Kernels {
                    int64_t y_stride);
   // Rows `first` to `last` of `w` as floats, `w.width` for each.
   void (*expand)(const PackedMatrix& w, int64_t first, int64_t last, float* to);
+
+  // y = x @ w.T for w [n, k], and y = x @ w for w [k, n].
+  void (*dots)(const FewRows& p);
+  void (*combine)(const FewRows& p);
+  // `n` items of type `e`, `stride` items apart, as floats.
+  void (*gather)(const void* from, Element e, int64_t stride, float* to, int64_t n);
 
   // The sum of the squares of `n` floats.
   float (*sum_of_squares)(const float* x, int64_t n);
