@@ -1,5 +1,8 @@
 #include "primitives/dense.h"
 
+#include <algorithm>
+#include <stdexcept>
+
 #include "core/dense.h"
 #include "mlx/ops.h"
 
@@ -20,16 +23,22 @@ int batch_dim(const mx::Shape& shape, size_t rank, size_t d) {
   return d + own < rank ? 1 : shape[d + own - rank];
 }
 
+// Words are made only where they are needed: a decoding step makes hundreds of nodes.
+[[noreturn]] void refuse(const char* name, const std::string& message) {
+  throw std::invalid_argument(std::string("[") + name + "] " + message);
+}
+
+std::string both(const mx::Shape& a, const mx::Shape& b) { return text(a) + " and " + text(b); }
+
 Sizes sizes_of(const mx::Shape& a, const mx::Shape& b, const char* name) {
-  const std::string both = text(a) + " and " + text(b);
-  require(!a.empty() && !b.empty(), name, "operands have a rank of 1 or more, not " + both);
+  if (a.empty() || b.empty()) refuse(name, "operands have a rank of 1 or more, not " + both(a, b));
   const bool row = a.size() == 1, column = b.size() == 1;
   Sizes s{row ? 1 : a[a.size() - 2], column ? 1 : b.back(), a.back(), {}, {}};
-  require(s.k == (column ? b[0] : b[b.size() - 2]), name, "inner dims of " + both + " differ");
+  if (s.k != (column ? b[0] : b[b.size() - 2])) refuse(name, "inner dims of " + both(a, b) + " differ");
   const size_t rank = std::max({a.size(), b.size(), size_t{2}}) - 2;
   for (size_t d = 0; d < rank; ++d) {
     int x = batch_dim(a, rank, d), y = batch_dim(b, rank, d);
-    require(x == y || x == 1 || y == 1, name, "batches of " + both + " do not broadcast");
+    if (x != y && x != 1 && y != 1) refuse(name, "batches of " + both(a, b) + " do not broadcast");
     s.batch.push_back(x == 1 ? y : x);
   }
   s.result = s.batch;
@@ -37,7 +46,7 @@ Sizes sizes_of(const mx::Shape& a, const mx::Shape& b, const char* name) {
   if (!column) s.result.push_back(static_cast<int>(s.n));
   int64_t items = 1;
   for (int dim : s.result) {
-    require(dim == 0 || items <= kMostItems / dim, name, "the product of " + both + " has more than 2^40 items");
+    if (dim != 0 && items > kMostItems / dim) refuse(name, "the product of " + both(a, b) + " has more than 2^40 items");
     items *= dim;
   }
   return s;
@@ -96,8 +105,9 @@ class Matmul : public Kernel {
 };
 
 void require_types(const mx::array& a, const mx::array& b, const char* name) {
-  require(is_float(a.dtype()) && a.dtype() == b.dtype(), name,
-          "operands are of one type, float32, float16 or bfloat16, not " + text(a.dtype()) + " and " + text(b.dtype()));
+  if (is_float(a.dtype()) && a.dtype() == b.dtype()) return;
+  refuse(name, "operands are of one type, float32, float16 or bfloat16, not " + text(a.dtype()) + " and " +
+                   text(b.dtype()));
 }
 
 }  // namespace
@@ -119,7 +129,7 @@ mx::array addmm(const mx::array& c, const mx::array& a, const mx::array& b) {
     int dim = c.shape(-static_cast<int>(d));
     fits = dim == 1 || dim == s.result[s.result.size() - d];
   }
-  require(fits, name, "what is added, " + text(c.shape()) + ", does not broadcast to " + text(s.result));
+  if (!fits) refuse(name, "what is added, " + text(c.shape()) + ", does not broadcast to " + text(s.result));
   return mx::array(s.result, a.dtype(), std::make_shared<Matmul>(), {a, b, c});
 }
 
