@@ -27,6 +27,18 @@ struct PreparedRows {
 
 // The most bytes that one activation becomes.
 inline constexpr int kDigits = 3;
+// Some rows of floats and a dense matrix, of whose rows both are read in order; k > 0.
+struct FewRows {
+  const float* x;  // [m, k]
+  int64_t x_stride;
+  int m;
+  const void* w;  // its rows are `w_stride` items apart
+  Element element;
+  int64_t w_stride, k, n;
+  float* y;  // [m, n]
+  int64_t y_stride;
+  bool accumulate;  // adds to y
+};
 
 // More rows than this are multiplied as blocks of expanded weights.
 inline constexpr int kDecodeRows = 8;
@@ -48,6 +60,12 @@ struct Kernels {
 
   // The sum of `n` floats, read as fast as memory gives them.
   float (*sum)(const float* x, int64_t n);
+  // y = x @ w.T for w [n, k], and y = x @ w for w [k, n].
+  void (*dense_dots)(const FewRows& p);
+  void (*dense_combine)(const FewRows& p);
+  // `n` items of type `e`, `stride` items apart, as floats.
+  void (*gather)(const void* from, Element e, int64_t stride, float* to, int64_t n);
+
   // The sum of the squares of `n` floats.
   float (*sum_of_squares)(const float* x, int64_t n);
   // to[i] = x[i] * factor * weight[i]; `weight` may be null.
