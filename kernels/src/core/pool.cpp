@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <system_error>
@@ -15,11 +16,23 @@
 namespace tensorlogic {
 namespace {
 
-// Each a few nanoseconds. PAUSE, which gives way to a sibling thread, takes 40 and more and made short kernels slower.
-constexpr int kSpins = 4000;
-constexpr int kSpinsBeforeYield = 20000;
+// How long a thread spins before it sleeps (a worker that waits for work) or yields (a caller that waits for workers):
+// longer than the row-wise work between two products, which the caller does alone; waking a thread takes 10 us and more.
+constexpr auto kSpinTime = std::chrono::microseconds(60);
 
-inline void relax() { asm volatile("nop; nop; nop; nop; nop; nop; nop; nop" ::: "memory"); }
+// Spins until `done()` or the time is over; whether it was done. A look costs a few nanoseconds: PAUSE, which gives way
+// to a sibling thread, takes 40 and more and made short kernels slower.
+template <class Done>
+bool spin(Done&& done) {
+  auto start = std::chrono::steady_clock::now();
+  do {
+    for (int i = 0; i < 64; ++i) {
+      if (done()) return true;
+      asm volatile("nop; nop; nop; nop; nop; nop; nop; nop" ::: "memory");
+    }
+  } while (std::chrono::steady_clock::now() - start < kSpinTime);
+  return false;
+}
 
 // While one lives, threads that start take no signals: those are for the program's own threads. What a thread does to
 // itself, such as a wrong access to memory, is left to whoever handles it.
@@ -39,9 +52,10 @@ class SignalsBlocked {
 
 }  // namespace
 
-// The threads of one size of the pool. A job is published by raising `generation`; each worker takes ranges until none
-// is left and then counts itself out of `working`. The next job is published after all have done so, so that what
-// describes a job needs no lock.
+// The threads of one size of the pool. A job is published by raising `generation`, on which idle workers sleep, and is
+// open until the caller finds no range left. A worker enters an open job, and only those that did are waited for: one
+// that the system did not let run in time holds nobody up. What describes a job is written while nobody is inside, and
+// read by those who are, so that it needs no lock.
 struct Pool::Team {
   explicit Team(int n) {
     SignalsBlocked blocked;
@@ -75,39 +89,40 @@ struct Pool::Team {
     }
   }
 
+  bool enter() {
+    uint32_t now = inside.load(std::memory_order_relaxed);
+    while (now & kOpen) {
+      if (inside.compare_exchange_weak(now, now + 1, std::memory_order_acquire)) return true;
+    }
+    return false;
+  }
+
   void work() {
     uint32_t seen = 0;
     for (;;) {
-      uint32_t now;
-      for (int spins = 0; (now = generation.load(std::memory_order_acquire)) == seen; ++spins) {
-        if (spins < kSpins) {
-          relax();
-        } else {
-          generation.wait(seen, std::memory_order_acquire);
-        }
-      }
-      seen = now;
+      auto called = [&] { return generation.load(std::memory_order_acquire) != seen; };
+      if (!spin(called)) generation.wait(seen, std::memory_order_acquire);
+      seen = generation.load(std::memory_order_acquire);
       if (stopping.load()) return;
+      if (!enter()) continue;
       take_ranges();
-      working.fetch_sub(1, std::memory_order_release);
+      inside.fetch_sub(1, std::memory_order_release);
     }
   }
 
   void run(int64_t n, int64_t of, Function f, const void* with) {
     count = n, grain = of, function = f, context = with;
     next.store(0, std::memory_order_relaxed);
-    working.store(size() - 1, std::memory_order_relaxed);
+    inside.store(kOpen, std::memory_order_release);
     generation.fetch_add(1, std::memory_order_release);
     generation.notify_all();
     take_ranges();
-    for (int spins = 0; working.load(std::memory_order_acquire) != 0; ++spins) {
-      if (spins < kSpinsBeforeYield) {
-        relax();
-      } else {
-        std::this_thread::yield();
-      }
-    }
+    inside.fetch_and(~kOpen, std::memory_order_relaxed);
+    auto finished = [&] { return inside.load(std::memory_order_acquire) == 0; };
+    while (!spin(finished)) std::this_thread::yield();
   }
+
+  static constexpr uint32_t kOpen = 1u << 31;
 
   std::vector<std::thread> workers;
   std::atomic<bool> stopping{false}, busy{false};
@@ -117,7 +132,7 @@ struct Pool::Team {
   // On lines of their own: one thread's writes must not slow the others' reads.
   alignas(64) std::atomic<uint32_t> generation{0};
   alignas(64) std::atomic<int64_t> next{0};
-  alignas(64) std::atomic<int> working{0};
+  alignas(64) std::atomic<uint32_t> inside{0};  // workers in the job, and whether it is open
 };
 
 Pool::Pool() {
