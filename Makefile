@@ -45,6 +45,9 @@ types: $(TESTED)  ## Check types.
 kernels: $(TESTED)  ## Build the CPU kernels and install them into the virtual environment.
 	@$(KERNELS) --required
 
+sanitize: kernels  ## Run the tests of the CPU kernels with AddressSanitizer and UndefinedBehaviorSanitizer.
+	tools/sanitize_kernels.sh $(VENV)
+
 bench: kernels  ## Measure compiled programs against hand-written MLX; print a table, write JSON.
 	@$(FETCH) $(MINILM)
 	$(BIN)/python -m benchmarks
