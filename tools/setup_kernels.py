@@ -38,6 +38,8 @@ from pathlib import Path
 KERNELS = Path(__file__).resolve().parent.parent / "kernels"
 COMPILERS = ("c++", "g++", "clang++")
 ATTEMPTS = 3
+MOST_COMPILERS = 8
+"""At the same time; each takes some hundred megabytes."""
 LOG_LINES = 60
 
 
@@ -222,7 +224,7 @@ def _build(kernels: Path, environment: Environment) -> None:
 
 def _build_once(kernels: Path, environment: Environment) -> bool:
     options = ["--no-build-isolation", "--no-deps", "--force-reinstall"]
-    parallel = {"CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count() or 1)}
+    parallel = {"CMAKE_BUILD_PARALLEL_LEVEL": str(min(os.cpu_count() or 1, MOST_COMPILERS))}
     where = f"--config-settings=build-dir={environment.build}"
     return _pip(["install", *options, where, str(kernels)], environment, parallel)
 
