@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the CPU kernels with AddressSanitizer and UndefinedBehaviorSanitizer, and runs their tests with them.
+# Builds the CPU kernels with AddressSanitizer and UndefinedBehaviorSanitizer, and runs their tests with them; their pool
+# of threads with ThreadSanitizer before that.
 #
 # Usage: tools/sanitize_kernels.sh FOLDER [ARGUMENTS]
 # Takes: FOLDER, a virtual environment after `make kernels`; ARGUMENTS, for pytest, in place of all tests of the kernels;
@@ -7,7 +8,7 @@
 # Promises: a wrong access to memory and undefined arithmetic in the kernels, their extension module and their nodes of
 #     MLX graphs end the tests with a report. MLX and Python themselves are as always, but the memory that they take is
 #     guarded, too. Leaks are not looked for: Python leaves much to the end of the process.
-# Refuses: a machine without GCC and its libasan and libubsan.
+# Refuses: a machine without GCC and its libasan, libubsan and libtsan.
 set -euo pipefail
 
 readonly folder="$(realpath "${1:?usage: tools/sanitize_kernels.sh FOLDER [ARGUMENTS]}")"
@@ -23,15 +24,21 @@ preloaded=()
 for name in libasan.so libubsan.so libstdc++.so; do
     path="$("$compiler" -print-file-name="$name" 2>/dev/null || true)"
     if [[ "$path" != /* ]]; then
-        echo "error: found no $name of $compiler; the sanitizers need GCC with its libasan and libubsan." >&2
+        echo "error: found no $name of $compiler; the sanitizers are those of GCC." >&2
         exit 1
     fi
     preloaded+=("$path")
 done
 
+mkdir -p "$build"
+"$compiler" -std=c++20 -O1 -g -fsanitize=thread -Ikernels/src tests/kernels/pool_races.cpp \
+    kernels/src/core/{pool,threads}.cpp -o "$build/pool_races"
+# Where the system places memory at random, ThreadSanitizer may find its own places taken.
+setarch --addr-no-randomize "$build/pool_races"
+
 cmake -S kernels -B "$build" -DCMAKE_CXX_COMPILER="$compiler" -DPython_EXECUTABLE="$folder/bin/python" \
     -DCMAKE_LIBRARY_OUTPUT_DIRECTORY="$package" -DTENSORLOGIC_SANITIZE=ON >"$folder/kernels-sanitized.log"
-cmake --build "$build" --parallel
+cmake --build "$build" --parallel "$(nproc)"
 cp kernels/tensorlogic_cpu/*.py "$package"
 
 # AddressSanitizer needs the addresses that one test takes away.
