@@ -1,5 +1,6 @@
-# `make run` and `make test` do all of their own set-up: a virtual environment, the dependencies, the model files.
-# They need Python 3.11 or newer, a C++ compiler and a package registry, nothing else.
+# `make run` and `make test` do all of their own set-up: a virtual environment, the dependencies, the CPU kernels, the
+# model files. They need Python 3.11 or newer, a C++ compiler and a package registry, nothing else. Without a compiler
+# `make run` works, slowly.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -10,23 +11,27 @@ STAMP  := $(VENV)/installed
 # With what tests need besides, which is much larger: PyTorch and coremltools.
 TESTED := $(VENV)/installed-for-tests
 FETCH  := $(BIN)/python tools/fetch_models.py
+# Knows by itself whether there is something to do.
+KERNELS := $(BIN)/python tools/setup_kernels.py
 # The folder of the model files, outside git. TENSORLOGIC_MODELS names another one.
 MODELS := $(or $(TENSORLOGIC_MODELS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tensorlogic/models)
 MINILM := all-MiniLM-L6-v2
 # Two workers: more do not help on a small machine, and each one imports MLX.
 WORKERS := 2
 
-.PHONY: help run test lint types bench fuzz setup clean
+.PHONY: help run test lint types kernels sanitize bench fuzz setup clean
 
 help:  ## Say what can be made.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Where the kernels cannot be built that is said once, and not again by what runs.
 run: $(STAMP)  ## Compile the sentence encoder and compare four sentences with it.
 	@$(FETCH) $(MINILM)
+	@$(KERNELS) || export TENSORLOGIC_KERNELS=off; \
 	$(BIN)/tlc run examples/minilm/similarity.tl -- "$(MODELS)/$(MINILM)" \
 	    "A man is eating food." "Someone has a meal." "The weather is lovely today." "Il fait très beau."
 
-test: lint types  ## Run every check: ruff, mypy --strict, pytest.
+test: lint types kernels  ## Run every check: ruff, mypy --strict, pytest.
 	@$(FETCH)
 	$(BIN)/python -m pytest -n $(WORKERS)
 
@@ -37,15 +42,21 @@ lint: $(TESTED)  ## Check style and format.
 types: $(TESTED)  ## Check types.
 	$(BIN)/mypy
 
-bench: $(TESTED)  ## Measure programs against hand-written MLX, kernels against llama.cpp; print tables, write JSON.
+kernels: $(TESTED)  ## Build the CPU kernels and install them into the virtual environment.
+	@$(KERNELS) --required
+
+sanitize: kernels  ## Run the tests of the CPU kernels with AddressSanitizer and UndefinedBehaviorSanitizer.
+	tools/sanitize_kernels.sh $(VENV)
+
+bench: kernels  ## Measure programs against hand-written MLX, kernels against llama.cpp; print tables, write JSON.
 	@$(FETCH)
 	@$(BIN)/python tools/setup_bench.py
 	$(BIN)/python -m benchmarks
 
-fuzz: $(TESTED)  ## Run the long randomized tests that `make test` leaves out.
+fuzz: kernels  ## Run the long randomized tests that `make test` leaves out.
 	$(BIN)/python -m pytest -m fuzz
 
-setup: $(TESTED)  ## Make the virtual environment and fetch the model files.
+setup: kernels  ## Make the virtual environment, build the CPU kernels, fetch the model files.
 	@$(FETCH)
 
 $(STAMP): pyproject.toml tools/setup_venv.sh
@@ -57,5 +68,5 @@ $(TESTED): pyproject.toml tools/setup_venv.sh
 	@touch $(STAMP) $@
 
 clean:  ## Remove everything that was made here; the model files stay.
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist kernels/build kernels/dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

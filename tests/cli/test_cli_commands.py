@@ -88,7 +88,10 @@ def test_check_needs_a_file(folder: Path, tlc: Tlc) -> None:
     [
         ("chekc", "there is no command `chekc`. Did you mean `check`?"),
         ("model.tl", "there is no command `model.tl`. To run a program: tlc run model.tl"),
-        ("bake", "there is no command `bake`. The commands are: check, compile, convert, explain, inspect, run."),
+        (
+            "bake",
+            "there is no command `bake`. The commands are: check, compile, convert, doctor, explain, inspect, run.",
+        ),
     ],
 )
 def test_a_command_that_is_none(folder: Path, tlc: Tlc, word: str, hint: str) -> None:
