@@ -113,8 +113,9 @@ def _lower_attention(call: Call) -> Text:
     causal, scale = call.types["causal"], _scale(call)
     known = isinstance(causal, BoolType) and causal.constant is not None and scale is not None
     operands = f"{call['q']}, {call['k']}, {call['v']}"
-    if not known or (causal == BoolType(True) and _given(call, "mask")):
-        return Text(f"{call.names.runtime('attention')}({operands}, {call['scale']}, {call['mask']}, {call['causal']})")
+    if not known or _given(call, "window") or (causal == BoolType(True) and _given(call, "mask")):
+        rest = ", ".join(call[name].code for name in ("scale", "mask", "causal", "window"))
+        return Text(f"{call.names.runtime('attention')}({operands}, {rest})")
     mask = '"causal"' if causal == BoolType(True) else call["mask"].code
     suffix = "" if mask == "None" else f", mask={mask}"
     return Text(f"mx.fast.scaled_dot_product_attention({operands}, scale={scale}{suffix})")
