@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tensorlogic.runtime.failures import *
     from tensorlogic.runtime.functions import *
     from tensorlogic.runtime.functions_host import *
+    from tensorlogic.runtime.functions_kernels import *
     from tensorlogic.runtime.functions_neural import *
     from tensorlogic.runtime.functions_shape import *
     from tensorlogic.runtime.models import *
@@ -57,6 +58,16 @@ _WHERE = {
     "device": ("carried",),
     "errors": ("BoundaryError", "ModelFileError", "TensorLogicError"),
     "failures": ("entry",),
+    "functions_kernels": (
+        "attention",
+        "gelu",
+        "gelu_tanh",
+        "layer_norm",
+        "rms_norm",
+        "rope",
+        "silu",
+        "softmax",
+    ),
     "models": ("Model", "load_model"),
     "outside": ("element", "refuse", "short"),
     "packs": ("same_leading",),

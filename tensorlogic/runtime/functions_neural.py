@@ -108,7 +108,14 @@ def with_causal(mask: mx.array | None, queries: int, keys: int, window: int | No
     return mask & seen if mask.dtype == mx.bool_ else mx.where(seen, mask, -math.inf)
 
 
-def rope(x: mx.array, offset: int, base: float, traditional: bool, scale: float, dims: int | None) -> mx.array:
+def rope(
+    x: mx.array,
+    offset: int = 0,
+    base: float = 10000.0,
+    traditional: bool = False,
+    scale: float = 1.0,
+    dims: int | None = None,
+) -> mx.array:
     """Rotary positions along the second last dim; MLX's own wants at least three dims."""
     lifted = x if x.ndim > 2 else x[None]
     rotated = mx.fast.rope(

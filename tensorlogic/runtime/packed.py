@@ -91,17 +91,23 @@ def matmul(x: mx.array, w: Tensor, *, transpose: bool = False, fast: bool = Fals
     the largest of its block. A layout that the device has no kernel for is expanded as part of the graph.
     """
     if not isinstance(w, Packed):
-        product = x @ (mx.swapaxes(w, -1, -2) if transpose else w)
-    elif transpose and (matrix := w.matrix()) is not None:
-        (product,) = kernels.cpu.chain(x, [kernels.cpu.Stage([matrix], int8=fast)], [1])
-    elif x.size == 0:
+        return affordable(_dense_product(x, mx.swapaxes(w, -1, -2) if transpose else w))
+    if transpose and (matrix := w.matrix()) is not None:
+        return affordable(kernels.cpu.chain(x, [kernels.cpu.Stage([matrix], int8=fast)], [1])[0])
+    if x.size == 0:
         # MLX's kernel for the CPU divides by the number of rows. What has no rows has no products either.
         batch = mx.broadcast_shapes(x.shape[:-2], w.shape[:-2])
         return mx.zeros((*batch, *x.shape[-2:-1], w.shape[-2 if transpose else -1]), x.dtype)
-    else:
-        # MLX accumulates half precision on a CPU in half precision, 35 times more slowly.
-        product = _multiply(x if device.carried(x.dtype) == x.dtype else x.astype(mx.float32), w, transpose)
+    # MLX accumulates half precision on a CPU in half precision, 35 times more slowly.
+    product = _multiply(x if device.carried(x.dtype) == x.dtype else x.astype(mx.float32), w, transpose)
     return affordable(product if product.dtype == x.dtype else product.astype(x.dtype))
+
+
+def _dense_product(x: mx.array, w: mx.array) -> mx.array:
+    """`x @ w` in `x`'s type; an expanded weight may be of another float type."""
+    if x.dtype != w.dtype:
+        return (x @ w).astype(x.dtype)
+    return x @ w
 
 
 def _multiply(x: mx.array, w: Packed, transpose: bool) -> mx.array:

@@ -32,7 +32,9 @@ def sized(shape: tuple[int, ...], dtype: mx.Dtype, where: str) -> tuple[int, ...
 
 def affordable(made: mx.array, where: str = "") -> mx.array:
     """A lazy array that may be far larger than what it is made of. Without a place it is that of the emitted call."""
-    _require_memory(made.nbytes, made.shape, where)
+    # Asked of every product: the shape is looked at only where it is to be told.
+    if made.nbytes > memory():
+        _require_memory(made.nbytes, made.shape, where)
     return made
 
 

@@ -42,9 +42,17 @@ class Operations:
         named = dict(zip(names, operation.operands, strict=True))
         texts_by_name = {n: texts[v] for n, v in named.items()}
         types = {n: v.type for n, v in named.items()}
-        packed = frozenset(operation.attributes.get("packed", ()))
-        place = where(operation.span)
-        call = Call(texts_by_name, types, operation.result.type, place, self.names, packed, module.checked)
+        call = Call(
+            texts_by_name,
+            types,
+            operation.result.type,
+            where(operation.span),
+            self.names,
+            packed=frozenset(operation.attributes.get("packed", ())),
+            checked=module.checked,
+            fast=module.fast,
+            standalone=module.standalone,
+        )
         text = lower(op.mlx, call)
         if "math." in text.code:
             module.needs.add("math")
