@@ -6,9 +6,30 @@ border and comes back right. Raises ImportError, with the reason in one line, wh
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import mlx.core as mx
 
-from tensorlogic_cpu import _kernels as kernels
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+
+
+@contextmanager
+def _without_threads_of_the_blas() -> Iterator[None]:
+    """OpenBLAS starts a thread for each processor when it is loaded, unless it is told. The kernels have their own."""
+    if _BLAS_THREADS in os.environ:
+        yield
+        return
+    os.environ[_BLAS_THREADS] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_BLAS_THREADS]
+
+
+with _without_threads_of_the_blas():
+    from tensorlogic_cpu import _kernels as kernels
 
 __all__ = ["__version__", "kernels"]
 
@@ -23,7 +44,7 @@ def _prove() -> None:
     try:
         weight, scales = mx.full((1, 4), 0x11111111, mx.uint32), mx.ones((1, 1))
         matrix = kernels.Matrix(weight, scales, mx.zeros((1, 1)), 4, 32, "affine")
-        product = kernels.chain(mx.ones((1, 32)), [kernels.Stage([matrix])], [1])[0]
+        product = kernels.Chain([kernels.Stage([matrix])], [1])(mx.ones((1, 32)))[0]
         right = product.item() == 32
     except TypeError as error:
         raise ImportError("tensorlogic-cpu does not know the arrays of the installed MLX: build it again") from error
