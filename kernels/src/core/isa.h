@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/attention_loops.h"
 #include "core/element.h"
 
 namespace tensorlogic {
@@ -56,6 +57,20 @@ struct Kernels {
   // to[i] = activation(gate[i]) * up[i]
   void (*silu_times)(const float* gate, const float* up, float* to, int64_t n);
   void (*gelu_tanh_times)(const float* gate, const float* up, float* to, int64_t n);
+
+  // Attention. Rows of queries, keys and values have a multiple of 16 items here.
+  // to[r * to_stride + j] = the product of row r of `q` and row j of `k`, for `count` rows of `k`.
+  void (*dots)(const float* q, int64_t q_stride, int64_t rows, const FloatRows& k, int64_t count, int64_t width,
+               float* to, int64_t to_stride);
+  // x[i] = e^(x[i] - largest), where the largest of the `n` is at least the least finite float; gives their sum. There
+  // is room for `n` rounded up to a multiple of 16.
+  float (*softmax_weights)(float* x, int64_t n, float* largest);
+  // to[r] += the sum over j of p[r * p_stride + j] * row j of `v`, for `count` rows of `v`.
+  void (*add_weighted)(const float* p, int64_t p_stride, int64_t rows, const FloatRows& v, int64_t count, int64_t width,
+                       float* to, int64_t to_stride);
+  // Takes a tile of so many queries over a block of keys.
+  int64_t query_lanes;
+  void (*attend_block)(const KeyBlock& block, const QueryTile& tile);
 };
 
 // The width of a prepared row: `width` rounded up to whole blocks of 128.

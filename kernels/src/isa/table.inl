@@ -18,6 +18,11 @@ const Kernels TENSORLOGIC_SET = {
     .add = tensorlogic::TENSORLOGIC_SET::add,
     .silu_times = tensorlogic::TENSORLOGIC_SET::silu_times,
     .gelu_tanh_times = tensorlogic::TENSORLOGIC_SET::gelu_tanh_times,
+    .dots = tensorlogic::TENSORLOGIC_SET::dots,
+    .softmax_weights = tensorlogic::TENSORLOGIC_SET::softmax_weights,
+    .add_weighted = tensorlogic::TENSORLOGIC_SET::add_weighted,
+    .query_lanes = tensorlogic::TENSORLOGIC_SET::kLanes,
+    .attend_block = tensorlogic::TENSORLOGIC_SET::attend_block,
 };
 
 }  // namespace tensorlogic::isa_tables
