@@ -7,9 +7,11 @@ differ by no more than float32's rounding. Products of matrices are in `packed.p
 
 from __future__ import annotations
 
+from typing import Literal
+
 import mlx.core as mx
 
-from tensorlogic.runtime import functions, functions_neural
+from tensorlogic.runtime import functions, functions_neural, kernels
 
 
 def rms_norm(x: mx.array, weight: mx.array | None = None, eps: float = 1e-5) -> mx.array:
@@ -44,6 +46,11 @@ def gelu_tanh(x: mx.array) -> mx.array:
     return functions.gelu_tanh(x)
 
 
+def gated(gate: mx.array, up: mx.array, kind: Literal["silu", "gelu_tanh"]) -> mx.array:
+    """`silu(gate) * up`, or `gelu_tanh(gate) * up`."""
+    return (functions.silu(gate) if kind == "silu" else functions.gelu_tanh(gate)) * up
+
+
 def rope(
     x: mx.array,
     offset: int = 0,
@@ -70,4 +77,8 @@ def attention(
     With `causal` a query sees no key after its own place, counted from the end, and with a `window` the last `window`
     of those. A mask says by bools what is seen, or is added to the scores.
     """
+    if kernels.active():
+        factor = q.shape[-1] ** -0.5 if scale is None else scale
+        seen = window if causal and window is not None and window < k.shape[-2] else None
+        return kernels.cpu.attention(q, k, v, scale=factor, causal=causal, window=seen, mask=mask)
     return functions_neural.attention(q, k, v, scale, mask, causal, window)

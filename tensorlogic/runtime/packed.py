@@ -11,7 +11,7 @@ float16 the product would lose what the sum needs: an 8-bit block's bias is 128 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
 
@@ -21,7 +21,7 @@ from tensorlogic.runtime.probing import has_kernel, mlx_accepts
 from tensorlogic.runtime.sizes import affordable
 
 if TYPE_CHECKING:
-    from tensorlogic_cpu._kernels import Matrix
+    from tensorlogic_cpu._kernels import Chain, Matrix
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
@@ -39,6 +39,8 @@ class Packed:
     layout: PackedLayout
     shape: tuple[int, ...]
     dtype: mx.Dtype
+    chains: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+    """What our CPU kernels made of the matrix and are called with again, by what tells it from others."""
     _matrix: Matrix | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -93,7 +95,7 @@ def matmul(x: mx.array, w: Tensor, *, transpose: bool = False, fast: bool = Fals
     if not isinstance(w, Packed):
         return affordable(_dense_product(x, mx.swapaxes(w, -1, -2) if transpose else w))
     if transpose and (matrix := w.matrix()) is not None:
-        return affordable(kernels.cpu.chain(x, [kernels.cpu.Stage([matrix], int8=fast)], [1])[0])
+        return affordable(_kept_chain(w, matrix, fast)(x)[0])
     if x.size == 0:
         # MLX's kernel for the CPU divides by the number of rows. What has no rows has no products either.
         batch = mx.broadcast_shapes(x.shape[:-2], w.shape[:-2])
@@ -101,6 +103,14 @@ def matmul(x: mx.array, w: Tensor, *, transpose: bool = False, fast: bool = Fals
     # MLX accumulates half precision on a CPU in half precision, 35 times more slowly.
     product = _multiply(x if device.carried(x.dtype) == x.dtype else x.astype(mx.float32), w, transpose)
     return affordable(product if product.dtype == x.dtype else product.astype(x.dtype))
+
+
+def _kept_chain(w: Packed, matrix: Matrix, fast: bool) -> Chain:
+    """The product with the matrix alone, as our kernels are called for it."""
+    found: Chain | None = w.chains.get(fast)
+    if found is None:
+        found = w.chains[fast] = kernels.cpu.Chain([kernels.cpu.Stage([matrix], int8=fast)], [1])
+    return found
 
 
 def _dense_product(x: mx.array, w: mx.array) -> mx.array:

@@ -44,11 +44,9 @@ def _kernels_accept(layout: PackedLayout) -> bool:
     words, scales, biases, elements = _example(layout)
     parts = mx.array(words), mx.array(scales), None if biases is None else mx.array(biases)
     try:
-        stage = kernels.cpu.Stage([kernels.cpu.Matrix(*parts, layout.bits, layout.group_size, layout.mode)])
-        return all(
-            _is_right(kernels.cpu.chain(mx.array(left), [stage], [1])[0], left, elements.T, 1e-5)
-            for left in _left_sides(elements.T)
-        )
+        matrix = kernels.cpu.Matrix(*parts, layout.bits, layout.group_size, layout.mode)
+        product = kernels.cpu.Chain([kernels.cpu.Stage([matrix])], [1])
+        return all(_is_right(product(mx.array(left))[0], left, elements.T, 1e-5) for left in _left_sides(elements.T))
     except ValueError:
         # The kernels' word for a layout that they do not have.
         return False

@@ -75,10 +75,10 @@ def test_our_kernels_count_where_they_are_used_and_right(monkeypatch: pytest.Mon
     with monkeypatch.context() as patched:
         patched.setattr(kernels, "active", lambda: None)
         assert not accepts(layout, mx.float16)
-    real = kernels.cpu.chain
+    real = kernels.cpu.Chain
     probing._kernels_accept.cache_clear()
     with monkeypatch.context() as patched:
-        patched.setattr(kernels.cpu, "chain", lambda *arguments: [product * 1.01 for product in real(*arguments)])
+        patched.setattr(kernels.cpu, "Chain", lambda *parts: lambda x: [value * 1.01 for value in real(*parts)(x)])
         assert not accepts(layout, mx.float16)
     probing._kernels_accept.cache_clear()
 
