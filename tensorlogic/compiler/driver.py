@@ -208,7 +208,7 @@ def _compiled(source: Source, path: Path | None, options: Options, print_after: 
     # Here, since checking alone needs none of these.
     from tensorlogic.compiler.emit import mlx
     from tensorlogic.compiler.ir.printer import show_program
-    from tensorlogic.compiler.passes import PASSES, effects, elements, packing
+    from tensorlogic.compiler.passes import CARRYING, PASSES, effects, elements, packing
 
     checked = _checked(source, path, options)
     if checked.program is None:
@@ -217,8 +217,10 @@ def _compiled(source: Source, path: Path | None, options: Options, print_after: 
     printed = show_program(program) if print_after == "check" else ""
     if options.verify:
         _verify(program, "check")
+    exact = options.strict or options.standalone
     for name, run in PASSES.items():
-        program = _mapped(program, run)
+        if not (exact and name in CARRYING):
+            program = _mapped(program, run)
         if options.verify:
             _verify(program, name)
         if print_after == name:

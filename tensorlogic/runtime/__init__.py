@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from tensorlogic.runtime.binding import *
     from tensorlogic.runtime.boundary import *
     from tensorlogic.runtime.carrying import *
+    from tensorlogic.runtime.chains import Stage as Stage
+    from tensorlogic.runtime.chains import chain as chain
+    from tensorlogic.runtime.chains import chain_apart as chain_apart
     from tensorlogic.runtime.device import carried as carried
     from tensorlogic.runtime.errors import *
     from tensorlogic.runtime.failures import *
@@ -55,6 +58,7 @@ _WHERE = {
         "string",
     ),
     "carrying": ("tensor", "weight"),
+    "chains": ("Stage", "chain", "chain_apart"),
     "device": ("carried",),
     "errors": ("BoundaryError", "ModelFileError", "TensorLogicError"),
     "failures": ("entry",),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from tensorlogic.compiler.emit.chains import CHAINS
 from tensorlogic.compiler.emit.indexing import INDEXING
 from tensorlogic.compiler.emit.literals import string
 from tensorlogic.compiler.emit.naming import Expression, Naming, Texts, where
@@ -20,7 +21,7 @@ from tensorlogic.compiler.ops.lowering import COMPARISON, PRODUCT, SUM, UNARY, C
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.types import IntType, Type
 
-_STRUCTURAL: dict[str, Expression] = {**VALUES, **TENSORS, **INDEXING, **SHOWING, **OUTSIDE}
+_STRUCTURAL: dict[str, Expression] = {**VALUES, **TENSORS, **INDEXING, **SHOWING, **OUTSIDE, **CHAINS}
 """The operations that are no entries of the op table."""
 
 
