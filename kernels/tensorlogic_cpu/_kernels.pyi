@@ -175,3 +175,56 @@ def cached_attention(
     `async_eval` would hold on to them. There is no gradient and no vmap: ValueError. ValueError, too, where shapes or
     types do not fit, and where offset + L exceeds C.
     """
+
+# --- rows
+
+# Each takes float32, float16 or bfloat16 of any strides, is computed in float32 and rounded once, to the type of its
+# first array. The error bounds hold beside exact arithmetic, before that rounding. ValueError where types or shapes do
+# not fit.
+
+def rms_norm(x: mx.array, weight: mx.array | None, eps: float) -> mx.array:
+    """`x / sqrt(mean(x^2) + eps) * weight` over the last dim of `x` [..., D], `weight` [D] of any float type (Zhang and
+    Sennrich 2019). Within a relative 1e-6 for random rows of up to 10,000 items."""
+
+def layer_norm(x: mx.array, weight: mx.array | None, bias: mx.array | None, eps: float) -> mx.array:
+    """`(x - mean(x)) / sqrt(var(x) + eps) * weight + bias` over the last dim of `x` [..., D], `weight` and `bias` [D]
+    of any float type (Ba, Kiros and Hinton 2016). Within 1e-6 (1 + max|x| / sqrt(var + eps)) |weight| + 1e-7 |bias|
+    for random rows of up to 10,000 items."""
+
+def softmax(x: mx.array) -> mx.array:
+    """Over the last dim of `x` [..., D]; a row with NaN or infinity, or of nothing but -infinity, is NaN. Within a
+    relative 1e-6 + 1.2e-7 (max(x) - x)."""
+
+def rope(
+    x: mx.array,
+    dims: int,
+    *,
+    traditional: bool,
+    base: float | None,
+    scale: float,
+    offset: int,
+    freqs: mx.array | None = None,
+) -> mx.array:
+    """Rotary position embedding (Su et al. 2021) of `x` [..., L, D], as `mlx.core.fast.rope` has it: rows stand at
+    positions offset, offset + 1, ..., and pair i of their first `dims` items turns by position * scale *
+    base^(-2 i / dims), or position * scale / freqs[i], in radians. Pairs are neighbours where `traditional`, else items
+    dims / 2 apart. One of `base` and `freqs` [dims / 2] is None.
+
+    Angles are float64: sines and cosines are within 1.5e-7, an item of a pair (a, b) within 2.5e-7 (|a| + |b|), at
+    position 131,072 as at 0, up to position * scale = 2^24.
+    """
+
+def silu(x: mx.array) -> mx.array:
+    """`x / (1 + e^-x)`, within a relative 4e-7, or 1e-36 below -87."""
+
+def gelu(x: mx.array, approximate: bool) -> mx.array:
+    """`x` times the area under the normal curve up to `x` (Hendrycks and Gimpel 2016): within 2.5e-7 |x|, and a
+    relative 1e-6 above -5. Where `approximate`, its form with tanh: within 2.5e-7 |x| of that."""
+
+def gated(gate: mx.array, up: mx.array, kind: Literal["silu", "gelu_tanh"]) -> mx.array:
+    """`activation(gate) * up` of two arrays of one shape, which may be the halves of one array. The type is the
+    gate's."""
+
+def cast(x: mx.array, dtype: mx.Dtype) -> mx.array:
+    """`x` as float32, float16 or bfloat16: to the nearest, ties to even, subnormal numbers too; beyond float16's
+    largest number is infinity."""

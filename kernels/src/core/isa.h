@@ -71,6 +71,22 @@ struct Kernels {
   // Takes a tile of so many queries over a block of keys.
   int64_t query_lanes;
   void (*attend_block)(const KeyBlock& block, const QueryTile& tile);
+  // In the next entries, `to` may be `x`.
+  // to[i] = activation(x[i])
+  void (*silu)(const float* x, float* to, int64_t n);
+  void (*gelu)(const float* x, float* to, int64_t n);
+  void (*gelu_tanh)(const float* x, float* to, int64_t n);
+  // to[i] = (x[i] - mean(x)) / sqrt(variance(x) + eps) * weight[i] + bias[i]; `weight` and `bias` may be null.
+  void (*layer_norm)(const float* x, float eps, const float* weight, const float* bias, float* to, int64_t n);
+  // The largest of `n` floats; NaN is passed over, and nothing gives -infinity.
+  float (*largest)(const float* x, int64_t n);
+  // to[i] = e^(x[i] - top); gives their sum.
+  float (*exponentials)(const float* x, float top, float* to, int64_t n);
+  // Of position * turns[i] quarters of a turn.
+  void (*cosines_and_sines)(const double* turns, double position, float* cosines, float* sines, int64_t n);
+  // Turns the pairs (x[i], x[half + i]), or (x[2 i], x[2 i + 1]), by the angle i.
+  void (*rotate_halves)(const float* x, const float* cosines, const float* sines, float* to, int64_t half);
+  void (*rotate_pairs)(const float* x, const float* cosines, const float* sines, float* to, int64_t half);
 };
 
 // The width of a prepared row: `width` rounded up to whole blocks of 128.

@@ -23,6 +23,15 @@ const Kernels TENSORLOGIC_SET = {
     .add_weighted = tensorlogic::TENSORLOGIC_SET::add_weighted,
     .query_lanes = tensorlogic::TENSORLOGIC_SET::kLanes,
     .attend_block = tensorlogic::TENSORLOGIC_SET::attend_block,
+    .silu = tensorlogic::TENSORLOGIC_SET::silu_each,
+    .gelu = tensorlogic::TENSORLOGIC_SET::gelu_each,
+    .gelu_tanh = tensorlogic::TENSORLOGIC_SET::gelu_tanh_each,
+    .layer_norm = tensorlogic::TENSORLOGIC_SET::layer_norm,
+    .largest = tensorlogic::TENSORLOGIC_SET::largest,
+    .exponentials = tensorlogic::TENSORLOGIC_SET::exponentials,
+    .cosines_and_sines = tensorlogic::TENSORLOGIC_SET::cosines_and_sines,
+    .rotate_halves = tensorlogic::TENSORLOGIC_SET::rotate_halves,
+    .rotate_pairs = tensorlogic::TENSORLOGIC_SET::rotate_pairs,
 };
 
 }  // namespace tensorlogic::isa_tables

@@ -15,4 +15,5 @@ NB_MODULE(_kernels, m) {
   tensorlogic::bind_machine(m);
   tensorlogic::bind_packed(m);
   tensorlogic::bind_attention(m);
+  tensorlogic::bind_rows(m);
 }
