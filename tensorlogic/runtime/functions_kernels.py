@@ -16,6 +16,8 @@ from tensorlogic.runtime import functions, functions_neural, kernels
 
 def rms_norm(x: mx.array, weight: mx.array | None = None, eps: float = 1e-5) -> mx.array:
     """The last dim divided by the root of its mean square, then times `weight`."""
+    if kernels.active():
+        return kernels.cpu.rms_norm(x, weight, eps)
     return mx.fast.rms_norm(x, weight, eps)
 
 
@@ -23,32 +25,43 @@ def layer_norm(
     x: mx.array, weight: mx.array | None = None, bias: mx.array | None = None, eps: float = 1e-5
 ) -> mx.array:
     """The last dim shifted to mean 0 and scaled to variance 1, then times `weight` plus `bias`."""
+    if kernels.active():
+        return kernels.cpu.layer_norm(x, weight, bias, eps)
     return mx.fast.layer_norm(x, weight, bias, eps)
 
 
 def softmax(x: mx.array) -> mx.array:
     """`exp(x) / sum(exp(x))` along the last dim."""
+    if kernels.active():
+        return kernels.cpu.softmax(x)
     return mx.softmax(x, -1, precise=True)
 
 
 def silu(x: mx.array) -> mx.array:
     """`x * sigmoid(x)`."""
-    return functions.silu(x)
+    return kernels.cpu.silu(x) if kernels.active() else functions.silu(x)
 
 
 def gelu(x: mx.array) -> mx.array:
     """`x` times the normal distribution's share below `x`."""
-    return functions.gelu(x)
+    return kernels.cpu.gelu(x, False) if kernels.active() else functions.gelu(x)
 
 
 def gelu_tanh(x: mx.array) -> mx.array:
     """The approximation of `gelu` by a hyperbolic tangent."""
-    return functions.gelu_tanh(x)
+    return kernels.cpu.gelu(x, True) if kernels.active() else functions.gelu_tanh(x)
 
 
 def gated(gate: mx.array, up: mx.array, kind: Literal["silu", "gelu_tanh"]) -> mx.array:
-    """`silu(gate) * up`, or `gelu_tanh(gate) * up`."""
+    """`silu(gate) * up`, or `gelu_tanh(gate) * up`, of arrays of one shape."""
+    if kernels.active():
+        return kernels.cpu.gated(gate, up, kind)
     return (functions.silu(gate) if kind == "silu" else functions.gelu_tanh(gate)) * up
+
+
+def cast(x: mx.array, dtype: mx.Dtype) -> mx.array:
+    """Floats as another float type; beyond float16's largest number is infinity."""
+    return kernels.cpu.cast(x, dtype) if kernels.active() else x.astype(dtype)
 
 
 def rope(
@@ -60,6 +73,9 @@ def rope(
     dims: int | None = None,
 ) -> mx.array:
     """Rotary positions along the second last dim of the first `dims` of the last, all of them without `dims`."""
+    if kernels.active():
+        width = x.shape[-1] if dims is None else dims
+        return kernels.cpu.rope(x, width, traditional=traditional, base=base, scale=scale, offset=offset)
     return functions_neural.rope(x, offset, base, traditional, scale, dims)
 
 
