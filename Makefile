@@ -48,8 +48,9 @@ kernels: $(TESTED)  ## Build the CPU kernels and install them into the virtual e
 sanitize: kernels  ## Run the tests of the CPU kernels with AddressSanitizer and UndefinedBehaviorSanitizer.
 	tools/sanitize_kernels.sh $(VENV)
 
-bench: kernels  ## Measure compiled programs against hand-written MLX; print a table, write JSON.
-	@$(FETCH) $(MINILM)
+bench: kernels  ## Measure programs against hand-written MLX, kernels against llama.cpp; print tables, write JSON.
+	@$(FETCH)
+	@$(BIN)/python tools/setup_bench.py
 	$(BIN)/python -m benchmarks
 
 fuzz: kernels  ## Run the long randomized tests that `make test` leaves out.
