@@ -18,14 +18,15 @@ def speeds(rows: Sequence[Row]) -> Lines:
 
     A `!` marks what was measured while others had so much of the processors that it tells little.
     """
-    head = ("", "", "tokens/s", f"/ {BASELINE}", "quartiles", "of the limit", "turns", "others")
+    head = ("", "", "tokens/s", f"/ {BASELINE}", "quartiles", "MB a token", "of the limit", "turns", "others")
     lines: Lines = [head]
     for row in rows:
+        size = "" if row.bytes_read is None else f"{row.bytes_read / 1e6:.0f}"
         limit = "" if row.of_limit is None else f"{row.of_limit:.2f}"
         speed = f"{row.tokens_a_second:.{0 if row.tokens_a_second >= 100 else 1}f}"
         ratio = _ratio(row.ratio)
         others = f"{row.others:.0%}" + (" !" if row.others > DISTURBED else "")
-        lines.append((row.task, row.contender, speed, *ratio, limit, str(row.turns), others))
+        lines.append((row.task, row.contender, speed, *ratio, size, limit, str(row.turns), others))
     return lines
 
 
