@@ -1,0 +1,165 @@
+#include <algorithm>
+#include <cmath>
+
+#include "core/isa.h"
+#include "layouts.h"
+#include "tests.h"
+
+namespace tensorlogic::tests {
+namespace {
+
+const char* name_of(const RandomMatrix& w) {
+  static char name[128];
+  const char* types[] = {"float32", "float16", "bfloat16"};
+  std::snprintf(name, sizeof name, "%s of %d bits, groups of %d, scales in %s, %lld rows of %lld",
+                w.layout.table ? "mxfp4" : "affine", w.layout.bits, w.group,
+                w.layout.table ? "bytes" : types[static_cast<int>(w.scale_type)], static_cast<long long>(w.rows),
+                static_cast<long long>(w.width));
+  return name;
+}
+
+// What int8 makes of 32 items (core/packed.h): bytes of one step.
+void quantize(const float* x, double* to) {
+  float largest = 0;
+  for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(x[i]));
+  float step = largest / 127.0f, factor = largest > 0 ? 127.0f / largest : 0.0f;
+  for (int i = 0; i < 32; ++i) to[i] = static_cast<double>(step) * std::nearbyint(x[i] * factor);
+}
+
+// The products of all rows with all of x, some rows at a time.
+void products(const Kernels& k, Random& random, RandomMatrix& w, int count, bool int8) {
+  const PackedMatrix view = w.view();
+  const int64_t stride = w.width + random.integer(0, 3), y_stride = w.rows + random.integer(0, 3);
+  testing("%s %d rows%s with %s", k.name, count, int8 ? " in int8" : "", name_of(w));
+
+  Guarded<float> x((count - 1) * stride + w.width);
+  for (int64_t i = 0; i < x.size(); ++i) x[i] = random.normal();
+  // Sizes that a step does not fit, and a block of zeros.
+  x[random.integer(0, static_cast<int>(w.width) - 1)] = 300;
+  if (random.integer(0, 3) == 0) std::fill_n(x.data(), 32, 0.0f);
+
+  Guarded<float> prepared(int8 ? 0 : count * prepared_width(w.width)), sums(count * padded_to_16(view.groups()));
+  Guarded<int8_t> codes(int8 ? count * prepared_width(w.width) : 0);
+  Guarded<float> steps(int8 ? count * padded_to_16(w.width / 32) : 0);
+  PreparedRows rows;
+  rows.count = count;
+  rows.int8 = int8;
+  rows.sums = sums;
+  if (int8) {
+    rows.codes = codes;
+    rows.steps = steps;
+  } else {
+    rows.x = prepared;
+  }
+  k.prepare(x, stride, view, rows);
+
+  Guarded<float> y((count - 1) * y_stride + w.rows);
+  const int64_t middle = random.integer(0, static_cast<int>(w.rows));
+  k.multiply(rows, view, 0, middle, y, y_stride);
+  k.multiply(rows, view, middle, w.rows, y, y_stride);
+
+  std::vector<double> seen(static_cast<size_t>(w.width));
+  const double roundings = static_cast<double>(w.width) / 32 + 24;
+  for (int m = 0; m < count; ++m) {
+    for (int64_t i = 0; i < w.width; ++i) seen[static_cast<size_t>(i)] = x[m * stride + i];
+    for (int64_t b = 0; int8 && b < w.width; b += 32) quantize(x + m * stride + b, &seen[static_cast<size_t>(b)]);
+    for (int64_t n = 0; n < w.rows; ++n) {
+      double wanted = 0, sizes = 0;
+      for (int64_t i = 0; i < w.width; ++i) {
+        double scale = w.scale(n, i), bias = w.bias(n, i), item = seen[static_cast<size_t>(i)];
+        wanted += item * (scale * w.code(n, i) + bias);
+        // With integers a code may count by as much as its range more, which the bias takes off again.
+        double code = int8 ? (w.layout.table ? 12 : 1 << w.layout.bits) : std::fabs(w.code(n, i));
+        sizes += std::fabs(item) * (std::fabs(scale) * code + std::fabs(bias));
+      }
+      float got = y[m * y_stride + n];
+      expect(close(got, wanted, roundings * kHalfUlp * sizes), "row %d, column %lld: %a, not %a (bound %g)", m,
+             static_cast<long long>(n), got, wanted, roundings * kHalfUlp * sizes);
+    }
+    for (int64_t n = w.rows; n < y_stride && m + 1 < count; ++n) {
+      expect(y.untouched(m * y_stride + n), "what lies between rows was written");
+    }
+  }
+}
+
+void expansion(const Kernels& k, Random& random, RandomMatrix& w) {
+  testing("%s expand %s", k.name, name_of(w));
+  const int64_t first = random.integer(0, static_cast<int>(w.rows) - 1);
+  Guarded<float> to((w.rows - first) * w.width);
+  k.expand(w.view(), first, w.rows, to);
+  for (int64_t n = first; n < w.rows; ++n) {
+    for (int64_t i = 0; i < w.width; ++i) {
+      double wanted = w.value(n, i), product = w.scale(n, i) * w.code(n, i);
+      float got = to[(n - first) * w.width + i];
+      expect(close(got, wanted, kHalfUlp * (std::fabs(product) + std::fabs(wanted))), "row %lld, item %lld: %a, not %a",
+             static_cast<long long>(n), static_cast<long long>(i), got, wanted);
+    }
+  }
+}
+
+// One NaN or infinity in x, in a scale or in a bias reaches what it belongs to and nothing else.
+void poison(const Kernels& k, Random& random, Layout layout, bool int8) {
+  for (float bad : {NAN, INFINITY, -INFINITY}) {
+    RandomMatrix w(random, layout, 32, Element::f32, 3, 96);
+    testing("%s %a%s with %s", k.name, bad, int8 ? " in int8" : "", name_of(w));
+    const PackedMatrix view = w.view();
+    std::vector<float> x = random.normals(2 * 96), prepared(2 * 128), sums(2 * 16), steps(2 * 16), y(6);
+    std::vector<int8_t> codes(2 * 128);
+    PreparedRows rows{2, prepared.data(), sums.data(), codes.data(), steps.data(), int8};
+    x[static_cast<size_t>(random.integer(0, 95))] = bad;
+    k.prepare(x.data(), 96, view, rows);
+    k.multiply(rows, view, 0, 3, y.data(), 3);
+    for (int i = 0; i < 6; ++i) expect(std::isfinite(y[i]) == (i >= 3), "product %d is %a", i, y[i]);
+    if (!layout.table) {
+      std::memcpy((random.integer(0, 1) ? w.scales : w.biases) + 4 * 4, &bad, 4);
+      k.multiply(rows, view, 0, 3, y.data(), 3);
+      for (int i = 3; i < 6; ++i) expect(std::isfinite(y[i]) == (i != 4), "product %d by row 1 is %a", i, y[i]);
+    }
+  }
+}
+
+// Scales of mxfp4 at the ends of what a byte says: 2^-127 is subnormal, 255 is NaN.
+void scales_of_mxfp4(const Kernels& k) {
+  testing("%s scales of mxfp4", k.name);
+  Random random(7);
+  RandomMatrix w(random, {4, true}, 32, Element::f32, 256, 32);
+  std::vector<float> to(256 * 32);
+  for (int i = 0; i < 256; ++i) w.scales[i] = static_cast<uint8_t>(i);
+  k.expand(w.view(), 0, 256, to.data());
+  for (int n = 0; n < 256; ++n) {
+    for (int i = 0; i < 32; ++i) {
+      auto wanted = static_cast<float>(w.value(n, i));
+      float got = to[static_cast<size_t>(32 * n + i)];
+      expect(got == wanted || (std::isnan(got) && std::isnan(wanted)), "2^(%d - 127), item %d: %a, not %a", n, i, got,
+             wanted);
+    }
+  }
+}
+
+}  // namespace
+
+void test_packed(std::string_view) {
+  const Kernels& k = kernels();
+  Random random(5);
+  for (const Layout& layout : kLayouts) {
+    for (int group : {32, 64, 128}) {
+      if (layout.table && group != 32) continue;
+      for (Element type : {Element::f32, Element::f16, Element::bf16}) {
+        for (int count = 1; count <= kDecodeRows; ++count) {
+          for (bool int8 : {false, true}) {
+            // Now and then rows of more groups than have their scales made floats at a time.
+            bool wide = random.integer(0, 15) == 0;
+            int64_t groups = wide ? random.integer(60, 132) : random.integer(1, 9), n = random.integer(1, wide ? 2 : 9);
+            RandomMatrix w(random, layout, group, type, n, groups * group, random.integer(0, 5));
+            products(k, random, w, count, int8);
+            if (count == 1) expansion(k, random, w);
+          }
+        }
+      }
+    }
+    for (bool int8 : {false, true}) poison(k, random, layout, int8);
+  }
+  scales_of_mxfp4(k);
+}
+
+}  // namespace tensorlogic::tests
