@@ -21,7 +21,7 @@ def _prove() -> None:
     try:
         weight, scales = mx.full((1, 4), 0x11111111, mx.uint32), mx.ones((1, 1))
         matrix = kernels.Matrix(weight, scales, mx.zeros((1, 1)), 4, 32, "affine")
-        product = kernels.chain(mx.ones((1, 32)), [kernels.Stage([matrix])], [1])[0]
+        product = kernels.Chain([kernels.Stage([matrix])], [1])(mx.ones((1, 32)))[0]
         right = product.item() == 32
     except TypeError as error:
         raise ImportError("tensorlogic-cpu does not know the arrays of the installed MLX: build it again") from error

@@ -48,12 +48,12 @@ class Matrix:
     ) -> None: ...
 
 class Stage:
-    """`add + rms_norm(gate(rms_norm(value) @ [m1; m2; ...].T))`, where everything but the product may be absent.
+    """`added + rms_norm(gate(rms_norm(value) @ [m1; m2; ...].T))`, where everything but the product may be absent.
 
     `matrices` have one width; their products stand side by side. A norm is there where its `eps` is, its weight may be
-    None. A gate is the first half of the product, activated, times the second half. `add` is an array of the shape of
-    the stage's value; `add_value` the value of an earlier stage, 0 that of the chain's input. Under `int8` rows are
-    rounded to bytes in blocks of 32 where there are at most 8 of them.
+    None. A gate is the first half of the product, activated, times the second half. What is added: the value of an
+    earlier stage (`add_value`; 0 is the chain's input, n what stage n gave), or an array of each call (`addend`, its
+    place among them). Under `int8` rows are rounded to bytes in blocks of 32, where there are at most 8 of them.
     """
 
     def __init__(
@@ -65,11 +65,17 @@ class Stage:
         gate: Literal["silu", "gelu_tanh"] | None = None,
         norm_after: mx.array | None = None,
         eps_after: float | None = None,
-        add: mx.array | None = None,
-        add_value: int = -1,
+        add_value: int | None = None,
+        addend: int | None = None,
         int8: bool = False,
     ) -> None: ...
 
-def chain(x: mx.array, stages: list[Stage], results: list[int]) -> list[mx.array]:
-    """`x` [..., I] taken through the stages as one node; gives the values of the stages that `results` names (counted
-    from 1), in x's float type, computed in float32. ValueError where shapes do not fit."""
+class Chain:
+    """Stages made once; a call takes `x` [..., I] through them as one node, computed in float32.
+
+    It gives the values of the stages that `results` names (counted from 1), of x's leading dims and float type.
+    ValueError where shapes do not fit.
+    """
+
+    def __init__(self, stages: list[Stage], results: list[int]) -> None: ...
+    def __call__(self, x: mx.array, addends: list[mx.array] = []) -> list[mx.array]: ...

@@ -13,15 +13,19 @@
 
 namespace tensorlogic {
 
-// Rows of the left side of a packed matmul, in the order in which the inner loop wants them. Made by `prepare`.
+// Rows of the left side of a packed matmul as the inner loop wants them: made by `prepare`, which uses `x`, or `codes`
+// and `steps`.
 struct PreparedRows {
-  int count = 0;           // 1 to kDecodeRows
-  float* x = nullptr;      // `prepared_width` floats for each row
-  float* sums = nullptr;   // for each row, the sum of each group, padded to 16 groups
-  int8_t* codes = nullptr; // under int8: `prepared_width` codes for each row
-  float* steps = nullptr;  // under int8: the step of each block of 32 codes, padded to 16 blocks
-  bool int8 = false;
+  int count = 0;            // 1 to kDecodeRows
+  bool int8 = false;        // whether an activation becomes one byte
+  float* x = nullptr;       // `prepared_width` floats for each row
+  int8_t* codes = nullptr;  // kDigits times `prepared_width` bytes for each row
+  float* steps = nullptr;   // what 1 in a block of 32 codes means, padded to 16 blocks for each row
+  float* sums = nullptr;    // the sum of each group's activations, padded to 16 groups for each row
 };
+
+// The most bytes that one activation becomes.
+inline constexpr int kDigits = 3;
 
 // More rows than this are multiplied as blocks of expanded weights.
 inline constexpr int kDecodeRows = 8;

@@ -21,12 +21,9 @@ void few_rows(const float* x, int64_t x_stride, int m, const PackedMatrix& w, bo
   rows.count = m;
   rows.int8 = int8;
   rows.sums = sums.get<float>(m * padded_to_16(w.groups()));
-  if (int8) {
-    rows.codes = codes.get<int8_t>(m * width);
-    rows.steps = steps.get<float>(m * padded_to_16(w.width / 32));
-  } else {
-    rows.x = floats.get<float>(m * width);
-  }
+  rows.codes = codes.get<int8_t>(m * kDigits * width);
+  rows.steps = steps.get<float>(m * padded_to_16(w.width / 32));
+  rows.x = floats.get<float>(m * width);
   const Kernels& k = kernels();
   k.prepare(x, x_stride, w, rows);
   pool().parallel(w.rows, kDecodeGrain,

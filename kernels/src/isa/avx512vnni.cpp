@@ -7,4 +7,5 @@
 // Loops in terms of the two.
 #include "isa/rows.inl"
 #include "isa/packed.inl"
+#include "isa/packed_avx512.inl"
 #include "isa/table.inl"

@@ -101,11 +101,6 @@ inline void multiply_rows(const PreparedRows& rows, const PackedMatrix& w, int64
     }                                                                      \
   } while (false)
 
-inline void multiply_any(const PreparedRows& rows, const PackedMatrix& w, int64_t first, int64_t last, float* y,
-                         int64_t y_stride) {
-  TENSORLOGIC_BY_LAYOUT(w, multiply_rows, rows, w, first, last, y, y_stride);
-}
-
 // The sum of 32 floats.
 inline float sum_of_32(const float* x) {
   Floats total = Floats::load(x);

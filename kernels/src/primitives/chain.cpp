@@ -8,42 +8,50 @@
 namespace tensorlogic {
 namespace {
 
-constexpr const char* kName = "tensorlogic_cpu.chain";
+constexpr const char* kName = "tensorlogic_cpu.Chain";
 
-// A stage without its arrays, which are the node's inputs in the order in which `each_input` names them.
 struct Layout {
   int bits, group;
   Packing packing;
   bool operator==(const Layout&) const = default;
+
+  size_t inputs() const { return packing == Packing::affine ? 3 : 2; }
 };
 
-struct Plan {
+// A stage without its arrays, which are among the node's inputs in the order of `append_weights`.
+struct StagePlan {
   std::vector<Layout> matrices;
   std::optional<float> eps_before, eps_after;
-  bool weight_before, weight_after, add;
+  bool weight_before, weight_after;
   Gate gate;
-  int add_value;
+  StageArrays::Add add;
+  int add_index;
   bool int8;
-  bool operator==(const Plan&) const = default;
+  int width;  // of the stage's value
+  bool operator==(const StagePlan&) const = default;
 };
 
-Plan plan_of(const StageArrays& stage) {
-  Plan plan{{}, stage.eps_before, stage.eps_after, stage.weight_before.has_value(), stage.weight_after.has_value(),
-            stage.add.has_value(), stage.gate, stage.add_value, stage.int8};
-  for (const Matrix& m : stage.matrices) plan.matrices.push_back({m.bits, m.group, m.packing});
-  return plan;
+void append_weights(const StageArrays& stage, std::vector<mx::array>& weights) {
+  if (stage.weight_before) weights.push_back(*stage.weight_before);
+  for (const Matrix& m : stage.matrices) {
+    weights.push_back(m.weight);
+    weights.push_back(m.scales);
+    if (m.biases) weights.push_back(*m.biases);
+  }
+  if (stage.weight_after) weights.push_back(*stage.weight_after);
 }
 
-void append_inputs(const StageArrays& stage, std::vector<mx::array>& inputs) {
-  if (stage.weight_before) inputs.push_back(*stage.weight_before);
-  for (const Matrix& m : stage.matrices) {
-    inputs.push_back(m.weight);
-    inputs.push_back(m.scales);
-    if (m.biases) inputs.push_back(*m.biases);
-  }
-  if (stage.weight_after) inputs.push_back(*stage.weight_after);
-  if (stage.add) inputs.push_back(*stage.add);
-}
+}  // namespace
+
+// Inputs of a node: x, the addends, the weights.
+struct Chain::Plan {
+  std::vector<StagePlan> stages;
+  std::vector<int> results;
+  std::vector<int> addend_widths;
+  int width;  // of x
+};
+
+namespace {
 
 PackedMatrix packed_of(const Layout& layout, const mx::array& weight, const mx::array& scales,
                        const mx::array* biases) {
@@ -68,25 +76,22 @@ mx::array gated(const mx::array& product, Gate gate) {
   return mx::array(0.5f, g.dtype()) * g * (mx::array(1.0f, g.dtype()) + mx::tanh(u)) * halves[1];
 }
 
-class Chain : public Kernel {
+class ChainNode : public Kernel {
  public:
-  Chain(std::vector<Plan> plans, std::vector<int> results) : plans_(std::move(plans)), results_(std::move(results)) {}
+  explicit ChainNode(std::shared_ptr<const Chain::Plan> plan) : plan_(std::move(plan)) {}
 
   const char* name() const override { return "TensorLogicChain"; }
 
   bool is_equivalent(const Primitive& other) const override {
-    auto same = dynamic_cast<const Chain*>(&other);
-    return same && same->plans_ == plans_ && same->results_ == results_;
+    auto node = dynamic_cast<const ChainNode*>(&other);
+    return node && (node->plan_ == plan_ || (node->plan_->stages == plan_->stages && node->plan_->results == plan_->results));
   }
 
-  std::vector<mx::Shape> output_shapes(const std::vector<mx::array>& inputs) override {
+  std::vector<mx::Shape> output_shapes(const Arrays& inputs) override {
     std::vector<mx::Shape> shapes;
-    for (int result : results_) {
-      // The widths come from the weights, which are inputs: the first matrices of each stage in turn.
-      size_t at = 1;
-      mx::Shape shape = inputs[0].shape();
-      for (int stage = 0; stage < result; ++stage) shape.back() = width_of(plans_[stage], inputs, at);
-      shapes.push_back(shape);
+    for (int result : plan_->results) {
+      shapes.push_back(inputs[0].shape());
+      shapes.back().back() = stage(result).width;
     }
     return shapes;
   }
@@ -97,50 +102,55 @@ class Chain : public Kernel {
       allocate(output);
       out.emplace_back(output);
     }
-    const mx::array& x = inputs[0];
-    const int64_t width = x.shape(-1), rows = width ? static_cast<int64_t>(x.size()) / width : 0;
+    const int64_t rows = plan_->width ? static_cast<int64_t>(inputs[0].size()) / plan_->width : 0;
+    const size_t addends = plan_->addend_widths.size();
     std::vector<Stage> stages;
-    std::vector<Input> others;  // norm weights and addends, in the order of `places`
-    std::vector<std::pair<size_t, int>> places;
-    size_t at = 1;
-    for (const Plan& plan : plans_) {
+    std::vector<Input> floats(inputs.begin() + 1, inputs.begin() + 1 + static_cast<std::ptrdiff_t>(addends));
+    // Where each of `floats` is a weight of a norm: its stage, and whether it stands after the product.
+    std::vector<std::pair<size_t, bool>> places(addends);
+    size_t at = 1 + addends;
+    for (const StagePlan& plan : plan_->stages) {
       Stage stage;
-      size_t index = stages.size();
-      auto take = [&](bool present, int place) {
+      auto take_weight = [&](bool present, bool after) {
         if (!present) return;
-        others.emplace_back(inputs[at++]);
-        places.emplace_back(index, place);
+        floats.emplace_back(inputs[at++]);
+        places.emplace_back(stages.size(), after);
       };
       stage.before = {plan.eps_before.has_value(), plan.eps_before.value_or(0), nullptr};
       stage.after = {plan.eps_after.has_value(), plan.eps_after.value_or(0), nullptr};
-      take(plan.weight_before, 0);
+      take_weight(plan.weight_before, false);
       for (const Layout& layout : plan.matrices) {
         bool affine = layout.packing == Packing::affine;
         stage.matrices.push_back(packed_of(layout, inputs[at], inputs[at + 1], affine ? &inputs[at + 2] : nullptr));
-        at += affine ? 3 : 2;
+        at += layout.inputs();
       }
-      take(plan.weight_after, 1);
-      take(plan.add, 2);
+      take_weight(plan.weight_after, true);
       stage.gate = plan.gate;
-      stage.add_value = plan.add_value;
+      stage.add_value = plan.add == StageArrays::Add::value ? plan.add_index : -1;
       stage.int8 = plan.int8;
       stages.push_back(std::move(stage));
     }
-    dispatch([x = Input(x), rows, out = std::move(out), stages = std::move(stages), others = std::move(others),
-              places = std::move(places), results = results_]() mutable {
+    dispatch([x = Input(inputs[0]), rows, addends, out = std::move(out), stages = std::move(stages),
+              floats = std::move(floats), places = std::move(places), plan = plan_]() mutable {
       if (rows == 0) return;
       thread_local Scratch x_memory;
-      std::vector<Scratch> memory(others.size());
-      for (size_t i = 0; i < others.size(); ++i) {
+      std::vector<Scratch> memory(floats.size());
+      std::vector<const float*> given;
+      for (size_t i = 0; i < floats.size(); ++i) {
+        given.push_back(floats[i].floats(memory[i]));
+        if (i < addends) continue;
         Stage& stage = stages[places[i].first];
-        const float* values = others[i].floats(memory[i]);
-        (places[i].second == 0 ? stage.before.weight : places[i].second == 1 ? stage.after.weight : stage.add) = values;
+        (places[i].second ? stage.after : stage.before).weight = given[i];
       }
-      std::vector<Scratch> result_memory(results.size());
+      for (size_t i = 0; i < stages.size(); ++i) {
+        const StagePlan& stage = plan->stages[i];
+        if (stage.add == StageArrays::Add::addend) stages[i].add = given[static_cast<size_t>(stage.add_index)];
+      }
+      std::vector<Scratch> result_memory(out.size());
       std::vector<float*> to(stages.size(), nullptr);
-      for (size_t i = 0; i < results.size(); ++i) to[static_cast<size_t>(results[i] - 1)] = out[i].begin(result_memory[i]);
+      for (size_t i = 0; i < out.size(); ++i) to[static_cast<size_t>(plan->results[i] - 1)] = out[i].begin(result_memory[i]);
       run_chain(x.floats(x_memory), rows, stages, to);
-      for (size_t i = 0; i < results.size(); ++i) out[i].finish(to[static_cast<size_t>(results[i] - 1)]);
+      for (size_t i = 0; i < out.size(); ++i) out[i].finish(to[static_cast<size_t>(plan->results[i] - 1)]);
     });
   }
 
@@ -148,55 +158,45 @@ class Chain : public Kernel {
   Arrays by_mlx(const Arrays& inputs) const override {
     Arrays values{inputs[0]};
     const auto type = inputs[0].dtype();
-    size_t at = 1;
-    for (const Plan& plan : plans_) {
-      mx::array value = values.back();
-      if (plan.eps_before) {
-        std::optional<mx::array> weight;
-        if (plan.weight_before) weight = mx::astype(inputs[at++], type);
-        value = mx::fast::rms_norm(value, weight, *plan.eps_before);
-      }
+    size_t at = 1 + plan_->addend_widths.size();
+    auto norm = [&](const mx::array& value, std::optional<float> eps, bool weighted) {
+      if (!eps) return value;
+      std::optional<mx::array> weight;
+      if (weighted) weight = mx::astype(inputs[at++], type);
+      return mx::fast::rms_norm(value, weight, *eps);
+    };
+    for (const StagePlan& plan : plan_->stages) {
+      mx::array value = norm(values.back(), plan.eps_before, plan.weight_before);
       Arrays products;
       for (const Layout& layout : plan.matrices) {
-        bool affine = layout.packing == Packing::affine;
-        std::optional<mx::array> biases;
-        if (affine) biases = mx::astype(inputs[at + 2], type);
-        products.push_back(mx::quantized_matmul(value, inputs[at],
-                                                affine ? mx::astype(inputs[at + 1], type) : inputs[at + 1], biases, true,
-                                                layout.group, layout.bits, affine ? "affine" : "mxfp4"));
-        at += affine ? 3 : 2;
+        products.push_back(product(value, layout, inputs, at));
+        at += layout.inputs();
       }
       value = products.size() == 1 ? products[0] : mx::concatenate(products, -1);
       if (plan.gate != Gate::none) value = gated(value, plan.gate);
-      if (plan.eps_after) {
-        std::optional<mx::array> weight;
-        if (plan.weight_after) weight = mx::astype(inputs[at++], type);
-        value = mx::fast::rms_norm(value, weight, *plan.eps_after);
-      }
-      if (plan.add) value = value + mx::astype(inputs[at++], type);
-      if (plan.add_value >= 0) value = value + values[static_cast<size_t>(plan.add_value)];
+      value = norm(value, plan.eps_after, plan.weight_after);
+      auto index = static_cast<size_t>(plan.add_index);
+      if (plan.add == StageArrays::Add::addend) value = value + mx::astype(inputs[1 + index], type);
+      if (plan.add == StageArrays::Add::value) value = value + values[index];
       values.push_back(value);
     }
     Arrays chosen;
-    for (int result : results_) chosen.push_back(values[static_cast<size_t>(result)]);
+    for (int result : plan_->results) chosen.push_back(values[static_cast<size_t>(result)]);
     return chosen;
   }
 
  private:
-  // The width of a stage's value; moves `at` behind the stage's inputs.
-  static int width_of(const Plan& plan, const Arrays& inputs, size_t& at) {
-    at += plan.weight_before;
-    int width = 0;
-    for (const Layout& layout : plan.matrices) {
-      width += inputs[at].shape(0);
-      at += layout.packing == Packing::affine ? 3 : 2;
+  const StagePlan& stage(int number) const { return plan_->stages[static_cast<size_t>(number - 1)]; }
+
+  static mx::array product(const mx::array& x, const Layout& layout, const Arrays& inputs, size_t at) {
+    if (layout.packing == Packing::mxfp4) {
+      return mx::quantized_matmul(x, inputs[at], inputs[at + 1], {}, true, layout.group, layout.bits, "mxfp4");
     }
-    at += plan.weight_after + plan.add;
-    return plan.gate == Gate::none ? width : width / 2;
+    return mx::quantized_matmul(x, inputs[at], mx::astype(inputs[at + 1], x.dtype()),
+                                mx::astype(inputs[at + 2], x.dtype()), true, layout.group, layout.bits, "affine");
   }
 
-  std::vector<Plan> plans_;
-  std::vector<int> results_;
+  std::shared_ptr<const Chain::Plan> plan_;
 };
 
 void require_norm(const std::optional<float>& eps, const std::optional<mx::array>& weight, int64_t width) {
@@ -238,46 +238,74 @@ Matrix::Matrix(mx::array weight_, mx::array scales_, std::optional<mx::array> bi
           "biases are like scales, not " + (biases ? text(biases->shape()) : ""));
 }
 
-std::vector<mx::array> chain(const mx::array& x, const std::vector<StageArrays>& stages,
-                             const std::vector<int>& results) {
-  require(is_float(x.dtype()) && x.ndim() >= 1, kName, "x is of floats, of rank 1 or more");
+Chain::Chain(const std::vector<StageArrays>& stages, std::vector<int> results) {
   require(!stages.empty() && !results.empty(), kName, "there is a stage and a result");
-  std::vector<Plan> plans;
-  std::vector<mx::array> inputs{x};
-  std::vector<int> widths{x.shape(-1)};
+  auto plan = std::make_shared<Plan>();
+  plan->width = static_cast<int>(stages[0].matrices.empty() ? 0 : stages[0].matrices[0].width());
+  std::vector<int> widths{plan->width};
   for (const StageArrays& stage : stages) {
-    int width = widths.back(), product = 0;
+    const int width = widths.back();
     require_norm(stage.eps_before, stage.weight_before, width);
     require(!stage.matrices.empty(), kName, "a stage has a matrix");
+    StagePlan& made = plan->stages.emplace_back(StagePlan{
+        {}, stage.eps_before, stage.eps_after, stage.weight_before.has_value(), stage.weight_after.has_value(),
+        stage.gate, stage.add, stage.add_index, stage.int8, 0});
     for (const Matrix& m : stage.matrices) {
       require(m.width() == width, kName,
-              "rows of " + std::to_string(width) + " items do not meet a matrix of rows of " +
-                  std::to_string(m.width()));
-      product += m.weight.shape(0);
+              "rows of " + std::to_string(width) + " items do not meet a matrix of rows of " + std::to_string(m.width()));
+      made.matrices.push_back({m.bits, m.group, m.packing});
+      made.width += m.weight.shape(0);
     }
-    require(stage.gate == Gate::none || product % 2 == 0, kName, "a gated product has two halves");
-    widths.push_back(stage.gate == Gate::none ? product : product / 2);
-    require_norm(stage.eps_after, stage.weight_after, widths.back());
-    mx::Shape shape = x.shape();
-    shape.back() = widths.back();
-    require(!stage.add || (stage.add->shape() == shape && is_float(stage.add->dtype())), kName,
-            "what is added is of floats of shape " + text(shape));
-    require(stage.add_value < 0 || !stage.add, kName, "a stage adds one thing");
-    require(stage.add_value < static_cast<int>(widths.size()) - 1 &&
-                (stage.add_value < 0 || widths[static_cast<size_t>(stage.add_value)] == widths.back()),
-            kName, "no earlier value of this width is there to be added");
-    plans.push_back(plan_of(stage));
-    append_inputs(stage, inputs);
+    if (stage.gate != Gate::none) {
+      require(made.width % 2 == 0, kName, "a gated product has two halves");
+      made.width /= 2;
+    }
+    require_norm(stage.eps_after, stage.weight_after, made.width);
+    if (stage.add == StageArrays::Add::value) {
+      require(stage.add_index >= 0 && stage.add_index < static_cast<int>(widths.size()) &&
+                  widths[static_cast<size_t>(stage.add_index)] == made.width,
+              kName, "there is no earlier value of " + std::to_string(made.width) + " items to be added");
+    } else if (stage.add == StageArrays::Add::addend) {
+      auto index = static_cast<size_t>(stage.add_index);
+      require(stage.add_index >= 0 && index <= plan->addend_widths.size(), kName, "addends are counted from 0, in order");
+      if (index == plan->addend_widths.size()) plan->addend_widths.push_back(made.width);
+      require(plan->addend_widths[index] == made.width, kName, "an addend has one width");
+    }
+    widths.push_back(made.width);
+    append_weights(stage, weights_);
   }
-  std::vector<mx::Shape> shapes;
   for (int result : results) {
-    require(result >= 1 && result < static_cast<int>(widths.size()), kName, "results are stages");
+    require(result >= 1 && result < static_cast<int>(widths.size()), kName, "results are stages, counted from 1");
     require(std::count(results.begin(), results.end(), result) == 1, kName, "a result is asked for once");
-    shapes.push_back(x.shape());
-    shapes.back().back() = widths[static_cast<size_t>(result)];
   }
-  std::vector<mx::Dtype> types(results.size(), x.dtype());
-  return mx::array::make_arrays(shapes, types, std::make_shared<Chain>(std::move(plans), results), inputs);
+  plan->results = std::move(results);
+  plan_ = std::move(plan);
+}
+
+std::vector<mx::array> Chain::operator()(const mx::array& x, const std::vector<mx::array>& addends) const {
+  require(is_float(x.dtype()) && x.ndim() >= 1 && x.shape(-1) == plan_->width, kName,
+          "x is of floats [..., " + std::to_string(plan_->width) + "], not " + text(x.dtype()) + " " + text(x.shape()));
+  require(addends.size() == plan_->addend_widths.size(), kName,
+          "a call takes " + std::to_string(plan_->addend_widths.size()) + " addends");
+  mx::Shape shape = x.shape();
+  std::vector<mx::array> inputs;
+  inputs.reserve(1 + addends.size() + weights_.size());
+  inputs.push_back(x);
+  for (size_t i = 0; i < addends.size(); ++i) {
+    shape.back() = plan_->addend_widths[i];
+    require(addends[i].shape() == shape && is_float(addends[i].dtype()), kName,
+            "what is added is of floats " + text(shape) + ", not " + text(addends[i].dtype()) + " " +
+                text(addends[i].shape()));
+    inputs.push_back(addends[i]);
+  }
+  inputs.insert(inputs.end(), weights_.begin(), weights_.end());
+  std::vector<mx::Shape> shapes;
+  for (int result : plan_->results) {
+    shape.back() = plan_->stages[static_cast<size_t>(result - 1)].width;
+    shapes.push_back(shape);
+  }
+  std::vector<mx::Dtype> types(shapes.size(), x.dtype());
+  return mx::array::make_arrays(std::move(shapes), types, std::make_shared<ChainNode>(plan_), std::move(inputs));
 }
 
 }  // namespace tensorlogic

@@ -1,6 +1,7 @@
 // Chains of packed products (core/chain.h) as nodes of MLX graphs.
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "core/chain.h"
@@ -26,21 +27,35 @@ class Matrix {
   Packing packing;
 };
 
-// One stage, with the arrays that it takes.
+// One stage, with its weights.
 struct StageArrays {
   std::vector<Matrix> matrices;
   // Present where `eps_before` is; the weight may be absent.
   std::optional<float> eps_before, eps_after;
   std::optional<mx::array> weight_before, weight_after;
   Gate gate = Gate::none;
-  std::optional<mx::array> add;
-  int add_value = -1;
+  // What is added: nothing, the value of an earlier stage (0 is the chain's input), or one of the addends of a call.
+  enum class Add : uint8_t { none, value, addend } add = Add::none;
+  int add_index = 0;
   bool int8 = false;
 };
 
-// The values of the stages that `results` names (counted from 1), as nodes of one computation, of x's leading dims and
-// type. Throws std::invalid_argument where shapes or types do not fit.
-std::vector<mx::array> chain(const mx::array& x, const std::vector<StageArrays>& stages,
-                             const std::vector<int>& results);
+// Stages whose shapes fit each other, made once and called with every x: a call costs as much as a node does.
+class Chain {
+ public:
+  // `results`: which stages' values a call gives, counted from 1. Throws std::invalid_argument where shapes or types do not
+  // fit.
+  Chain(const std::vector<StageArrays>& stages, std::vector<int> results);
+
+  // x [..., I] of floats; the results have its leading dims and type, as do the addends. Throws std::invalid_argument
+  // where they do not fit.
+  std::vector<mx::array> operator()(const mx::array& x, const std::vector<mx::array>& addends) const;
+
+  struct Plan;
+
+ private:
+  std::shared_ptr<const Plan> plan_;
+  std::vector<mx::array> weights_;
+};
 
 }  // namespace tensorlogic
