@@ -87,6 +87,7 @@ LIBRARIES: dict[str, set[str]] = {
     "ply": {"compiler.syntax"},
     "click": {"cli"},
     "mlx": {"runtime"},
+    "tensorlogic_cpu": {"runtime"},
     "numpy": {"runtime", "runtime.formats"},
     "safetensors": {"runtime"},
     "gguf": {"runtime", "runtime.formats"},

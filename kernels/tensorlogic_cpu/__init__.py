@@ -6,16 +6,39 @@ border and comes back right. Raises ImportError, with the reason in one line, wh
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import mlx.core as mx
 
-from tensorlogic_cpu import _kernels as kernels
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
-__all__ = ["kernels"]
+
+@contextmanager
+def _without_threads_of_the_blas() -> Iterator[None]:
+    """OpenBLAS starts a thread for each processor when it is loaded, unless it is told. The kernels have their own."""
+    if _BLAS_THREADS in os.environ:
+        yield
+        return
+    os.environ[_BLAS_THREADS] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_BLAS_THREADS]
+
+
+with _without_threads_of_the_blas():
+    from tensorlogic_cpu import _kernels as kernels
+
+__all__ = ["__version__", "kernels"]
+
+__version__ = "0.1.0"
 
 
 def _prove() -> None:
     """Another version of nanobind or MLX imports without complaint and fails at the first array."""
-    installed = mx.__version__
+    installed: str = mx.__version__  # type: ignore[attr-defined]
     if installed.partition("+")[0] != kernels.MLX_VERSION:
         raise ImportError(f"tensorlogic-cpu was built for MLX {kernels.MLX_VERSION}, and MLX {installed} is installed")
     try:

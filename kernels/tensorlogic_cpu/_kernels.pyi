@@ -1,6 +1,6 @@
 """What the extension module gives. Functions are lazy: they make nodes of a graph on the CPU's stream."""
 
-from typing import Literal
+from typing import Literal, TypedDict
 
 import mlx.core as mx
 
@@ -19,13 +19,36 @@ def use_instruction_set(name: str) -> None:
     """For tests and measurements. ValueError for one that the processor does not run."""
 
 def threads() -> int:
-    """The size of the pool: the processors that the process may use, or TENSORLOGIC_THREADS."""
+    """The size of the pool, as `thread_limits` says."""
 
 def set_threads(count: int) -> None:
-    """For tests and measurements: while nothing is being computed."""
+    """For tests and measurements; waits for what is being computed. ValueError for a count outside of 1 to 1024."""
+
+class ThreadLimits(TypedDict):
+    """What the machine and its user allow: `processors` in the process's affinity, the `cores` that they are on, the
+    CPU time that cgroups grant, in processors (0 for no limit), the number that TENSORLOGIC_THREADS asks for (0 for
+    none), and the `threads` that follow."""
+
+    processors: int
+    cores: int
+    granted: float
+    asked: int
+    threads: int
+
+def thread_limits(root: str = "") -> ThreadLimits:
+    """Read now; the pool has been made when the module was imported. `root` is put before /proc and /sys, for tests."""
 
 def blas() -> str:
     """What multiplies dense matrices, and for which processor it was made."""
+
+def read_bandwidth(megabytes: int, threads: int = 0) -> float:
+    """Measures how fast memory is read, in GB/s (of 10^9 bytes): the median of 3 to 7 times through `megabytes` with
+    all threads of the pool, or with `threads` of them. Take several times the size of the last cache. ValueError for
+    no megabytes or more than 1,048,576; MemoryError."""
+
+def peak_gflops(threads: int = 0) -> float:
+    """Measures how fast float32 matrices are multiplied, in GFLOP/s: the median of 3 to 7 products of 768 x 768 x 768
+    in each of the pool's threads, or of `threads` of them."""
 
 # --- packed weights
 

@@ -45,6 +45,8 @@ struct Kernels {
   // Rows `first` to `last` of `w` as floats, `w.width` for each.
   void (*expand)(const PackedMatrix& w, int64_t first, int64_t last, float* to);
 
+  // The sum of `n` floats, read as fast as memory gives them.
+  float (*sum)(const float* x, int64_t n);
   // The sum of the squares of `n` floats.
   float (*sum_of_squares)(const float* x, int64_t n);
   // to[i] = x[i] * factor * weight[i]; `weight` may be null.

@@ -9,8 +9,10 @@
 namespace tensorlogic {
 namespace {
 
-// Rows of weights that a thread takes at a time: enough to hide the taking, few enough to share evenly.
-constexpr int64_t kDecodeGrain = 32;
+// Ranges of rows for each thread when decoding: what a thread prefetches should be its own, so they are long; two of them
+// let a thread that is held up give one away. A row's product does not depend on the ranges.
+constexpr int64_t kRangesPerThread = 2;
+constexpr int64_t kLeastRows = 16;
 // Bytes of an expanded tile: with the rows of x it meets, it stays in a core's second-level cache.
 constexpr int64_t kTileBytes = 512 * 1024;
 
@@ -26,7 +28,10 @@ void few_rows(const float* x, int64_t x_stride, int m, const PackedMatrix& w, bo
   rows.x = floats.get<float>(m * width);
   const Kernels& k = kernels();
   k.prepare(x, x_stride, w, rows);
-  pool().parallel(w.rows, kDecodeGrain,
+  int64_t ranges = pool().threads() * kRangesPerThread;
+  // Whole groups of four, which the loops take together.
+  int64_t grain = std::max(kLeastRows, (w.rows / ranges + 3) / 4 * 4);
+  pool().parallel(w.rows, grain,
                   [&](int64_t first, int64_t last) { k.multiply(rows, w, first, last, y, y_stride); });
 }
 

@@ -4,11 +4,12 @@
 // that begin at multiples of `grain`; which thread gets which range is not fixed, so a kernel's numbers must not depend
 // on it. The caller works, too. Workers spin for a few microseconds, since a decoding step has hundreds of short
 // kernels, then sleep: an idle program uses no processor time. A second caller at the same time (another stream of MLX)
-// does its work alone. Functions do not throw.
+// does its work alone, and so does a function that calls the pool itself. Functions do not throw; it ends the process.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
-#include <memory>
+#include <mutex>
 #include <type_traits>
 
 namespace tensorlogic {
@@ -23,8 +24,9 @@ class Pool {
     }, &f);
   }
 
+  // Those at work on a job, the caller included: fewer than were asked for where the machine grants no more.
   int threads() const;
-  // Between 1 and 1024; waits for running work. Meant for start-up, tests and measurements.
+  // From 1 to kMostThreads. Waits for running work. Meant for start-up, tests and measurements.
   void set_threads(int n);
 
   Pool(const Pool&) = delete;
@@ -38,14 +40,12 @@ class Pool {
   void run(int64_t count, int64_t grain, Function f, const void* context);
 
   struct Team;
-  Team* team_;
+  std::atomic<Team*> team_{nullptr};
+  std::mutex resizing_;
 };
 
-// The process's pool, made at first use and never destroyed: its threads may outlive static objects.
+// The process's pool, of as many threads as threads.h says, made at first use and never destroyed: its threads may
+// outlive static objects.
 Pool& pool();
-
-// The processors that this process may use: its affinity, less where a cgroup grants fewer; TENSORLOGIC_THREADS
-// overrides both.
-int usable_threads();
 
 }  // namespace tensorlogic

@@ -13,7 +13,7 @@
 
 namespace tensorlogic::TENSORLOGIC_SET {
 
-inline constexpr int kAhead = 4096;
+inline constexpr int kAhead = 2048;
 
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 

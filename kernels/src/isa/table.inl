@@ -12,6 +12,7 @@ const Kernels TENSORLOGIC_SET = {
     .prepare = tensorlogic::TENSORLOGIC_SET::prepare_packed,
     .multiply = tensorlogic::TENSORLOGIC_SET::multiply_packed,
     .expand = tensorlogic::TENSORLOGIC_SET::expand_any,
+    .sum = tensorlogic::TENSORLOGIC_SET::sum,
     .sum_of_squares = tensorlogic::TENSORLOGIC_SET::sum_of_squares,
     .scale = tensorlogic::TENSORLOGIC_SET::scale,
     .add = tensorlogic::TENSORLOGIC_SET::add,
