@@ -7,4 +7,5 @@
 // Loops in terms of the two.
 #include "isa/rows.inl"
 #include "isa/packed.inl"
+#include "isa/packed_any.inl"
 #include "isa/table.inl"
