@@ -68,12 +68,72 @@ void products(std::string_view set, Random& random) {
   }
 }
 
+using Values = std::vector<double>;
+
+Values normed(const Values& x, int64_t width, double eps, const float* weight) {
+  Values y = x;
+  for (size_t row = 0; row < x.size(); row += static_cast<size_t>(width)) {
+    double squares = 0;
+    for (int64_t i = 0; i < width; ++i) squares += x[row + i] * x[row + i];
+    double factor = 1 / std::sqrt(squares / static_cast<double>(width) + eps);
+    for (int64_t i = 0; i < width; ++i) y[row + i] *= factor * weight[i];
+  }
+  return y;
+}
+
+Values times(const Values& x, RandomMatrix& w) {
+  Values y;
+  for (size_t row = 0; row < x.size(); row += static_cast<size_t>(w.width)) {
+    for (int64_t n = 0; n < w.rows; ++n) {
+      y.push_back(0);
+      for (int64_t i = 0; i < w.width; ++i) y.back() += x[row + i] * w.value(n, i);
+    }
+  }
+  return y;
+}
+
+// A feed-forward block: x + norm(silu(norm(x) @ gate.T) * (norm(x) @ up.T) @ down.T).
+void feed_forward(std::string_view set, Random& random) {
+  constexpr int64_t width = 96, inner = 160;
+  RandomMatrix gate(random, {4, false}, 32, Element::f16, inner, width);
+  RandomMatrix up(random, {8, false}, 32, Element::f32, inner, width);
+  RandomMatrix down(random, {5, false}, 32, Element::bf16, width, inner);
+  const std::vector<float> before = random.normals(width), after = random.normals(width);
+  const Norm first{true, 1e-5f, before.data()}, last{true, 1e-6f, after.data()};
+  std::vector<Stage> stages(2);
+  stages[0].before = first;
+  stages[0].matrices = {gate.view(), up.view()};
+  stages[0].gate = Gate::silu;
+  stages[1].matrices = {down.view()};
+  stages[1].after = last;
+  stages[1].add_value = 0;
+  for (int64_t rows : {1, 4, 11}) {
+    const Guarded<float> x(random.normals(rows * width));
+    const Values given(x.data(), x.data() + x.size()), middle = normed(given, width, 1e-5, before.data());
+    Values gated = times(middle, gate), other = times(middle, up);
+    for (size_t i = 0; i < gated.size(); ++i) gated[i] *= other[i] / (1 + std::exp(-gated[i]));
+    const Values wanted = normed(times(gated, down), width, 1e-6, after.data());
+    for (int threads : {1, 2}) {
+      testing("%s feed-forward of %lld rows on %d threads", set.data(), static_cast<long long>(rows), threads);
+      pool().set_threads(threads);
+      Guarded<float> y(rows * width);
+      run_chain(x, rows, stages, {nullptr, y});
+      for (int64_t i = 0; i < y.size(); ++i) {
+        auto at = static_cast<size_t>(i);
+        expect(close(y[i], given[at] + wanted[at], 1e-4), "item %lld: %a, not %a", static_cast<long long>(i), y[i],
+               given[at] + wanted[at]);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void test_core(std::string_view set) {
   Random random(6);
   every_item_once();
   products(set, random);
+  feed_forward(set, random);
   pool().set_threads(1);
 }
 

@@ -86,4 +86,12 @@ inline Floats min(Floats a, Floats b) {
 }
 inline Floats absolute(Floats a) { return {vabsq_f32(a.low), vabsq_f32(a.high)}; }
 
+// Item i is the sum of v[i].
+inline Floats sums(const Floats* v) {
+  float32x4_t half[8];
+  for (int i = 0; i < 8; ++i) half[i] = vaddq_f32(v[i].low, v[i].high);
+  return {vpaddq_f32(vpaddq_f32(half[0], half[1]), vpaddq_f32(half[2], half[3])),
+          vpaddq_f32(vpaddq_f32(half[4], half[5]), vpaddq_f32(half[6], half[7]))};
+}
+
 }  // namespace tensorlogic::TENSORLOGIC_SET

@@ -99,7 +99,7 @@ struct Floats {
     for (int i = 0; i < width; ++i) r.v[i] = std::nearbyintf(v[i]);
     return r;
   }
-  // 2 to the power of whole numbers from -126 to 127; of NaN, any number.
+  // 2 to the power of whole numbers from -126 to 127; of -127 0, and of NaN any number.
   Floats power_of_two() const {
     Floats r;
     for (int i = 0; i < width; ++i) {
