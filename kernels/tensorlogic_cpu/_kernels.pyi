@@ -102,3 +102,147 @@ class Chain:
 
     def __init__(self, stages: list[Stage], results: list[int]) -> None: ...
     def __call__(self, x: mx.array, addends: list[mx.array] = []) -> list[mx.array]: ...
+
+# --- rows
+
+# Each takes float32, float16 or bfloat16 of any strides, is computed in float32 and rounded once, to the type of its
+# first array. The error bounds hold beside exact arithmetic, before that rounding. ValueError where types or shapes do
+# not fit.
+
+def rms_norm(x: mx.array, weight: mx.array | None, eps: float) -> mx.array:
+    """`x / sqrt(mean(x^2) + eps) * weight` over the last dim of `x` [..., D], `weight` [D] of any float type (Zhang and
+    Sennrich 2019). Within a relative 1e-6 for random rows of up to 10,000 items."""
+
+def layer_norm(x: mx.array, weight: mx.array | None, bias: mx.array | None, eps: float) -> mx.array:
+    """`(x - mean(x)) / sqrt(var(x) + eps) * weight + bias` over the last dim of `x` [..., D], `weight` and `bias` [D]
+    of any float type (Ba, Kiros and Hinton 2016). Within 1e-6 (1 + max|x| / sqrt(var + eps)) |weight| + 1e-7 |bias|
+    for random rows of up to 10,000 items."""
+
+def softmax(x: mx.array) -> mx.array:
+    """Over the last dim of `x` [..., D]; a row with NaN or infinity, or of nothing but -infinity, is NaN. Within a
+    relative 1e-6 + 1.2e-7 (max(x) - x)."""
+
+def rope(
+    x: mx.array,
+    dims: int,
+    *,
+    traditional: bool,
+    base: float | None,
+    scale: float,
+    offset: int,
+    freqs: mx.array | None = None,
+) -> mx.array:
+    """Rotary position embedding (Su et al. 2021) of `x` [..., L, D], as `mlx.core.fast.rope` has it: rows stand at
+    positions offset, offset + 1, ..., and pair i of their first `dims` items turns by position * scale *
+    base^(-2 i / dims), or position * scale / freqs[i], in radians. Pairs are neighbours where `traditional`, else items
+    dims / 2 apart. One of `base` and `freqs` [dims / 2] is None.
+
+    Angles are float64: sines and cosines are within 1.5e-7, an item of a pair (a, b) within 2.5e-7 (|a| + |b|), at
+    position 131,072 as at 0, up to position * scale = 2^24.
+    """
+
+def silu(x: mx.array) -> mx.array:
+    """`x / (1 + e^-x)`, within a relative 4e-7, or 1e-36 below -87."""
+
+def gelu(x: mx.array, approximate: bool) -> mx.array:
+    """`x` times the area under the normal curve up to `x` (Hendrycks and Gimpel 2016): within 2.5e-7 |x|, and a
+    relative 1e-6 above -5. Where `approximate`, its form with tanh: within 2.5e-7 |x| of that."""
+
+def gated(gate: mx.array, up: mx.array, kind: Literal["silu", "gelu_tanh"]) -> mx.array:
+    """`activation(gate) * up` of two arrays of one shape, which may be the halves of one array. The type is the
+    gate's."""
+
+def cast(x: mx.array, dtype: mx.Dtype) -> mx.array:
+    """`x` as float32, float16 or bfloat16: to the nearest, ties to even, subnormal numbers too; beyond float16's
+    largest number is infinity."""
+# --- attention
+
+def attention(
+    q: mx.array,
+    k: mx.array,
+    v: mx.array,
+    *,
+    scale: float,
+    causal: bool = False,
+    window: int | None = None,
+    mask: mx.array | None = None,
+) -> mx.array:
+    """`softmax(q @ k.T * scale + mask) @ v` in each head (Vaswani et al. 2017): q [B, H, L, D], k [B, K, S, D] and
+    v [B, K, S, E] give [B, H, L, E] in q's type. H is a multiple of K; each is float32, float16 or bfloat16.
+
+    With `causal`, the last query sees all keys, each before it one less; `window`, which goes with it, leaves a query
+    the last `window` of those. `mask` broadcasts to [B, H, L, S]: bools that say what is seen, or floats that are added.
+    A query that sees no key gives zeros. What is hidden is finite: 0 times infinity is NaN.
+
+    Computed in float32 with a streaming softmax (Milakov and Gimelshein 2018; Dao et al. 2022): an item is right to
+    1e-6 * (1 + the largest |score|) times the largest |v|, before it is rounded to q's type. Rows of float k and v
+    without gaps are read in place. `transpose(0, 2, 1, 3)` and a reshape to [B, L, H * E] are no copy of the result.
+    ValueError where shapes or types do not fit.
+    """
+
+def attention_packed(
+    q: mx.array,
+    keys: tuple[mx.array, mx.array, mx.array],
+    values: tuple[mx.array, mx.array, mx.array],
+    *,
+    bits: int = 8,
+    group_size: int,
+    scale: float,
+    causal: bool = False,
+    window: int | None = None,
+    mask: mx.array | None = None,
+) -> mx.array:
+    """`attention` over keys [B, K, S, D] and values [B, K, S, E] packed along their last dim, as weight, scales and biases
+    from `mlx.core.quantize` in the mode "affine": 2, 3, 4, 5, 6 or 8 bits, groups of 32, 64 or 128."""
+
+def cached_attention(
+    qkv: mx.array,
+    keys: mx.array,
+    values: mx.array,
+    *,
+    heads: int,
+    kv_heads: int,
+    offset: int,
+    scale: float,
+    window: int | None = None,
+    rope_dims: int,
+    rope_base: float | None = None,
+    rope_scale: float = 1.0,
+    traditional: bool = False,
+    freqs: mx.array | None = None,
+    q_norm: mx.array | None = None,
+    k_norm: mx.array | None = None,
+    eps: float = 1e-6,
+) -> tuple[mx.array, mx.array, mx.array]:
+    """The middle of an attention block as one node: `qkv` [B, L, (heads + 2 * kv_heads) * D] is the joined projection,
+    `keys` and `values` [B, kv_heads, C, D] are caches with room for C positions, of which the first `offset` are filled.
+
+    Each head of queries and keys gets a root mean square norm where `q_norm` and `k_norm` [D] are given, and rotary
+    positions `offset`... on its first `rope_dims` items (0: none), as in `mlx.core.fast.rope`, of which `rope_base` or
+    `freqs` [rope_dims / 2] is given. Keys and values go to the positions offset to offset + L of the caches; queries see
+    them causally, as in `attention`. Gives [B, L, heads * D] in qkv's type, and the caches with the new rows.
+
+    The caches' memory is changed in place where nobody else holds them; a cache that is still referred to is copied and
+    never changes. For that, pass the first result alone to `eval` and `async_eval`: the caches are computed with it, and
+    `async_eval` would hold on to them. There is no gradient and no vmap: ValueError. ValueError, too, where shapes or
+    types do not fit, and where offset + L exceeds C.
+    """
+def chain(x: mx.array, stages: list[Stage], results: list[int]) -> list[mx.array]:
+    """`x` [..., I] taken through the stages as one node; gives the values of the stages that `results` names (counted
+    from 1), in x's float type, computed in float32. ValueError where shapes do not fit."""
+
+# --- dense matrices
+
+def matmul(a: mx.array, b: mx.array) -> mx.array:
+    """`a` [..., M, K] times `b` [..., K, N] as `mlx.core.matmul` defines it: batches broadcast; an operand of rank 1 is
+    a row on the left and a column on the right, and its dim is gone from the result.
+
+    Both are float32, float16 or bfloat16, and so is the result; sums are in float32 and rounded once. Transposed views
+    are read where they lie. An item's error is at most K * 2^-24 times the sum of its products' sizes, in the tests
+    (4 + 2 sqrt(K)) * 2^-24 of it, and one rounding of the result. The number of threads changes no bit; strides,
+    batches and the instruction set may, since they decide on the order of the sums. ValueError for operands of other
+    types or of two, for inner dims that differ, for batches that do not broadcast, for more than 2^40 results."""
+
+def addmm(c: mx.array, a: mx.array, b: mx.array) -> mx.array:
+    """`c + a @ b`, rounded once; `c` is of the operands' type and broadcasts to the product. ValueError as from
+    `matmul`, and where `c` does not fit."""

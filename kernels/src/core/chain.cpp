@@ -1,41 +1,16 @@
 #include "core/chain.h"
 
-#include <cmath>
 #include <memory>
 
 #include "core/packed.h"
-#include "core/pool.h"
 #include "core/scratch.h"
 
 namespace tensorlogic {
-namespace {
-
-// Items that a thread takes at a time in row-wise work: a few microseconds of it.
-constexpr int64_t kRowWiseItems = 16 * 1024;
-
-template <class F>
-void each_row(int64_t rows, int64_t width, F&& f) {
-  int64_t grain = kRowWiseItems / (width + 1) + 1;
-  pool().parallel(rows, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) f(r);
-  });
-}
-
-}  // namespace
 
 int64_t Stage::product_width() const {
   int64_t total = 0;
   for (const PackedMatrix& w : matrices) total += w.rows;
   return total;
-}
-
-void norm_rows(const float* x, int64_t rows, int64_t width, const Norm& norm, float* to) {
-  const Kernels& k = kernels();
-  each_row(rows, width, [&](int64_t r) {
-    const float* row = x + r * width;
-    float mean = k.sum_of_squares(row, width) / static_cast<float>(width);
-    k.scale(row, 1 / std::sqrt(mean + norm.eps), norm.weight, to + r * width, width);
-  });
 }
 
 void run_chain(const float* x, int64_t rows, const std::vector<Stage>& stages, const std::vector<float*>& results) {

@@ -12,23 +12,14 @@
 #include <vector>
 
 #include "core/isa.h"
+#include "core/rows.h"
 
 namespace tensorlogic {
-
-// The first half of a product's columns, activated, times the second half.
-enum class Gate : uint8_t { none, silu, gelu_tanh };
-
-// Root mean square norm (Zhang and Sennrich 2019): x / sqrt(mean(x^2) + eps) * weight.
-struct Norm {
-  bool present = false;
-  float eps = 0;
-  const float* weight = nullptr;  // may be null
-};
 
 struct Stage {
   Norm before;
   std::vector<PackedMatrix> matrices;  // of one width; their products stand side by side
-  Gate gate = Gate::none;
+  Gate gate = Gate::none;  // the first half of the product's columns, activated, times the second half
   Norm after;
   const float* add = nullptr;  // rows as wide as the stage's value
   int add_value = -1;          // or the value of an earlier stage; 0 is the chain's input, n what stage n gave
@@ -41,8 +32,5 @@ struct Stage {
 // x: `rows` rows of the first stage's width, without gaps. `results`: for each stage where its value goes (rows without
 // gaps), or null for a value that is only used on the way.
 void run_chain(const float* x, int64_t rows, const std::vector<Stage>& stages, const std::vector<float*>& results);
-
-// `rows` rows of `width` floats, normalized; `to` may be `x`.
-void norm_rows(const float* x, int64_t rows, int64_t width, const Norm& norm, float* to);
 
 }  // namespace tensorlogic

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/attention_loops.h"
 #include "core/element.h"
 
 namespace tensorlogic {
@@ -26,6 +27,18 @@ struct PreparedRows {
 
 // The most bytes that one activation becomes.
 inline constexpr int kDigits = 3;
+// Some rows of floats and a dense matrix, of whose rows both are read in order; k > 0.
+struct FewRows {
+  const float* x;  // [m, k]
+  int64_t x_stride;
+  int m;
+  const void* w;  // its rows are `w_stride` items apart
+  Element element;
+  int64_t w_stride, k, n;
+  float* y;  // [m, n]
+  int64_t y_stride;
+  bool accumulate;  // adds to y
+};
 
 // More rows than this are multiplied as blocks of expanded weights.
 inline constexpr int kDecodeRows = 8;
@@ -47,6 +60,12 @@ struct Kernels {
 
   // The sum of `n` floats, read as fast as memory gives them.
   float (*sum)(const float* x, int64_t n);
+  // y = x @ w.T for w [n, k], and y = x @ w for w [k, n].
+  void (*dense_dots)(const FewRows& p);
+  void (*dense_combine)(const FewRows& p);
+  // `n` items of type `e`, `stride` items apart, as floats.
+  void (*gather)(const void* from, Element e, int64_t stride, float* to, int64_t n);
+
   // The sum of the squares of `n` floats.
   float (*sum_of_squares)(const float* x, int64_t n);
   // to[i] = x[i] * factor * weight[i]; `weight` may be null.
@@ -56,6 +75,36 @@ struct Kernels {
   // to[i] = activation(gate[i]) * up[i]
   void (*silu_times)(const float* gate, const float* up, float* to, int64_t n);
   void (*gelu_tanh_times)(const float* gate, const float* up, float* to, int64_t n);
+
+  // In the next entries, `to` may be `x`.
+  // to[i] = activation(x[i])
+  void (*silu)(const float* x, float* to, int64_t n);
+  void (*gelu)(const float* x, float* to, int64_t n);
+  void (*gelu_tanh)(const float* x, float* to, int64_t n);
+  // to[i] = (x[i] - mean(x)) / sqrt(variance(x) + eps) * weight[i] + bias[i]; `weight` and `bias` may be null.
+  void (*layer_norm)(const float* x, float eps, const float* weight, const float* bias, float* to, int64_t n);
+  // The largest of `n` floats; NaN is passed over, and nothing gives -infinity.
+  float (*largest)(const float* x, int64_t n);
+  // to[i] = e^(x[i] - top); gives their sum.
+  float (*exponentials)(const float* x, float top, float* to, int64_t n);
+  // Of position * turns[i] quarters of a turn.
+  void (*cosines_and_sines)(const double* turns, double position, float* cosines, float* sines, int64_t n);
+  // Turns the pairs (x[i], x[half + i]), or (x[2 i], x[2 i + 1]), by the angle i.
+  void (*rotate_halves)(const float* x, const float* cosines, const float* sines, float* to, int64_t half);
+  void (*rotate_pairs)(const float* x, const float* cosines, const float* sines, float* to, int64_t half);
+  // Attention. Rows of queries, keys and values have a multiple of 16 items here.
+  // to[r * to_stride + j] = the product of row r of `q` and row j of `k`, for `count` rows of `k`.
+  void (*dots)(const float* q, int64_t q_stride, int64_t rows, const FloatRows& k, int64_t count, int64_t width,
+               float* to, int64_t to_stride);
+  // x[i] = e^(x[i] - largest), where the largest of the `n` is at least the least finite float; gives their sum. There
+  // is room for `n` rounded up to a multiple of 16.
+  float (*softmax_weights)(float* x, int64_t n, float* largest);
+  // to[r] += the sum over j of p[r * p_stride + j] * row j of `v`, for `count` rows of `v`.
+  void (*add_weighted)(const float* p, int64_t p_stride, int64_t rows, const FloatRows& v, int64_t count, int64_t width,
+                       float* to, int64_t to_stride);
+  // Takes a tile of so many queries over a block of keys.
+  int64_t query_lanes;
+  void (*attend_block)(const KeyBlock& block, const QueryTile& tile);
 };
 
 // The width of a prepared row: `width` rounded up to whole blocks of 128.

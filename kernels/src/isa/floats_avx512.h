@@ -54,4 +54,20 @@ inline Floats max(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline Floats min(Floats a, Floats b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline Floats absolute(Floats a) { return {_mm512_abs_ps(a.v)}; }
 
+// Item i is the sum of v[i]: sixteen vectors become one in four steps, each of which halves what is left of every sum.
+inline Floats sums(const Floats* v) {
+  __m512 half[8], quarter[4];
+  for (int i = 0; i < 8; ++i) {
+    __m512 a = v[i + i / 4 * 4].v, b = v[i + i / 4 * 4 + 4].v;
+    half[i] = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+  }
+  for (int i = 0; i < 4; ++i) {
+    __m512 a = half[i], b = half[i + 4];
+    quarter[i] = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+  }
+  __m512 a = _mm512_add_ps(_mm512_unpacklo_ps(quarter[0], quarter[1]), _mm512_unpackhi_ps(quarter[0], quarter[1]));
+  __m512 b = _mm512_add_ps(_mm512_unpacklo_ps(quarter[2], quarter[3]), _mm512_unpackhi_ps(quarter[2], quarter[3]));
+  return {_mm512_add_ps(_mm512_shuffle_ps(a, b, 0x44), _mm512_shuffle_ps(a, b, 0xee))};
+}
+
 }  // namespace tensorlogic::TENSORLOGIC_SET

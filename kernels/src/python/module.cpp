@@ -14,4 +14,7 @@ NB_MODULE(_kernels, m) {
       number(MLX_VERSION_MAJOR) + "." + number(MLX_VERSION_MINOR) + "." + number(MLX_VERSION_PATCH);
   tensorlogic::bind_machine(m);
   tensorlogic::bind_packed(m);
+  tensorlogic::bind_rows(m);
+  tensorlogic::bind_attention(m);
+  tensorlogic::bind_dense(m);
 }
