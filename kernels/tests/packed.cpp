@@ -108,6 +108,8 @@ void poison(const Kernels& k, Random& random, Layout layout, bool int8) {
     std::vector<float> x = random.normals(2 * 96), prepared(2 * 128), sums(2 * 16), steps(2 * 16), y(6);
     std::vector<int8_t> codes(2 * 128 * kDigits);
     PreparedRows rows{2, int8, prepared.data(), codes.data(), steps.data(), sums.data()};
+    // Large ones, too, that must not be taken for the multiples of a small step.
+    for (int i = 0; i < 8; ++i) x[static_cast<size_t>(random.integer(0, 95))] = random.uniform(-1e30f, 1e30f);
     x[static_cast<size_t>(random.integer(0, 95))] = bad;
     k.prepare(x.data(), 96, view, rows);
     k.multiply(rows, view, 0, 3, y.data(), 3);

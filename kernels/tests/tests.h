@@ -15,10 +15,16 @@ void test_vectors(std::string_view set);
 void test_codes(std::string_view set);
 // casts.cpp: float16 and bfloat16, all values of each.
 void test_casts(std::string_view set);
-// rows.cpp: sums, scales and gated activations.
+// rows.cpp: sums, norms, rotations.
 void test_rows(std::string_view set);
+// activations.cpp: over all of the floats.
+void test_activations(std::string_view set);
 // packed.cpp: prepare, multiply and expand, over layouts and shapes.
 void test_packed(std::string_view set);
+// attention.cpp: its loops, and all of it over the set in use.
+void test_attention(std::string_view set);
+// dense.cpp: few rows with a dense matrix, and products of any sizes over the set in use.
+void test_dense(std::string_view set);
 // core.cpp: src/core over the set in use; products and chains on several threads.
 void test_core(std::string_view set);
 

@@ -8,4 +8,7 @@
 #include "isa/rows.inl"
 #include "isa/packed.inl"
 #include "isa/packed_any.inl"
+#include "isa/attention.inl"
+#include "isa/attention_blocks.inl"
+#include "isa/dense.inl"
 #include "isa/table.inl"
