@@ -69,6 +69,9 @@ class Matrix:
         group_size: int,
         mode: str,
     ) -> None: ...
+    @staticmethod
+    def dense(weight: mx.array) -> Matrix:
+        """Floats [O, I] as they are, to stand in stages beside packed weights. ValueError for anything else."""
 
 class Stage:
     """`added + rms_norm(gate(rms_norm(value) @ [m1; m2; ...].T))`, where everything but the product may be absent.
@@ -155,6 +158,7 @@ def gated(gate: mx.array, up: mx.array, kind: Literal["silu", "gelu_tanh"]) -> m
 def cast(x: mx.array, dtype: mx.Dtype) -> mx.array:
     """`x` as float32, float16 or bfloat16: to the nearest, ties to even, subnormal numbers too; beyond float16's
     largest number is infinity."""
+
 # --- attention
 
 def attention(
@@ -171,7 +175,7 @@ def attention(
     v [B, K, S, E] give [B, H, L, E] in q's type. H is a multiple of K; each is float32, float16 or bfloat16.
 
     With `causal`, the last query sees all keys, each before it one less; `window`, which goes with it, leaves a query
-    the last `window` of those. `mask` broadcasts to [B, H, L, S]: bools that say what is seen, or floats that are added.
+    the last `window` of those. `mask` broadcasts to [B, H, L, S]: bools that say what is seen, or floats to be added.
     A query that sees no key gives zeros. What is hidden is finite: 0 times infinity is NaN.
 
     Computed in float32 with a streaming softmax (Milakov and Gimelshein 2018; Dao et al. 2022): an item is right to
@@ -192,7 +196,7 @@ def attention_packed(
     window: int | None = None,
     mask: mx.array | None = None,
 ) -> mx.array:
-    """`attention` over keys [B, K, S, D] and values [B, K, S, E] packed along their last dim, as weight, scales and biases
+    """`attention` over keys [B, K, S, D] and values [B, K, S, E] packed along their last dim: weight, scales and biases
     from `mlx.core.quantize` in the mode "affine": 2, 3, 4, 5, 6 or 8 bits, groups of 32, 64 or 128."""
 
 def cached_attention(
@@ -215,18 +219,19 @@ def cached_attention(
     eps: float = 1e-6,
 ) -> tuple[mx.array, mx.array, mx.array]:
     """The middle of an attention block as one node: `qkv` [B, L, (heads + 2 * kv_heads) * D] is the joined projection,
-    `keys` and `values` [B, kv_heads, C, D] are caches with room for C positions, of which the first `offset` are filled.
+    `keys` and `values` [B, kv_heads, C, D] are caches with room for C positions, the first `offset` of them filled.
 
     Each head of queries and keys gets a root mean square norm where `q_norm` and `k_norm` [D] are given, and rotary
     positions `offset`... on its first `rope_dims` items (0: none), as in `mlx.core.fast.rope`, of which `rope_base` or
-    `freqs` [rope_dims / 2] is given. Keys and values go to the positions offset to offset + L of the caches; queries see
+    `freqs` [rope_dims / 2] is given. Keys and values go to positions offset to offset + L of the caches; queries see
     them causally, as in `attention`. Gives [B, L, heads * D] in qkv's type, and the caches with the new rows.
 
     The caches' memory is changed in place where nobody else holds them; a cache that is still referred to is copied and
-    never changes. For that, pass the first result alone to `eval` and `async_eval`: the caches are computed with it, and
+    never changes. For that, pass the first result alone to `eval` and `async_eval`: the caches come with it, and
     `async_eval` would hold on to them. There is no gradient and no vmap: ValueError. ValueError, too, where shapes or
     types do not fit, and where offset + L exceeds C.
     """
+
 def chain(x: mx.array, stages: list[Stage], results: list[int]) -> list[mx.array]:
     """`x` [..., I] taken through the stages as one node; gives the values of the stages that `results` names (counted
     from 1), in x's float type, computed in float32. ValueError where shapes do not fit."""

@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from tensorlogic.runtime.binding import *
     from tensorlogic.runtime.boundary import *
     from tensorlogic.runtime.carrying import *
+    from tensorlogic.runtime.chains import Stage as Stage
+    from tensorlogic.runtime.chains import chain as chain
+    from tensorlogic.runtime.chains import chain_apart as chain_apart
     from tensorlogic.runtime.device import carried as carried
     from tensorlogic.runtime.errors import *
     from tensorlogic.runtime.failures import *
     from tensorlogic.runtime.functions import *
     from tensorlogic.runtime.functions_host import *
+    from tensorlogic.runtime.functions_kernels import *
     from tensorlogic.runtime.functions_neural import *
     from tensorlogic.runtime.functions_shape import *
     from tensorlogic.runtime.models import *
@@ -54,9 +58,20 @@ _WHERE = {
         "string",
     ),
     "carrying": ("tensor", "weight"),
+    "chains": ("Stage", "chain", "chain_apart"),
     "device": ("carried",),
     "errors": ("BoundaryError", "ModelFileError", "TensorLogicError"),
     "failures": ("entry",),
+    "functions_kernels": (
+        "attention",
+        "gelu",
+        "gelu_tanh",
+        "layer_norm",
+        "rms_norm",
+        "rope",
+        "silu",
+        "softmax",
+    ),
     "models": ("Model", "load_model"),
     "outside": ("element", "refuse", "short"),
     "packs": ("same_leading",),

@@ -11,4 +11,6 @@
 #include "isa/attention.inl"
 #include "isa/attention_blocks.inl"
 #include "isa/dense.inl"
+#include "isa/packed_tiles_avx512.inl"
+#define TENSORLOGIC_TILES
 #include "isa/table.inl"

@@ -162,6 +162,7 @@ inline void rows_product(const PreparedRows& rows, int m, const PackedMatrix& w,
   const float* steps = rows.steps + m * padded_to_16(width / 32);
   const float* sums = rows.sums + m * padded_to_16(groups);
   const __m512i lanes = group_of_lane<bits>(w.group), step_lanes = group_of_lane<bits>(32);
+  constexpr auto steps_mask = static_cast<__mmask8>((1 << (block / 32)) - 1);
   const int group_shift = w.group == 32 ? 5 : w.group == 64 ? 6 : 7;
   const uint8_t* p = w.codes + n * bytes;
   const int64_t first_scale = n * groups;
@@ -170,7 +171,7 @@ inline void rows_product(const PreparedRows& rows, int m, const PackedMatrix& w,
     total[r] = table ? _mm512_setzero_ps() : bias_products<e>(w.biases, first_scale + r * groups, sums, groups);
   }
   auto add_block = [&](int64_t at, __mmask64 mask, __mmask8 group_mask) __attribute__((always_inline)) {
-    __m512 step = _mm512_permutexvar_ps(step_lanes, _mm512_castps128_ps512(_mm_loadu_ps(steps + at / 32)));
+    __m512 step = _mm512_permutexvar_ps(step_lanes, _mm512_castps128_ps512(_mm_maskz_loadu_ps(steps_mask, steps + at / 32)));
     const uint8_t* q = p + at * bits / 8;
     int64_t s = first_scale + (at >> group_shift);
 #pragma GCC unroll 4
@@ -252,8 +253,11 @@ inline float quantize_block(const float* x, int8_t* to, int64_t digit, float* su
   constexpr float most = digits == 1 ? 127.0f : 127.0f * 65536.0f;
   // 127 / a subnormal number may be infinite; a block as small as that counts as 0.
   float factor = largest > 0x1p-100f ? most / largest : 0.0f;
-  __m512i p = _mm512_cvtps_epi32(_mm512_mul_ps(a, _mm512_set1_ps(factor)));
-  __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(b, _mm512_set1_ps(factor)));
+  // 0, or NaN where an item is infinite or NaN: those have no multiple.
+  __m512 poison = _mm512_add_ps(_mm512_mul_ps(a, _mm512_setzero_ps()), _mm512_mul_ps(b, _mm512_setzero_ps()));
+  __mmask16 finite = _mm512_cmp_ps_mask(poison, _mm512_setzero_ps(), _CMP_EQ_OQ);
+  __m512i p = _mm512_maskz_cvtps_epi32(finite, _mm512_mul_ps(a, _mm512_set1_ps(factor)));
+  __m512i q = _mm512_maskz_cvtps_epi32(finite, _mm512_mul_ps(b, _mm512_set1_ps(factor)));
   *sum = static_cast<float>(_mm512_reduce_add_epi32(_mm512_add_epi32(p, q)));
   // From the lowest digit up; the highest stands first.
 #pragma GCC unroll 3
@@ -264,8 +268,7 @@ inline float quantize_block(const float* x, int8_t* to, int64_t digit, float* su
     p = _mm512_srai_epi32(_mm512_add_epi32(p, _mm512_set1_epi32(128)), 8);
     q = _mm512_srai_epi32(_mm512_add_epi32(q, _mm512_set1_epi32(128)), 8);
   }
-  float poison = _mm512_reduce_add_ps(_mm512_add_ps(_mm512_mul_ps(a, _mm512_setzero_ps()), _mm512_mul_ps(b, _mm512_setzero_ps())));
-  return largest / most + poison;
+  return largest / most + _mm512_reduce_add_ps(poison);
 }
 
 // Of each 128 bytes the even ones, then the odd ones.
