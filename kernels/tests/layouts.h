@@ -45,6 +45,8 @@ struct RandomMatrix {
     int c = code_at(codes + row * width * layout.bits / 8, layout.bits, column);
     return layout.table ? static_cast<double>(e2m1(c)) : c;
   }
+  // For messages; overwritten by the next.
+  const char* name() const;
   double value(int64_t row, int64_t column) { return scale(row, column) * code(row, column) + bias(row, column); }
 
   Layout layout;
@@ -57,5 +59,8 @@ struct RandomMatrix {
   int64_t factor_bytes() const { return layout.table ? 1 : size_of(scale_type); }
   double factor(Guarded<uint8_t>& from, int64_t row, int64_t column);
 };
+
+// y: the products of one row of x with all rows of `w`, by floats or with x in int8.
+void check_products(const float* x, RandomMatrix& w, bool int8, const float* y);
 
 }  // namespace tensorlogic::tests

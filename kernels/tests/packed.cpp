@@ -8,33 +8,11 @@
 namespace tensorlogic::tests {
 namespace {
 
-const char* name_of(const RandomMatrix& w) {
-  static char name[128];
-  const char* types[] = {"float32", "float16", "bfloat16"};
-  std::snprintf(name, sizeof name, "%s of %d bits, groups of %d, scales in %s, %lld rows of %lld",
-                w.layout.table ? "mxfp4" : "affine", w.layout.bits, w.group,
-                w.layout.table ? "bytes" : types[static_cast<int>(w.scale_type)], static_cast<long long>(w.rows),
-                static_cast<long long>(w.width));
-  return name;
-}
-
-float peak_of_32(const float* x) {
-  float largest = 0;
-  for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(x[i]));
-  return largest;
-}
-
-// What int8 makes of 32 items (core/packed.h): bytes of one step.
-void quantize(const float* x, double* to) {
-  float largest = peak_of_32(x), step = largest / 127.0f, factor = largest > 0 ? 127.0f / largest : 0.0f;
-  for (int i = 0; i < 32; ++i) to[i] = static_cast<double>(step) * std::nearbyint(x[i] * factor);
-}
-
 // The products of all rows with all of x, some rows at a time.
 void products(const Kernels& k, Random& random, RandomMatrix& w, int count, bool int8) {
   const PackedMatrix view = w.view();
   const int64_t stride = w.width + random.integer(0, 3), y_stride = w.rows + random.integer(0, 3);
-  testing("%s %d rows%s with %s", k.name, count, int8 ? " in int8" : "", name_of(w));
+  testing("%s %d rows%s with %s", k.name, count, int8 ? " in int8" : "", w.name());
 
   Guarded<float> x((count - 1) * stride + w.width);
   for (int64_t i = 0; i < x.size(); ++i) x[i] = random.normal();
@@ -54,30 +32,8 @@ void products(const Kernels& k, Random& random, RandomMatrix& w, int count, bool
   k.multiply(rows, view, 0, middle, y, y_stride);
   k.multiply(rows, view, middle, w.rows, y, y_stride);
 
-  std::vector<double> seen(static_cast<size_t>(w.width)), peaks(static_cast<size_t>(w.width / 32));
-  const double roundings = static_cast<double>(w.width) / 32 + 24;
   for (int m = 0; m < count; ++m) {
-    for (int64_t i = 0; i < w.width; ++i) seen[static_cast<size_t>(i)] = x[m * stride + i];
-    for (int64_t b = 0; b < w.width; b += 32) {
-      if (int8) quantize(x + m * stride + b, &seen[static_cast<size_t>(b)]);
-      peaks[static_cast<size_t>(b / 32)] = peak_of_32(x + m * stride + b);
-    }
-    for (int64_t n = 0; n < w.rows; ++n) {
-      double wanted = 0, sizes = 0, unseen = 0;
-      for (int64_t i = 0; i < w.width; ++i) {
-        double scale = w.scale(n, i), bias = w.bias(n, i), item = seen[static_cast<size_t>(i)];
-        wanted += item * (scale * w.code(n, i) + bias);
-        // With integers a code may count by as much as its range more, which the bias takes off again.
-        double code = int8 ? (w.layout.table ? 12 : 1 << w.layout.bits) : std::fabs(w.code(n, i));
-        sizes += std::fabs(item) * (std::fabs(scale) * code + std::fabs(bias));
-        // Without int8 an item may lose what adding it to its block's largest would.
-        if (!int8) unseen += peaks[static_cast<size_t>(i / 32)] * std::fabs(w.value(n, i));
-      }
-      const double bound = kHalfUlp * (roundings * sizes + 1.01 * unseen);
-      float got = y[m * y_stride + n];
-      expect(close(got, wanted, bound), "row %d, column %lld: %a, not %a (bound %g)", m, static_cast<long long>(n), got,
-             wanted, bound);
-    }
+    check_products(x + m * stride, w, int8, y + m * y_stride);
     for (int64_t n = w.rows; n < y_stride && m + 1 < count; ++n) {
       expect(y.untouched(m * y_stride + n), "what lies between rows was written");
     }
@@ -85,7 +41,7 @@ void products(const Kernels& k, Random& random, RandomMatrix& w, int count, bool
 }
 
 void expansion(const Kernels& k, Random& random, RandomMatrix& w) {
-  testing("%s expand %s", k.name, name_of(w));
+  testing("%s expand %s", k.name, w.name());
   const int64_t first = random.integer(0, static_cast<int>(w.rows) - 1);
   Guarded<float> to((w.rows - first) * w.width);
   k.expand(w.view(), first, w.rows, to);
@@ -99,11 +55,41 @@ void expansion(const Kernels& k, Random& random, RandomMatrix& w) {
   }
 }
 
+// Many rows by integers, in tiles of rows of w, where the set has them.
+void tiles(const Kernels& k, Random& random, RandomMatrix& w, int count, bool int8) {
+  const PackedMatrix view = w.view();
+  const int64_t blocks = w.width / 32, stride = w.width + random.integer(0, 3), y_stride = w.rows + random.integer(0, 3);
+  testing("%s tiles, %d rows%s with %s", k.name, count, int8 ? " in int8" : "", w.name());
+  const Guarded<float> x(random.normals((count - 1) * stride + w.width));
+  // Of exactly the sizes that core/isa.h states.
+  const int digits = int8 ? 1 : kDigits;
+  Guarded<int8_t> codes(digits * count * w.width);
+  Guarded<float> steps(count * blocks), sums(count * blocks), factors(2 * k.tile * blocks);
+  Guarded<uint8_t> filled(k.tile * ((w.width + 63) / 64 * 64));
+  DigitRows rows{count, digits, codes, w.width, count * w.width, steps, sums};
+  const int middle = random.integer(0, count);
+  k.quantize_rows(x, stride, 0, middle, w.width, rows);
+  k.quantize_rows(x, stride, middle, count, w.width, rows);
+  Guarded<float> y((count - 1) * y_stride + w.rows);
+  for (int64_t first = 0; first < w.rows; first += k.tile) {
+    const int64_t last = std::min(w.rows, first + k.tile);
+    k.fill_codes(view, first, last, filled);
+    k.tile_factors(view, first, last, factors);
+    k.multiply_tile(rows, view, last - first, filled, factors, y + first, y_stride);
+  }
+  for (int m = 0; m < count; ++m) {
+    check_products(x + m * stride, w, int8, y + m * y_stride);
+    for (int64_t n = w.rows; n < y_stride && m + 1 < count; ++n) {
+      expect(y.untouched(m * y_stride + n), "what lies between rows was written");
+    }
+  }
+}
+
 // One NaN or infinity in x, in a scale or in a bias reaches what it belongs to and nothing else.
 void poison(const Kernels& k, Random& random, Layout layout, bool int8) {
   for (float bad : {NAN, INFINITY, -INFINITY}) {
     RandomMatrix w(random, layout, 32, Element::f32, 3, 96);
-    testing("%s %a%s with %s", k.name, bad, int8 ? " in int8" : "", name_of(w));
+    testing("%s %a%s with %s", k.name, bad, int8 ? " in int8" : "", w.name());
     const PackedMatrix view = w.view();
     std::vector<float> x = random.normals(2 * 96), prepared(2 * 128), sums(2 * 16), steps(2 * 16), y(6);
     std::vector<int8_t> codes(2 * 128 * kDigits);
@@ -157,6 +143,10 @@ void test_packed(std::string_view) {
             RandomMatrix w(random, layout, group, type, n, groups * group, random.integer(0, 5));
             products(k, random, w, count, int8);
             if (count == 1) expansion(k, random, w);
+            if (!k.tile) continue;
+            // About one tile, and two.
+            RandomMatrix more(random, layout, group, type, random.integer(1, wide ? 2 : 70), groups * group);
+            tiles(k, random, more, random.integer(1, 20), int8);
           }
         }
       }
