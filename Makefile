@@ -19,10 +19,15 @@ MINILM := all-MiniLM-L6-v2
 # Two workers: more do not help on a small machine, and each one imports MLX.
 WORKERS := 2
 
-.PHONY: help run test lint types kernels sanitize bench fuzz setup clean
+CHECKED := -DTENSORLOGIC_TESTS=ON -DTENSORLOGIC_WARNINGS_ARE_ERRORS=ON
+# Says which Debian packages have the programs that a target wants, where one is missing: $(call need,PROGRAMS,PACKAGES)
+need = for program in $(1); do command -v $$program >/dev/null || \
+    { echo "error: found no $$program; on Debian and Ubuntu: apt install $(2)" >&2; exit 1; }; done
+
+.PHONY: help run test lint types kernels sanitize kernels-tests kernels-arm64 bench fuzz setup clean
 
 help:  ## Say what can be made.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Where the kernels cannot be built that is said once, and not again by what runs.
 run: $(STAMP)  ## Compile the sentence encoder and compare four sentences with it.
@@ -47,6 +52,17 @@ kernels: $(TESTED)  ## Build the CPU kernels and install them into the virtual e
 
 sanitize: kernels  ## Run the tests of the CPU kernels with AddressSanitizer and UndefinedBehaviorSanitizer.
 	tools/sanitize_kernels.sh $(VENV)
+
+# The kernels' tests in C++: without Python and MLX, so that they run in an emulator, too.
+kernels-tests:  ## Test the kernels of each instruction set that this processor has, in C++.
+	@$(call need,cmake c++,cmake g++)
+	@cmake -S kernels -B kernels/build/tests $(CHECKED)
+	@cmake --build kernels/build/tests --target check --parallel $(WORKERS)
+
+kernels-arm64:  ## Test the kernels for arm64 in an emulator.
+	@$(call need,cmake aarch64-linux-gnu-g++ qemu-aarch64-static,cmake g++-aarch64-linux-gnu qemu-user-static)
+	@cmake -S kernels -B kernels/build/arm64 $(CHECKED) -DCMAKE_TOOLCHAIN_FILE=tests/aarch64-linux-gnu.cmake
+	@cmake --build kernels/build/arm64 --target check --parallel $(WORKERS)
 
 bench: kernels  ## Measure programs against hand-written MLX, kernels against llama.cpp; print tables, write JSON.
 	@$(FETCH)

@@ -4,8 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#if defined(__aarch64__) && defined(__linux__)
-#include <asm/hwcap.h>
+#if defined(__aarch64__)
 #include <sys/auxv.h>
 #endif
 
