@@ -244,7 +244,7 @@ def matmul(a: mx.array, b: mx.array) -> mx.array:
     are read where they lie. An item's error is at most K * 2^-24 times the sum of its products' sizes, in the tests
     (4 + 2 sqrt(K)) * 2^-24 of it, and one rounding of the result. The number of threads changes no bit; strides,
     batches and the instruction set may, since they decide on the order of the sums. ValueError for operands of other
-    types or of two, for inner dims that differ, for batches that do not broadcast, for more than 2^40 results."""
+    types or of two, for inner dims that differ, for batches that do not broadcast, for more than 2^60 results."""
 
 def addmm(c: mx.array, a: mx.array, b: mx.array) -> mx.array:
     """`c + a @ b`, rounded once; `c` is of the operands' type and broadcasts to the product. ValueError as from

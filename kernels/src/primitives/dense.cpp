@@ -9,8 +9,8 @@
 namespace tensorlogic {
 namespace {
 
-// 2^40 items are more than any memory holds; far more than that overflow the count of their bytes.
-constexpr int64_t kMostItems = int64_t{1} << 40;
+// Whoever makes a graph asks whether memory holds it; of more items than these not even the bytes can be counted.
+constexpr int64_t kMostItems = int64_t{1} << 60;
 
 struct Sizes {
   int64_t m, n, k;
@@ -46,7 +46,7 @@ Sizes sizes_of(const mx::Shape& a, const mx::Shape& b, const char* name) {
   if (!column) s.result.push_back(static_cast<int>(s.n));
   int64_t items = 1;
   for (int dim : s.result) {
-    if (dim != 0 && items > kMostItems / dim) refuse(name, "what comes of " + both(a, b) + " has more than 2^40 items");
+    if (dim != 0 && items > kMostItems / dim) refuse(name, "what comes of " + both(a, b) + " has more than 2^60 items");
     items *= dim;
   }
   return s;
