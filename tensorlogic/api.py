@@ -24,9 +24,9 @@ def compile(
     """The module made from a program's text.
 
     With `strict` every operation rounds to its element type. With `fast` products with packed weights on a CPU may
-    round up to 8 rows of their left side to bytes, in blocks of 32, each item by at most 1/254 of the largest of its
-    block. With `checked` indices of gather and scatter that are out of range are reported. Statements become
-    `main(args)`, which nothing calls. Raises CompileError, and ValueError for `strict` together with `fast`.
+    round their left side to bytes, in blocks of 32, each item by at most 1/254 of the largest of its block. With
+    `checked` indices of gather and scatter that are out of range are reported. Statements become `main(args)`, which
+    nothing calls. Raises CompileError, and ValueError for `strict` together with `fast`.
     """
     if not isinstance(text, str):
         raise TypeError(f"`compile` takes a program's text, not a {type(text).__name__}; `load` takes a path")

@@ -115,7 +115,7 @@ fn made(x: float16[N, I], w: float16[O, I]) -> float16[N, O] { return x @ (w * 2
 
 
 def test_fast_lets_products_with_packed_weights_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a CPU with our kernels: up to 8 rows, each item by at most 1/254 of the largest of its block of 32."""
+    """On a CPU with our kernels: each item by at most 1/254 of the largest of its block of 32."""
     loose, fast = tensorlogic.compile(FAST), tensorlogic.compile(FAST, fast=True)
     wide = mx.random.normal((64, 256), key=mx.random.key(1)).astype(mx.float16)
     w = tl.quantize(wide, 4, 32, mx.float16)
@@ -132,10 +132,8 @@ def test_fast_lets_products_with_packed_weights_round(monkeypatch: pytest.Monkey
         found, expected = np.asarray(rounded, np.float32), np.asarray(exact, np.float32)
         assert np.abs(found - expected).max() > 0
         assert (np.abs(found - expected) <= bound + np.abs(expected) * 2**-10).all()
-    # Nothing else is touched: a dense weight, many rows, a device without our kernels.
-    many = mx.concatenate([x, x, x])
+    # Nothing else is touched: a dense weight, a device without our kernels.
     assert mx.array_equal(loose.transposed(x, wide), fast.transposed(x, wide))
-    assert mx.array_equal(loose.transposed(many, w), fast.transposed(many, w))
     monkeypatch.setattr(kernels, "active", lambda: None)
     assert mx.array_equal(loose.transposed(x, w), fast.transposed(x, w))
 

@@ -44,7 +44,7 @@ def constraints(names: Sequence[str]) -> list[str]:
 
 
 def install(requirement: str, kept: Sequence[str]) -> str | None:
-    """None, or the last line of what pip said about why not."""
+    """None, or the last error that pip told."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "constraints.txt"
         file.write_text("\n".join(kept), encoding="utf-8")
@@ -53,8 +53,8 @@ def install(requirement: str, kept: Sequence[str]) -> str | None:
         done = subprocess.run(command, capture_output=True, text=True, env={**NATIVE, **os.environ}, check=False)
     if not done.returncode:
         return None
-    said = [line for line in done.stderr.splitlines() if line.strip()]
-    return next((line for line in said if line.lower().startswith("error")), said[-1] if said else "pip failed")
+    said = [line for line in reversed(done.stderr.splitlines()) if line.strip()]
+    return next((line for line in said if line.lower().startswith("error")), said[0] if said else "pip failed")
 
 
 def is_installed(requirement: str) -> bool:

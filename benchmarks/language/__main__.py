@@ -27,6 +27,8 @@ def main() -> int:
     plan = comparison.QUICK if options.quick else comparison.FULL
     if options.only is not None:
         plan = plan.only(options.only)
+        if not plan.tasks:
+            parser.error(f"no task has {options.only!r} in its name; there are {', '.join(comparison.FULL.tasks)}")
     who = comparison.present(entrants(options.llama_python, options.mlx_python))
     wrong = False
     for model in MODELS:
@@ -39,7 +41,8 @@ def main() -> int:
 
 def show(results: comparison.Results) -> None:
     """Prints the tables of one model."""
-    print(results.model, "\n")
+    reads, computes = results.bandwidth.median / 1e9, results.peak.median / 1e9
+    print(f"{results.model}; two threads read {reads:.0f} GB/s and compute {computes:.0f} GFLOP/s in float32.\n")
     print(aligned(tables.speeds(results.rows)), "\n")
     if results.starts:
         print(aligned(tables.beginnings(results.starts)), "\n")

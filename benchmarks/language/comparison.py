@@ -13,7 +13,7 @@ from benchmarks.language.contenders import BASELINE, MLX_LM, Entrant
 from benchmarks.language.measure import PREFILL_128, TASKS, Row
 from benchmarks.language.models import LanguageModel
 from benchmarks.language.protocol import Worker
-from benchmarks.language.rounds import Allowance
+from benchmarks.language.rounds import Allowance, Spread, spread
 from benchmarks.language.starts import Start
 
 
@@ -53,9 +53,11 @@ FULL = Plan(
 
 @dataclass(frozen=True)
 class Results:
-    """Everything measured at one model."""
+    """Everything measured at one model; and what the machine could do meanwhile, in bytes and operations a second."""
 
     model: str
+    bandwidth: Spread
+    peak: Spread
     rows: list[Row]
     starts: list[Start]
     agreements: list[Agreement]
@@ -67,6 +69,8 @@ def compare(model: LanguageModel, entrants: Sequence[Entrant], plan: Plan) -> Re
     slow = [entrant for entrant in entrants if entrant.name == MLX_LM]
     begun = starts.measure(model, steady, BASELINE, plan.starts) if plan.starts else []
     rows: list[Row] = []
+    bandwidths: list[float] = []
+    peaks: list[float] = []
     agreements: list[Agreement] = []
     with ExitStack() as running:
         machine = running.enter_context(contenders.machine())
@@ -85,12 +89,14 @@ def compare(model: LanguageModel, entrants: Sequence[Entrant], plan: Plan) -> Re
                 measure.warm_up(task, workers)
                 turns = measure.measure(task, workers, BASELINE, machine, plan.tasks[task.name])
                 rows += measure.rows(model.name, task, measure.quiet(turns), BASELINE, _bytes(model, task, workers))
+                bandwidths += [turn.bandwidth for turn in turns]
+                peaks += [machine.number("peak", "operations") for _ in range(2)]
         if plan.mlx_lm and slow:
             once = [*([baseline] if baseline else []), *(opened(entrant) for entrant in slow)]
             turns = measure.measure(PREFILL_128, once, BASELINE, machine, Allowance(1, 1, 0))
             found = measure.rows(model.name, PREFILL_128, turns, BASELINE, {})
             rows += [row for row in found if row.contender == MLX_LM]
-    return Results(model.name, rows, begun, agreements)
+    return Results(model.name, spread(bandwidths), spread(peaks), rows, begun, agreements)
 
 
 def present(entrants: Sequence[Entrant]) -> list[Entrant]:

@@ -122,15 +122,17 @@ class Row:
     contender: str
     tokens_a_second: float
     ratio: Spread | None
+    bytes_read: int | None
+    """Of weights and cache, for a token of a decode."""
     of_limit: float | None
-    """The time that the bandwidth alone would take of the time that a token took; for a decode only."""
+    """The time that reading them takes at the bandwidth, as a part of the time that a token took."""
     turns: int
     others: float
     """The mean share of the processors that was somebody else's."""
 
 
 def rows(model: str, task: Task, turns: Sequence[Turn], baseline: str, bytes_read: Mapping[str, int]) -> list[Row]:
-    """`bytes_read` by contender, for a token of the task."""
+    """`bytes_read` by contender, for a token of a decode."""
     piece = task.tokens // task.pieces
     found = []
     for name in turns[0].seconds:
@@ -139,9 +141,10 @@ def rows(model: str, task: Task, turns: Sequence[Turn], baseline: str, bytes_rea
         if name != baseline and baseline in turns[0].seconds:
             quotients = ratios([turn.seconds[baseline] for turn in turns], seconds)
             ratio = spread(quotients) if len(turns) > 1 else Spread(*quotients * 3)
-        of_limit = None
-        if task.context is not None and name in bytes_read:
-            of_limit = median(bytes_read[name] * piece / turn.bandwidth / turn.seconds[name] for turn in turns)
+        size, of_limit = bytes_read.get(name), None
+        if size is not None:
+            of_limit = median(size * piece / turn.bandwidth / turn.seconds[name] for turn in turns)
         speed = median(piece / each for each in seconds)
-        found.append(Row(model, task.name, name, speed, ratio, of_limit, len(turns), mean(t.others for t in turns)))
+        others = mean(turn.others for turn in turns)
+        found.append(Row(model, task.name, name, speed, ratio, size, of_limit, len(turns), others))
     return found

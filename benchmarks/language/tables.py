@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks.language.agreement import Agreement
 from benchmarks.language.contenders import BASELINE
-from benchmarks.language.measure import Row
+from benchmarks.language.measure import DISTURBED, Row
 from benchmarks.language.rounds import Spread
 from benchmarks.language.starts import Start
 
@@ -14,14 +14,19 @@ Lines = list[tuple[str, ...]]
 
 
 def speeds(rows: Sequence[Row]) -> Lines:
-    """Tokens a second; how many times the baseline's; the part of a decode's time that reading must take."""
-    head = ("", "", "tokens/s", f"/ {BASELINE}", "quartiles", "of the limit", "turns", "others")
+    """Tokens a second; how many times the baseline's; the part of a decode's time that reading must take.
+
+    A `!` marks what was measured while others had so much of the processors that it tells little.
+    """
+    head = ("", "", "tokens/s", f"/ {BASELINE}", "quartiles", "MB a token", "of the limit", "turns", "others")
     lines: Lines = [head]
     for row in rows:
+        size = "" if row.bytes_read is None else f"{row.bytes_read / 1e6:.0f}"
         limit = "" if row.of_limit is None else f"{row.of_limit:.2f}"
         speed = f"{row.tokens_a_second:.{0 if row.tokens_a_second >= 100 else 1}f}"
         ratio = _ratio(row.ratio)
-        lines.append((row.task, row.contender, speed, *ratio, limit, str(row.turns), f"{row.others:.0%}"))
+        others = f"{row.others:.0%}" + (" !" if row.others > DISTURBED else "")
+        lines.append((row.task, row.contender, speed, *ratio, size, limit, str(row.turns), others))
     return lines
 
 

@@ -175,13 +175,13 @@ def attention(
     v [B, K, S, E] give [B, H, L, E] in q's type. H is a multiple of K; each is float32, float16 or bfloat16.
 
     With `causal`, the last query sees all keys, each before it one less; `window`, which goes with it, leaves a query
-    the last `window` of those. `mask` broadcasts to [B, H, L, S]: bools that say what is seen, or floats to be added.
-    A query that sees no key gives zeros. What is hidden is finite: 0 times infinity is NaN.
+    the last `window` of those. `mask` broadcasts to [B, H, L, S]: bools that say what is seen, or floats that are
+    added. A query that sees no key gives zeros. What is hidden is finite: 0 times infinity is NaN.
 
     Computed in float32 with a streaming softmax (Milakov and Gimelshein 2018; Dao et al. 2022): an item is right to
-    1e-6 * (1 + the largest |score|) times the largest |v|, before it is rounded to q's type. Rows of float k and v
-    without gaps are read in place. `transpose(0, 2, 1, 3)` and a reshape to [B, L, H * E] are no copy of the result.
-    ValueError where shapes or types do not fit.
+    2e-6 * (1 + r) times the largest |v|, where r is the largest `scale * sum(|q| * |k|) + |mask|`, and then rounded to
+    q's type. Rows of float k and v without gaps are read in place. `transpose(0, 2, 1, 3)` and a reshape to
+    [B, L, H * E] are no copy of the result. ValueError where shapes or types do not fit.
     """
 
 def attention_packed(
@@ -196,8 +196,9 @@ def attention_packed(
     window: int | None = None,
     mask: mx.array | None = None,
 ) -> mx.array:
-    """`attention` over keys [B, K, S, D] and values [B, K, S, E] packed along their last dim: weight, scales and biases
-    from `mlx.core.quantize` in the mode "affine": 2, 3, 4, 5, 6 or 8 bits, groups of 32, 64 or 128."""
+    """`attention` over keys [B, K, S, D] and values [B, K, S, E] packed along their last dim, as weight, scales and
+    biases from `mlx.core.quantize` in the mode "affine": 2, 3, 4, 5, 6 or 8 bits, groups of 32, 64 or 128. Their rows
+    have no gaps; where they do, evaluation raises ValueError."""
 
 def cached_attention(
     qkv: mx.array,
@@ -219,22 +220,19 @@ def cached_attention(
     eps: float = 1e-6,
 ) -> tuple[mx.array, mx.array, mx.array]:
     """The middle of an attention block as one node: `qkv` [B, L, (heads + 2 * kv_heads) * D] is the joined projection,
-    `keys` and `values` [B, kv_heads, C, D] are caches with room for C positions, the first `offset` of them filled.
+    `keys` and `values` [B, kv_heads, C, D] are caches with room for C positions, of which the first `offset` are
+    filled.
 
     Each head of queries and keys gets a root mean square norm where `q_norm` and `k_norm` [D] are given, and rotary
     positions `offset`... on its first `rope_dims` items (0: none), as in `mlx.core.fast.rope`, of which `rope_base` or
-    `freqs` [rope_dims / 2] is given. Keys and values go to positions offset to offset + L of the caches; queries see
-    them causally, as in `attention`. Gives [B, L, heads * D] in qkv's type, and the caches with the new rows.
+    `freqs` [rope_dims / 2] is given. Keys and values go to the positions offset to offset + L of the caches; queries
+    see them causally, as in `attention`. Gives [B, L, heads * D] in qkv's type, and the caches with the new rows.
 
-    The caches' memory is changed in place where nobody else holds them; a cache that is still referred to is copied and
-    never changes. For that, pass the first result alone to `eval` and `async_eval`: the caches come with it, and
-    `async_eval` would hold on to them. There is no gradient and no vmap: ValueError. ValueError, too, where shapes or
-    types do not fit, and where offset + L exceeds C.
+    The caches' memory is changed in place where nobody else holds it; a cache that is still referred to is copied and
+    never changes. Steps that run ahead pass the first result alone to `async_eval`: the caches are computed with it,
+    and `async_eval` would hold on to them until they are there. There is no gradient and no vmap: ValueError.
+    ValueError, too, where shapes or types do not fit, and where offset + L exceeds C.
     """
-
-def chain(x: mx.array, stages: list[Stage], results: list[int]) -> list[mx.array]:
-    """`x` [..., I] taken through the stages as one node; gives the values of the stages that `results` names (counted
-    from 1), in x's float type, computed in float32. ValueError where shapes do not fit."""
 
 # --- dense matrices
 

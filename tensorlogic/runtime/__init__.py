@@ -9,6 +9,7 @@ Type checkers are told all public names of the modules that emitted code calls.
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -103,7 +104,9 @@ def __getattr__(name: str) -> Any:
 
 
 def _helper(name: str) -> Any:
-    for module in _HELPERS:
+    # `from tensorlogic.runtime import kernels` asks here first, and what is being imported must not import the others.
+    is_module = find_spec(f"{__name__}.{name}") is not None
+    for module in () if is_module else _HELPERS:
         found = getattr(import_module(f"{__name__}.{module}"), name, None)
         if found is not None:
             return found

@@ -17,6 +17,7 @@ import mlx.core as mx
 
 from tensorlogic.runtime import device, kernels
 from tensorlogic.runtime.formats.header import PackedLayout
+from tensorlogic.runtime.functions_kernels import cast
 from tensorlogic.runtime.probing import has_kernel, mlx_accepts
 from tensorlogic.runtime.sizes import affordable
 
@@ -88,9 +89,9 @@ def dense(w: Tensor, dtype: mx.Dtype | None = None) -> mx.array:
 def matmul(x: mx.array, w: Tensor, *, transpose: bool = False, fast: bool = False) -> mx.array:
     """`x @ w`, or `x @ w.T` where `transpose` is set, in `x`'s type.
 
-    On a CPU a half-precision `x` meets a packed `w` in float32. With `fast`, our kernels there round up to 8 rows of
-    `x` to bytes where they meet a packed `w`, in blocks of 32 that share a scale: an item is off by at most 1/254 of
-    the largest of its block. A layout that the device has no kernel for is expanded as part of the graph.
+    On a CPU a half-precision `x` meets a packed `w` in float32. With `fast`, our kernels there may round `x` to bytes
+    where it meets a packed `w`, in blocks of 32 that share a scale: an item is off by at most 1/254 of the largest of
+    its block. A layout that the device has no kernel for is expanded as part of the graph.
     """
     if not isinstance(w, Packed):
         return affordable(_dense_product(x, mx.swapaxes(w, -1, -2) if transpose else w))
@@ -116,8 +117,8 @@ def _kept_chain(w: Packed, matrix: Matrix, fast: bool) -> Chain:
 def _dense_product(x: mx.array, w: mx.array) -> mx.array:
     """`x @ w` in `x`'s type; an expanded weight may be of another float type."""
     if x.dtype != w.dtype:
-        return (x @ w).astype(x.dtype)
-    return x @ w
+        w = cast(w, x.dtype)
+    return kernels.cpu.matmul(x, w) if kernels.active() else x @ w
 
 
 def _multiply(x: mx.array, w: Packed, transpose: bool) -> mx.array:
@@ -143,10 +144,16 @@ def _multiply(x: mx.array, w: Packed, transpose: bool) -> mx.array:
 
 def linear(x: mx.array, w: Tensor, bias: mx.array | None = None, *, fast: bool = False) -> mx.array:
     """`x @ w.T + bias` for `w` of shape [O, I] and `bias` [O], in `x`'s type; one kernel where `w` is an array."""
-    if isinstance(w, Packed) or bias is None:
-        product = matmul(x, w, transpose=True, fast=fast)
-        return product if bias is None else product + bias
-    return affordable(mx.addmm(bias, x, w.T))
+    return matmul(x, w, transpose=True, fast=fast) if bias is None else add_product(bias, x, w, fast=fast)
+
+
+def add_product(c: mx.array, x: mx.array, w: Tensor, *, fast: bool = False) -> mx.array:
+    """`c + x @ w.T` for a `c` that broadcasts to the product, in `x`'s type; one kernel where `w` is an array."""
+    if isinstance(w, Packed):
+        return matmul(x, w, transpose=True, fast=fast) + c
+    if not c.dtype == x.dtype == w.dtype:
+        c, w = cast(c, x.dtype), cast(w, x.dtype)
+    return affordable(kernels.cpu.addmm(c, x, w.T) if kernels.active() else mx.addmm(c, x, w.T))
 
 
 def embedding(ids: mx.array, w: Tensor, dtype: mx.Dtype | None = None) -> mx.array:

@@ -130,3 +130,12 @@ def test_what_does_not_fit_is_refused(change: dict[str, Any], message: str) -> N
         kernels.attention_packed(**(fitting | {"keys": (mx.ones((1, 2, 9, 16)), *cache[1:])}))
     with pytest.raises(ValueError, match="of one float type"):
         kernels.attention_packed(**(fitting | {"values": (cache[0], cache[1], cache[2].astype(mx.float16))}))
+
+
+def test_rows_with_gaps_are_refused() -> None:
+    """When it is evaluated, since strides are not known before."""
+    weight, scales, biases = quantized(mx.ones((1, 2, 9, 64)), 8, 32)
+    gaps = mx.repeat(scales, 2, axis=-1)[..., ::2]
+    parts = weight, gaps, biases
+    with pytest.raises(ValueError, match="rows of packed keys and values have no gaps"):
+        mx.eval(kernels.attention_packed(mx.ones((1, 2, 1, 64)), parts, parts, group_size=32, scale=1))

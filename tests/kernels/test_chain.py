@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
+import numpy.typing as npt
 import pytest
 from tensorlogic_cpu import kernels
 
 from tests.kernels.packing import Floats, Layout, Packed, packed
 from tests.kernels.test_packed import wide
 
+Given = npt.NDArray[np.floating[Any]]
 
-def norm(x: Floats, eps: float, weight: Floats | None = None) -> Floats:
-    scaled = x / np.sqrt(np.mean(x**2, axis=-1, keepdims=True) + eps)
-    return scaled if weight is None else scaled * weight
+
+def norm(given: Given, eps: float, weight: Given | None = None) -> Floats:
+    x = np.asarray(given, np.float64)
+    scaled: Floats = x / np.sqrt(np.mean(x**2, axis=-1, keepdims=True) + eps)
+    return scaled if weight is None else scaled * np.asarray(weight, np.float64)
 
 
 def silu(x: Floats) -> Floats:
-    return x / (1 + np.exp(-x))
+    active: Floats = x / (1 + np.exp(-x))
+    return active
 
 
 def gelu_tanh(x: Floats) -> Floats:
-    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    active: Floats = 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    return active
 
 
 def scaled(rng: np.random.Generator, rows: int, width: int, layout: Layout) -> Packed:

@@ -12,7 +12,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from tensorlogic.runtime import chains, kernels, sizes
+from tensorlogic.runtime import kernels, sizes
 from tensorlogic.runtime.chains import Stage, chain, chain_apart
 from tensorlogic.runtime.errors import BoundaryError
 from tensorlogic.runtime.packed import Packed, Tensor, dense, quantize
@@ -74,8 +74,10 @@ WEIGHTS = ((D, D), (F, D), (F, D), (D, F))
 
 
 @pytest.mark.parametrize("which", list(itertools.product((True, False), repeat=4)), ids=str)
-def test_any_of_the_weights_may_be_dense(which: tuple[bool, ...]) -> None:
-    """Values are handed on between the nodes, and a later stage adds one that another node gave."""
+@pytest.mark.parametrize("whose", ["our kernels", "MLX's"])
+def test_any_of_the_weights_may_be_dense(which: tuple[bool, ...], whose: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if whose == "MLX's":
+        monkeypatch.setattr(kernels, "active", lambda: None)
     weights = [
         packed(i, *shape) if is_packed else random(i, *shape) * 0.1
         for i, (shape, is_packed) in enumerate(zip(WEIGHTS, which, strict=True))
@@ -85,14 +87,31 @@ def test_any_of_the_weights_may_be_dense(which: tuple[bool, ...]) -> None:
         assert close(block(x, y, norm, *weights), block_by_hand(x, y, norm, *weights))
 
 
-def test_packed_weights_make_one_node() -> None:
-    weights = [packed(i, *shape) for i, shape in enumerate(WEIGHTS)]
+def test_packed_weights_make_one_node_with_dense_ones_among_them() -> None:
+    weights: list[Tensor] = [packed(i, *shape) for i, shape in enumerate(WEIGHTS)]
     x, y, norm = random(7, 1, D), random(8, 1, D), random(9, D)
     mx.eval(x, y, norm)
     assert nodes(block(x, y, norm, *weights)) == ["TensorLogicChain"]
     projections = chain_apart(x, Stage(*weights[1:3], norm=norm, eps=1e-5))
     assert sorted({name for p in projections for name in nodes(p)}) == ["Split", "TensorLogicChain"]
     assert [p.shape for p in projections] == [(1, F), (1, F)]
+    weights[3] = random(3, F, D).T
+    mixed = block(x, y, norm, *weights)
+    mx.eval(mixed)
+    assert nodes(block(x, y, norm, *weights)) == ["TensorLogicChain"]
+    assert close(mixed, block_by_hand(x, y, norm, *weights))
+
+
+def test_weights_that_our_kernels_do_not_take_are_mlxs(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = [packed(i, *shape) for i, shape in enumerate(WEIGHTS)]
+    x, y, norm = random(7, 3, D), random(8, 3, D), random(9, D)
+    monkeypatch.setattr("tensorlogic.runtime.packed.has_kernel", lambda layout: False)
+    found = block(x, y, norm, *weights)
+    assert "TensorLogicChain" not in nodes(found)
+    assert close(found, block_by_hand(x, y, norm, *weights))
+    one, two = chain_apart(x, Stage(weights[0], add=x), Stage(*weights[1:3]))
+    assert "TensorLogicChain" not in nodes(one)
+    assert (one.shape, two.shape) == ((3, F), (3, F))
 
 
 def test_products_apart_are_those_of_their_weights() -> None:
@@ -125,10 +144,11 @@ def test_a_node_is_made_once_and_kept_with_its_first_weight(monkeypatch: pytest.
         x, y = random(i, 1, D), random(10 + i, 1, D)
         assert close(block(x, y, norm, *weights), block_by_hand(x, y, norm, *weights))
     assert len(made) == 1
-    # Norms that are computed anew for each call make new nodes, of which few are kept.
-    for _ in range(3 * chains._MOST_KEPT):
+    # What is computed anew for each call makes a new node each time, which goes with it.
+    for _ in range(3):
         block(x, y, norm + 1, *weights)
-    assert len(weights[0].chains) <= chains._MOST_KEPT
+        block(x, y, norm, weights[0], random(1, F, D), weights[2], weights[3])
+    assert len(weights[0].chains) == 1
     # Nothing keeps a model's weights but the model.
     held = weakref.ref(weights[0])
     gc.disable()

@@ -155,23 +155,21 @@ def test_half_precision_meets_packed_weights_in_float32_on_a_cpu(tmp_path: Path)
 
 
 @pytest.mark.parametrize("storage", STORAGES)
-@pytest.mark.parametrize("rows", [1, 4, 8])
-def test_fast_rounds_a_few_rows_to_bytes(tmp_path: Path, storage: str, rows: int) -> None:
+@pytest.mark.parametrize("rows", [1, 4, 8, 20])
+def test_fast_may_round_rows_to_bytes(tmp_path: Path, storage: str, rows: int) -> None:
     """Each item is off by at most 1/254 of the largest of its block of 32."""
     w = packed(tmp_path, storage, (96,), 256)
     x = mx.random.normal((rows, 256), key=mx.random.key(1))
     largest = np.abs(np.asarray(x)).reshape(rows, -1, 32).max(axis=-1).repeat(32, axis=-1)
     exact, fast = (np.asarray(matmul(x, w, transpose=True, fast=chosen)) for chosen in (False, True))
     bound = (largest / 254) @ np.abs(np.asarray(dense(w, mx.float32))).T
-    assert np.abs(fast - exact).max() > 0
+    assert rows > 8 or np.abs(fast - exact).max() > 0
     assert (np.abs(fast - exact) <= bound + 1e-5 * np.abs(exact).max()).all()
 
 
 def test_fast_changes_nothing_without_our_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     w, x = packed(tmp_path, "Q8_0", (96,), 64), mx.random.normal((3, 64), key=mx.random.key(1))
     bias = mx.ones((96,))
-    many = mx.random.normal((9, 64), key=mx.random.key(1))
-    assert mx.array_equal(matmul(many, w, transpose=True), matmul(many, w, transpose=True, fast=True))
     monkeypatch.setattr(kernels, "active", lambda: None)
     assert mx.array_equal(matmul(x, w, transpose=True), matmul(x, w, transpose=True, fast=True))
     assert mx.array_equal(linear(x, w, bias), linear(x, w, bias, fast=True))

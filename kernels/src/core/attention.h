@@ -2,8 +2,8 @@
 // serve H heads of queries (Ainslie et al. 2023).
 //
 // Takes: queries, keys and values anywhere in memory. Promises: everything is computed in float32 and rounded once, at
-// the end. The softmax is a streaming one (Milakov and Gimelshein 2018; Dao et al. 2022): no more than a block of scores
-// is in memory. Blocks are fixed by positions and merged in order, so that results do not depend on the threads.
+// the end. The softmax is a streaming one (Milakov and Gimelshein 2018; Dao et al. 2022): no more than a block of
+// scores is in memory. Blocks are fixed by positions and merged in order, so that results do not depend on the threads.
 // A query that sees no key gives zeros. What is hidden is finite: 0 times infinity is NaN.
 #pragma once
 

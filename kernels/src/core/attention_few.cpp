@@ -54,11 +54,22 @@ void gather_queries(const Plan& plan, int64_t pair, float* to) {
   }
 }
 
+// Where the inner loops read a row, or null.
+const void* address(const HeadRows& of, const Plan& plan, int64_t pair, int64_t row) {
+  if (!of.in_place()) return nullptr;
+  return of.rows(pair / plan.a.kv_heads, pair % plan.a.kv_heads, row).data;
+}
+
 // Calls `f(rows, first, count)` for keys or values `begin` to `end`, in place or in pieces.
 template <class F>
-void each_piece(const HeadRows& from, const Plan& plan, int64_t pair, int64_t begin, int64_t end, F&& f) {
+void each_piece(const HeadRows& from, const Plan& plan, int64_t pair, int64_t begin, int64_t end, const void* next,
+                F&& f) {
   const int64_t batch = pair / plan.a.kv_heads, head = pair % plan.a.kv_heads;
-  if (from.in_place()) return f(from.rows(batch, head, begin), begin, end - begin);
+  if (from.in_place()) {
+    FloatRows rows = from.rows(batch, head, begin);
+    rows.next = next;
+    return f(rows, begin, end - begin);
+  }
   thread_local Scratch memory;
   const int64_t width = padded_to_16(from.width);
   float* room = memory.get<float>(kStaged * width);
@@ -79,21 +90,24 @@ void mask_scores(const Plan& plan, int64_t pair, int64_t row, int64_t begin, int
     a.mask.row(pair / a.kv_heads, plan.head(pair, row), query, begin, count, mask);
     kernels().add(scores, mask, scores, count);
   }
-  const int64_t seen = std::clamp(a.first_key(query) - begin, int64_t{0}, count);
-  const int64_t hidden = std::clamp(a.end_key(query) - begin, int64_t{0}, count);
-  std::fill(scores, scores + seen, -HUGE_VALF);
-  std::fill(scores + hidden, scores + count, -HUGE_VALF);
+  const int64_t first = std::clamp(a.first_key(query) - begin, int64_t{0}, count);
+  const int64_t last = std::clamp(a.end_key(query) - begin, int64_t{0}, count);
+  std::fill(scores, scores + first, -HUGE_VALF);
+  std::fill(scores + last, scores + count, -HUGE_VALF);
 }
 
-void attend_stretch(const Plan& plan, int64_t pair, int64_t index, const float* q, const Parts& parts) {
+// `next`: the keys of the stretch that this thread takes next, or null.
+void attend_stretch(const Plan& plan, int64_t pair, int64_t index, const float* q, const void* next,
+                    const Parts& parts) {
   const Attention& a = plan.a;
   const Kernels& k = kernels();
   const int64_t begin = plan.first + index * plan.stretch, end = std::min(begin + plan.stretch, plan.first + plan.keys);
   thread_local Scratch memory;
   float* scores = memory.get<float>(plan.rows * plan.stretch);
-  each_piece(a.k, plan, pair, begin, end, [&](const FloatRows& keys, int64_t first, int64_t count) {
+  auto score = [&](const FloatRows& keys, int64_t first, int64_t count) {
     k.dots(q, plan.width, plan.rows, keys, count, plan.width, scores + first - begin, plan.stretch);
-  });
+  };
+  each_piece(a.k, plan, pair, begin, end, address(a.v, plan, pair, begin), score);
   for (int64_t r = 0; r < plan.rows; ++r) {
     float* row = scores + r * plan.stretch;
     mask_scores(plan, pair, r, begin, end, row);
@@ -102,10 +116,11 @@ void attend_stretch(const Plan& plan, int64_t pair, int64_t index, const float* 
   }
   float* sums = parts.sums + (pair * plan.stretches + index) * plan.rows * plan.value_width;
   std::fill(sums, sums + plan.rows * plan.value_width, 0.0f);
-  each_piece(a.v, plan, pair, begin, end, [&](const FloatRows& values, int64_t first, int64_t count) {
+  auto weigh = [&](const FloatRows& values, int64_t first, int64_t count) {
     k.add_weighted(scores + first - begin, plan.stretch, plan.rows, values, count, plan.value_width, sums,
                    plan.value_width);
-  });
+  };
+  each_piece(a.v, plan, pair, begin, end, next, weigh);
 }
 
 // Adds what the stretches left of one row, in their order.
@@ -137,11 +152,18 @@ void attend_few(const Attention& a) {
                     total_memory.get<float>(rows * plan.padded_stretches),
                     sum_memory.get<float>(rows * plan.stretches * plan.value_width)};
   for (int64_t pair = 0; pair < pairs; ++pair) gather_queries(plan, pair, q + pair * plan.rows * plan.width);
-  const int64_t items = plan.stretch * (plan.width + plan.value_width);
-  pool().parallel(pairs * plan.stretches, kLeastItems / items + 1, [&](int64_t begin, int64_t end) {
+  // What a thread fetches ahead should be its own, so ranges are long; two for each let a thread that is held up give
+  // one away.
+  const int64_t items = plan.stretch * (plan.width + plan.value_width), all = pairs * plan.stretches;
+  const int64_t grain = std::max(kLeastItems / items + 1, all / (2 * pool().threads()));
+  pool().parallel(all, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t pair = i / plan.stretches;
-      attend_stretch(plan, pair, i % plan.stretches, q + pair * plan.rows * plan.width, parts);
+      const int64_t pair = i / plan.stretches, index = i % plan.stretches, after = i + 1;
+      const void* next = nullptr;
+      if (after < end) {
+        next = address(a.k, plan, after / plan.stretches, plan.first + after % plan.stretches * plan.stretch);
+      }
+      attend_stretch(plan, pair, index, q + pair * plan.rows * plan.width, next, parts);
     }
   });
   const int64_t merged = plan.stretches * plan.value_width;

@@ -12,6 +12,9 @@ struct FloatRows {
   const void* data;
   Element type;
   int64_t stride;
+  // Rows that are used next, as many bytes apart: each is fetched into the cache while the same row here is used. Null:
+  // nothing is fetched.
+  const void* next = nullptr;
 };
 
 // Queries side by side, `Kernels::query_lanes` of them, and what is known of them after some blocks of keys.

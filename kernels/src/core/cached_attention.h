@@ -9,32 +9,25 @@
 #include <cstdint>
 
 #include "core/attention.h"
+#include "core/rotary.h"
 
 namespace tensorlogic {
 
-struct RotaryAngles {
-  int64_t dims = 0;               // the first items of a row that turn, an even number; 0: none do
-  bool traditional = false;       // pairs are neighbours; else items half of `dims` apart
-  double base = 0;                // pair i turns by position * scale * base^(-2 i / dims)
-  const float* freqs = nullptr;   // or, where not null, by position * scale / freqs[i]
-  double scale = 1;
-};
-
 struct CachedAttention {
-  int64_t batch, length, heads, kv_heads, width, capacity, offset;
+  int64_t batch, length, heads, kv_heads, width, capacity;
   HeadRows qkv;         // [batch, heads + 2 * kv_heads, length, width]
-  char *keys, *values;  // [batch, kv_heads, capacity, width]; rows offset to offset + length are written
+  char *keys, *values;  // [batch, kv_heads, capacity, width]; the rows from rotary.offset on are written
   Element key_type, value_type;
   const float *query_norm = nullptr, *key_norm = nullptr;  // [width]; null: no norm
   float eps = 0;
-  RotaryAngles rotary;
+  Rotary rotary;  // its offset is the caches', too; no dims: no rotary positions
   float scale;
   int64_t window = 0;
   void* out;  // [batch, length, heads, width]
   Element out_type;
 };
 
-// Appends to the caches, then attends causally over their first offset + length rows.
+// Appends to the caches, then attends causally over their rows up to the last new one.
 void attend_cached(const CachedAttention& a);
 
 }  // namespace tensorlogic

@@ -14,6 +14,8 @@ namespace {
 
 // Up to here the loops of isa/dense.inl are faster than OpenBLAS, whose blocks are made for more rows.
 constexpr int64_t kFewRows = 16;
+// For shorter sums, adding up the items of vectors costs more than OpenBLAS's blocks.
+constexpr int64_t kLeastDots = 96;
 // Sides of a tile that OpenBLAS gets: it is within a few percent of its best, and there are tiles for several threads.
 constexpr int64_t kTileSide = 256;
 // Items of a copied block: it stays in a core's second-level cache, or nearly.
@@ -130,8 +132,16 @@ Block block_for_blas(const MatrixView& v, int64_t height, int64_t width, Range r
   return block;
 }
 
-// How few rows meet the matrix b: along its rows (the sum's direction), across them, or in a copy.
+// How few rows meet the matrix b: along the sums, across them, or in a copy.
 enum class Reading : uint8_t { dots, combine, copy };
+
+Reading reading_of(const MatrixView& b) {
+  return b.row_stride == 1 ? Reading::dots : b.column_stride == 1 ? Reading::combine : Reading::copy;
+}
+
+bool is_few(const DenseProduct& p) {
+  return p.m <= kFewRows && (p.k >= kLeastDots || reading_of(p.b) == Reading::combine);
+}
 
 struct Plan {
   bool few, x_copied;
@@ -143,11 +153,11 @@ struct Plan {
 
 Plan plan_of(const DenseProduct& p) {
   Plan plan{};
-  plan.few = p.m <= kFewRows;
+  plan.few = is_few(p);
   bool copies;
   if (plan.few) {
     plan.x_copied = p.a.element != Element::f32 || (p.a.column_stride != 1 && p.k > 1);
-    plan.reading = p.b.row_stride == 1 ? Reading::dots : p.b.column_stride == 1 ? Reading::combine : Reading::copy;
+    plan.reading = reading_of(p.b);
     plan.tile_m = p.m;
     // Long stretches of rows where the matrix is read across them.
     int64_t column_bytes = size_of(p.b.element) * std::max<int64_t>(p.k, 1);
@@ -206,19 +216,29 @@ void many_rows(const DenseProduct& p, Range rows, Range columns, Range inner, bo
         accumulate, c, c_stride);
 }
 
-// Rounds a row of a tile and puts its items `stride` apart.
-void put_row(const float* from, char* to, Element element, int64_t stride, int64_t n) {
+// Rows of `from`, `stride` items apart, as columns of `to`.
+template <class T>
+void put_columns(const T* from, int64_t stride, int64_t rows, int64_t columns, T* to, int64_t column_stride) {
+  for (int64_t c = 0; c < columns; ++c) {
+    for (int64_t r = 0; r < rows; ++r) to[c * column_stride + r] = from[r * stride + c];
+  }
+}
+
+// Rounds a tile, rows without gaps, to where the result begins.
+void put(const DenseProduct& p, const float* c, int64_t rows, int64_t columns, void* to) {
+  thread_local Scratch memory;
   const Kernels& k = kernels();
-  if (stride == 1) return k.narrow(from, to, element, n);
-  constexpr int64_t most = 64;
-  const int64_t bytes = size_of(element);
-  char items[most * 4];
-  for (int64_t i = 0; i < n; i += most) {
-    int64_t count = std::min(most, n - i);
-    k.narrow(from + i, items, element, count);
-    for (int64_t j = 0; j < count; ++j) {
-      std::memcpy(to + (i + j) * stride * bytes, items + j * bytes, static_cast<size_t>(bytes));
+  if (p.c_column_stride == 1) {
+    const int64_t row_bytes = p.c_row_stride * size_of(p.c_element);
+    for (int64_t r = 0; r < rows; ++r) {
+      k.narrow(c + r * columns, static_cast<char*>(to) + r * row_bytes, p.c_element, columns);
     }
+  } else if (p.c_element == Element::f32) {
+    put_columns(c, columns, rows, columns, static_cast<float*>(to), p.c_column_stride);
+  } else {
+    uint16_t* narrowed = memory.get<uint16_t>(rows * columns);
+    k.narrow(c, narrowed, p.c_element, rows * columns);
+    put_columns(narrowed, columns, rows, columns, static_cast<uint16_t*>(to), p.c_column_stride);
   }
 }
 
@@ -258,11 +278,7 @@ void tile(const DenseProduct& p, const Plan& plan, int64_t index) {
     plan.few ? few_rows(p, plan, columns, inner, accumulate, c, stride)
              : many_rows(p, rows, columns, inner, accumulate, c, stride);
   }
-  if (in_place) return;
-  for (int64_t r = 0; r < rows.size(); ++r) {
-    put_row(c + r * stride, to + r * p.c_row_stride * size_of(p.c_element), p.c_element, p.c_column_stride,
-            columns.size());
-  }
+  if (!in_place) put(p, c, rows.size(), columns.size(), to);
 }
 
 // A guess, from two threads' share of what was measured: 16 bytes read and 48 products summed in a nanosecond.
@@ -278,7 +294,9 @@ void dense_product(DenseProduct p) {
   for (const DenseBatch& batch : p.batches) count *= batch.count;
   if (count == 0 || p.m == 0 || p.n == 0) return;
   fold(p);
-  if (p.n <= kFewRows && p.n < p.m) p = transposed(std::move(p));
+  if (p.n < p.m) {
+    if (DenseProduct few = transposed(p); is_few(few)) p = std::move(few);
+  }
   count = 1;
   for (const DenseBatch& batch : p.batches) count *= batch.count;
   const Plan plan = plan_of(p);

@@ -8,7 +8,7 @@ namespace tensorlogic {
 
 enum class Element : uint8_t { f32, f16, bf16 };
 
-inline int size_of(Element e) { return e == Element::f32 ? 4 : 2; }
+constexpr int size_of(Element e) { return e == Element::f32 ? 4 : 2; }
 
 // How the codes of a group become numbers (`mode` of mlx.core.quantize).
 //   affine: scale * code + bias, `bits` of 2, 3, 4, 5, 6 or 8, a float scale and bias for each group

@@ -111,6 +111,7 @@ struct Kernels {
   // Turns the pairs (x[i], x[half + i]), or (x[2 i], x[2 i + 1]), by the angle i.
   void (*rotate_halves)(const float* x, const float* cosines, const float* sines, float* to, int64_t half);
   void (*rotate_pairs)(const float* x, const float* cosines, const float* sines, float* to, int64_t half);
+
   // Attention. Rows of queries, keys and values have a multiple of 16 items here.
   // to[r * to_stride + j] = the product of row r of `q` and row j of `k`, for `count` rows of `k`.
   void (*dots)(const float* q, int64_t q_stride, int64_t rows, const FloatRows& k, int64_t count, int64_t width,

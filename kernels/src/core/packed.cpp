@@ -30,7 +30,7 @@ void few_rows(const float* x, int64_t x_stride, int m, const PackedMatrix& w, bo
   const Kernels& k = kernels();
   k.prepare(x, x_stride, w, rows);
   int64_t ranges = pool().threads() * kRangesPerThread;
-  // Whole groups of four, which the loops take together.
+  // Whole groups of four, whose sums are taken together.
   int64_t grain = std::max(kLeastRows, (w.rows / ranges + 3) / 4 * 4);
   pool().parallel(w.rows, grain,
                   [&](int64_t first, int64_t last) { k.multiply(rows, w, first, last, y, y_stride); });

@@ -12,8 +12,9 @@ constexpr double kQuarterTurn = 1.57079632679489661923;
 // Sines that a thread computes at a time, and items that it turns by them.
 constexpr int64_t kSines = 1024, kItems = 128 * 1024;
 
-// What each pair turns by from one position to the next, in quarters of a turn. A power of the base comes from the one
-// before: after 1,000 factors that is still right to 1e-12.
+}  // namespace
+
+// A power of the base comes from the one before: after 1,000 factors that is still right to 1e-12.
 void fill_turns(const Rotary& how, double* turns) {
   const int64_t half = how.dims / 2;
   const double unit = how.scale / kQuarterTurn;
@@ -25,8 +26,6 @@ void fill_turns(const Rotary& how, double* turns) {
   double turn = unit;
   for (int64_t i = 0; i < half; ++i, turn *= ratio) turns[i] = turn;
 }
-
-}  // namespace
 
 void rotate_rows(const RowView& x, int64_t length, const Rotary& how, const RowsOut& to) {
   if (x.rows() == 0) return;

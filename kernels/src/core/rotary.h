@@ -20,6 +20,9 @@ struct Rotary {
   bool operator==(const Rotary&) const = default;
 };
 
+// What each of the dims / 2 pairs turns by from one position to the next, in quarters of a turn.
+void fill_turns(const Rotary& how, double* turns);
+
 // The count of rows of `x` is a multiple of `length`.
 void rotate_rows(const RowView& x, int64_t length, const Rotary& how, const RowsOut& to);
 

@@ -13,9 +13,12 @@ inline constexpr int64_t kValuesAtOnce = 16;
 
 template <Element e>
 inline Floats load_as(const char* row, int64_t i) {
-  if constexpr (e == Element::f32) return Floats::load(reinterpret_cast<const float*>(row) + i);
-  auto halves = reinterpret_cast<const uint16_t*>(row) + i;
-  return e == Element::f16 ? Floats::from_f16(halves) : Floats::from_bf16(halves);
+  if constexpr (e == Element::f32) {
+    return Floats::load(reinterpret_cast<const float*>(row) + i);
+  } else {
+    auto halves = reinterpret_cast<const uint16_t*>(row) + i;
+    return e == Element::f16 ? Floats::from_f16(halves) : Floats::from_bf16(halves);
+  }
 }
 
 // Item i is the sum of v[i]. A set's header may have a faster one of the same name.
@@ -26,14 +29,28 @@ inline Vector sums(const Vector* v) {
   return Vector::load(items);
 }
 
+// Keys are fetched that much ahead of their use. What a processor does by itself is too little: it stops at pages and
+// takes rows that are read together for unrelated ones.
+inline constexpr int kKeysAhead = 16;
+
+// Fetches a line into the second-level cache. `p` may point behind an array: this reads nothing that could fail.
+inline void fetch(const char* p) { __builtin_prefetch(p, 0, 2); }
+
 // to[r * Floats::width + j] = items whose sum is the product of row r and key j.
 template <Element e, int rows, int keys>
-inline void partial_dots(const float* q, int64_t q_stride, const char* k, int64_t k_bytes, int64_t width, Floats* to) {
+inline void partial_dots(const float* q, int64_t q_stride, const char* k, int64_t k_bytes, const char* next,
+                         int64_t width, Floats* to) {
   Floats total[rows][keys];
   for (int r = 0; r < rows; ++r) {
     for (int j = 0; j < keys; ++j) total[r][j] = Floats::zero();
   }
   for (int64_t d = 0; d < width; d += Floats::width) {
+    if (next) {
+      for (int j = 0; j < keys; ++j) {
+        fetch(k + (j + kKeysAhead) * k_bytes + d * size_of(e));
+        fetch(next + j * k_bytes + d * size_of(e));
+      }
+    }
     Floats x[keys];
     for (int j = 0; j < keys; ++j) x[j] = load_as<e>(k + j * k_bytes, d);
     for (int r = 0; r < rows; ++r) {
@@ -48,14 +65,15 @@ inline void partial_dots(const float* q, int64_t q_stride, const char* k, int64_
 
 // The products of `n` <= Floats::width keys.
 template <Element e, int rows>
-inline void dots_of_group(const float* q, int64_t q_stride, const char* k, int64_t k_bytes, int n, int64_t width,
-                          float* to, int64_t to_stride) {
+inline void dots_of_group(const float* q, int64_t q_stride, const char* k, int64_t k_bytes, const char* next, int n,
+                          int64_t width, float* to, int64_t to_stride) {
   Floats partial[rows * Floats::width];
   int j = 0;
   for (; j + kKeysAtOnce <= n; j += kKeysAtOnce) {
-    partial_dots<e, rows, kKeysAtOnce>(q, q_stride, k + j * k_bytes, k_bytes, width, partial + j);
+    const char* after = next ? next + j * k_bytes : nullptr;
+    partial_dots<e, rows, kKeysAtOnce>(q, q_stride, k + j * k_bytes, k_bytes, after, width, partial + j);
   }
-  for (; j < n; ++j) partial_dots<e, rows, 1>(q, q_stride, k + j * k_bytes, k_bytes, width, partial + j);
+  for (; j < n; ++j) partial_dots<e, rows, 1>(q, q_stride, k + j * k_bytes, k_bytes, nullptr, width, partial + j);
   for (int r = 0; r < rows; ++r) {
     for (int i = n; i < Floats::width; ++i) partial[r * Floats::width + i] = Floats::zero();
     Floats s = sums(partial + r * Floats::width);
@@ -91,9 +109,10 @@ inline void dots_of(const float* q, int64_t q_stride, int64_t rows, const FloatR
   for (int64_t j = 0; j < count; j += Floats::width) {
     const int n = count - j < Floats::width ? static_cast<int>(count - j) : Floats::width;
     const char* keys = static_cast<const char*>(k.data) + j * bytes;
+    const char* next = k.next ? static_cast<const char*>(k.next) + j * bytes : nullptr;
     for (int64_t r = 0; r < rows; r += kRowsAtOnce) {
-      TENSORLOGIC_BY_ROWS(rows - r, dots_of_group, e, q + r * q_stride, q_stride, keys, bytes, n, width,
-                          to + r * to_stride + j, to_stride);
+      TENSORLOGIC_BY_ROWS(rows - r, dots_of_group, e, q + r * q_stride, q_stride, keys, bytes, r ? nullptr : next, n,
+                          width, to + r * to_stride + j, to_stride);
     }
   }
 }
@@ -139,13 +158,15 @@ inline float softmax_weights(float* x, int64_t n, float* largest) {
 }
 
 template <Element e, int rows, int vectors>
-inline void weigh_columns(const float* p, int64_t p_stride, const char* v, int64_t v_bytes, int64_t count, int64_t column,
-                          float* to, int64_t to_stride) {
+inline void weigh_columns(const float* p, int64_t p_stride, const char* v, int64_t v_bytes, const char* next,
+                          int64_t count, int64_t column, float* to, int64_t to_stride) {
   Floats total[rows][vectors];
   for (int r = 0; r < rows; ++r) {
     for (int i = 0; i < vectors; ++i) total[r][i] = Floats::load(to + r * to_stride + column + i * Floats::width);
   }
+  constexpr int64_t bytes = vectors * Floats::width * size_of(e);
   for (int64_t j = 0; j < count; ++j) {
+    for (int64_t b = 0; next && b < bytes; b += 64) fetch(next + j * v_bytes + column * size_of(e) + b);
     Floats x[vectors];
     for (int i = 0; i < vectors; ++i) x[i] = load_as<e>(v + j * v_bytes, column + i * Floats::width);
     for (int r = 0; r < rows; ++r) {
@@ -159,14 +180,16 @@ inline void weigh_columns(const float* p, int64_t p_stride, const char* v, int64
 }
 
 template <Element e, int rows>
-inline void weigh_rows(const float* p, int64_t p_stride, const char* v, int64_t v_bytes, int64_t count, int64_t width,
-                       float* to, int64_t to_stride) {
+inline void weigh_rows(const float* p, int64_t p_stride, const char* v, int64_t v_bytes, const char* next,
+                       int64_t count, int64_t width, float* to, int64_t to_stride) {
   constexpr int vectors = Floats::width == 16 ? 4 : 2;
   int64_t c = 0;
   for (; c + vectors * Floats::width <= width; c += vectors * Floats::width) {
-    weigh_columns<e, rows, vectors>(p, p_stride, v, v_bytes, count, c, to, to_stride);
+    weigh_columns<e, rows, vectors>(p, p_stride, v, v_bytes, next, count, c, to, to_stride);
   }
-  for (; c < width; c += Floats::width) weigh_columns<e, rows, 1>(p, p_stride, v, v_bytes, count, c, to, to_stride);
+  for (; c < width; c += Floats::width) {
+    weigh_columns<e, rows, 1>(p, p_stride, v, v_bytes, next, count, c, to, to_stride);
+  }
 }
 
 template <Element e>
@@ -176,9 +199,10 @@ inline void weigh_as(const float* p, int64_t p_stride, int64_t rows, const Float
   for (int64_t j = 0; j < count; j += kValuesAtOnce) {
     const int64_t n = count - j < kValuesAtOnce ? count - j : kValuesAtOnce;
     const char* values = static_cast<const char*>(v.data) + j * bytes;
+    const char* next = v.next ? static_cast<const char*>(v.next) + j * bytes : nullptr;
     for (int64_t r = 0; r < rows; r += kRowsAtOnce) {
-      TENSORLOGIC_BY_ROWS(rows - r, weigh_rows, e, p + r * p_stride + j, p_stride, values, bytes, n, width,
-                          to + r * to_stride, to_stride);
+      TENSORLOGIC_BY_ROWS(rows - r, weigh_rows, e, p + r * p_stride + j, p_stride, values, bytes, r ? nullptr : next, n,
+                          width, to + r * to_stride, to_stride);
     }
   }
 }

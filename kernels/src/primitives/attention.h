@@ -16,8 +16,8 @@ struct AttentionOptions {
   std::optional<mx::array> mask;
 };
 
-// q [B, H, L, D], k [B, K, S, D], v [B, K, S, E] of floats, in any types and strides, H a multiple of K: [B, H, L, E] in
-// q's type, in the memory order of [B, L, H, E]. A `window` goes with `causal`. `mask` broadcasts to [B, H, L, S].
+// q [B, H, L, D], k [B, K, S, D], v [B, K, S, E] of floats, in any types and strides, H a multiple of K: [B, H, L, E]
+// in q's type, in the memory order of [B, L, H, E]. A `window` goes with `causal`. `mask` broadcasts to [B, H, L, S].
 // Throws std::invalid_argument where types or sizes do not fit.
 mx::array attention(const mx::array& q, const mx::array& k, const mx::array& v, const AttentionOptions& options);
 

@@ -79,7 +79,6 @@ class CachedAttentionNode : public Kernel {
     a.kv_heads = s.kv_heads;
     a.capacity = cache.shape(2);
     a.width = cache.shape(3);
-    a.offset = s.offset;
     a.qkv.data = qkv.data<char>();
     a.qkv.type = element_of(qkv.dtype());
     a.qkv.width = a.width;
@@ -89,7 +88,7 @@ class CachedAttentionNode : public Kernel {
     a.key_type = element_of(outputs[1].dtype());
     a.value_type = element_of(outputs[2].dtype());
     a.eps = s.eps;
-    a.rotary = {s.rope_dims, s.traditional, s.rope_base, nullptr, s.rope_scale};
+    a.rotary = {s.rope_dims, s.traditional, s.rope_base, nullptr, s.rope_scale, s.offset};
     a.scale = s.scale;
     a.window = s.window;
     a.out = outputs[0].data<char>();

@@ -46,7 +46,7 @@ Sizes sizes_of(const mx::Shape& a, const mx::Shape& b, const char* name) {
   if (!column) s.result.push_back(static_cast<int>(s.n));
   int64_t items = 1;
   for (int dim : s.result) {
-    if (dim != 0 && items > kMostItems / dim) refuse(name, "the product of " + both(a, b) + " has more than 2^40 items");
+    if (dim != 0 && items > kMostItems / dim) refuse(name, "what comes of " + both(a, b) + " has more than 2^40 items");
     items *= dim;
   }
   return s;

@@ -96,11 +96,12 @@ def test_ratios_are_of_turns_and_the_limit_is_that_of_each_turn() -> None:
     assert (ours.tokens_a_second, ours.ratio, ours.turns) == (1.0, Spread(3.0, 2.5, 3.5), 3)
     # Two tokens of ten bytes: 0.2, 0.4 and 0.8 seconds of 1, 2 and 2.
     assert ours.of_limit == pytest.approx(0.2)
+    assert ours.bytes_read == 10
     assert ours.others == pytest.approx(0.02)
 
 
 def test_a_prefill_has_no_limit_of_the_bandwidth() -> None:
-    assert [row.of_limit for row in rows("m", PREFILL_128, TURNS, "base", {"a": 10, "base": 10})] == [None, None]
+    assert [(row.bytes_read, row.of_limit) for row in rows("m", PREFILL_128, TURNS, "base", {})] == [(None, None)] * 2
 
 
 def test_one_turn_has_a_ratio_without_quartiles() -> None:

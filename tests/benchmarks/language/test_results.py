@@ -75,16 +75,16 @@ def test_the_bytes_that_a_token_reads(gemma: Path) -> None:
 
 def test_the_table_of_speeds() -> None:
     rows = [
-        Row("m", "decode", "base", 99.94, None, 0.5, 8, 0.01),
-        Row("m", "decode", "a", 1234.5, Spread(1.5, 1.25, 1.75), None, 8, 0.25),
-        Row("m", "decode", "b", 0.5, Spread(0.25, 0.25, 0.25), None, 1, 0.0),
+        Row("m", "decode", "base", 99.94, None, 102_032_640, 0.5, 8, 0.01),
+        Row("m", "decode", "a", 1234.5, Spread(1.5, 1.25, 1.75), None, None, 8, 0.25),
+        Row("m", "decode", "b", 0.5, Spread(0.25, 0.25, 0.25), None, None, 1, 0.0),
     ]
     head, *lines = tables.speeds(rows)
-    assert len(head) == 8
+    assert len(head) == 9
     assert lines == [
-        ("decode", "base", "99.9", "", "", "0.50", "8", "1%"),
-        ("decode", "a", "1234", "1.50", "1.25 to 1.75", "", "8", "25%"),
-        ("decode", "b", "0.5", "0.25", "", "", "1", "0%"),
+        ("decode", "base", "99.9", "", "", "102", "0.50", "8", "1%"),
+        ("decode", "a", "1234", "1.50", "1.25 to 1.75", "", "", "8", "25% !"),
+        ("decode", "b", "0.5", "0.25", "", "", "", "1", "0%"),
     ]
 
 
