@@ -82,7 +82,8 @@ const char* RandomMatrix::name() const {
   return name;
 }
 
-// Within the rounding of float32 sums. Besides, without int8 an item may lose what adding it to its block's largest would.
+// Within the rounding of float32 sums. Without int8 an item may lose, besides, what adding it to its block's largest
+// would.
 void check_products(const float* x, RandomMatrix& w, bool int8, const float* y) {
   std::vector<double> seen(x, x + w.width), peaks;
   for (int64_t b = 0; b < w.width; b += 32) {

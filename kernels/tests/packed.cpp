@@ -58,7 +58,8 @@ void expansion(const Kernels& k, Random& random, RandomMatrix& w) {
 // Many rows by integers, in tiles of rows of w, where the set has them.
 void tiles(const Kernels& k, Random& random, RandomMatrix& w, int count, bool int8) {
   const PackedMatrix view = w.view();
-  const int64_t blocks = w.width / 32, stride = w.width + random.integer(0, 3), y_stride = w.rows + random.integer(0, 3);
+  const int64_t blocks = w.width / 32;
+  const int64_t stride = w.width + random.integer(0, 3), y_stride = w.rows + random.integer(0, 3);
   testing("%s tiles, %d rows%s with %s", k.name, count, int8 ? " in int8" : "", w.name());
   const Guarded<float> x(random.normals((count - 1) * stride + w.width));
   // Of exactly the sizes that core/isa.h states.
