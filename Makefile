@@ -1,5 +1,6 @@
-# `make run` and `make test` do all of their own set-up: a virtual environment, the dependencies, the model files.
-# They need Python 3.11 or newer, a C++ compiler and a package registry, nothing else.
+# `make run` and `make test` do all of their own set-up: a virtual environment, the dependencies, the CPU kernels, the
+# model files. They need Python 3.11 or newer, a C++ compiler and a package registry, nothing else. Without a compiler
+# `make run` works, slowly.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -10,23 +11,32 @@ STAMP  := $(VENV)/installed
 # With what tests need besides, which is much larger: PyTorch and coremltools.
 TESTED := $(VENV)/installed-for-tests
 FETCH  := $(BIN)/python tools/fetch_models.py
+# Knows by itself whether there is something to do.
+KERNELS := $(BIN)/python tools/setup_kernels.py
 # The folder of the model files, outside git. TENSORLOGIC_MODELS names another one.
 MODELS := $(or $(TENSORLOGIC_MODELS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tensorlogic/models)
 MINILM := all-MiniLM-L6-v2
 # Two workers: more do not help on a small machine, and each one imports MLX.
 WORKERS := 2
 
-.PHONY: help run test lint types bench fuzz setup clean
+CHECKED := -DTENSORLOGIC_TESTS=ON -DTENSORLOGIC_WARNINGS_ARE_ERRORS=ON
+# Says which Debian packages have the programs that a target wants, where one is missing: $(call need,PROGRAMS,PACKAGES)
+need = for program in $(1); do command -v $$program >/dev/null || \
+    { echo "error: found no $$program; on Debian and Ubuntu: apt install $(2)" >&2; exit 1; }; done
+
+.PHONY: help run test lint types kernels sanitize kernels-tests kernels-arm64 bench fuzz setup clean
 
 help:  ## Say what can be made.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Where the kernels cannot be built that is said once, and not again by what runs.
 run: $(STAMP)  ## Compile the sentence encoder and compare four sentences with it.
 	@$(FETCH) $(MINILM)
+	@$(KERNELS) || export TENSORLOGIC_KERNELS=off; \
 	$(BIN)/tlc run examples/minilm/similarity.tl -- "$(MODELS)/$(MINILM)" \
 	    "A man is eating food." "Someone has a meal." "The weather is lovely today." "Il fait très beau."
 
-test: lint types  ## Run every check: ruff, mypy --strict, pytest.
+test: lint types kernels  ## Run every check: ruff, mypy --strict, pytest.
 	@$(FETCH)
 	$(BIN)/python -m pytest -n $(WORKERS)
 
@@ -37,14 +47,32 @@ lint: $(TESTED)  ## Check style and format.
 types: $(TESTED)  ## Check types.
 	$(BIN)/mypy
 
-bench: $(TESTED)  ## Measure compiled programs against hand-written MLX; print a table, write JSON.
-	@$(FETCH) $(MINILM)
+kernels: $(TESTED)  ## Build the CPU kernels and install them into the virtual environment.
+	@$(KERNELS) --required
+
+sanitize: kernels  ## Run the tests of the CPU kernels with AddressSanitizer and UndefinedBehaviorSanitizer.
+	tools/sanitize_kernels.sh $(VENV)
+
+# The kernels' tests in C++: without Python and MLX, so that they run in an emulator, too.
+kernels-tests:  ## Test the kernels of each instruction set that this processor has, in C++.
+	@$(call need,cmake c++,cmake g++)
+	@cmake -S kernels -B kernels/build/tests $(CHECKED)
+	@cmake --build kernels/build/tests --target check --parallel $(WORKERS)
+
+kernels-arm64:  ## Test the kernels for arm64 in an emulator.
+	@$(call need,cmake aarch64-linux-gnu-g++ qemu-aarch64-static,cmake g++-aarch64-linux-gnu qemu-user-static)
+	@cmake -S kernels -B kernels/build/arm64 $(CHECKED) -DCMAKE_TOOLCHAIN_FILE=tests/aarch64-linux-gnu.cmake
+	@cmake --build kernels/build/arm64 --target check --parallel $(WORKERS)
+
+bench: kernels  ## Measure programs against hand-written MLX, kernels against llama.cpp; print tables, write JSON.
+	@$(FETCH)
+	@$(BIN)/python tools/setup_bench.py
 	$(BIN)/python -m benchmarks
 
-fuzz: $(TESTED)  ## Run the long randomized tests that `make test` leaves out.
+fuzz: kernels  ## Run the long randomized tests that `make test` leaves out.
 	$(BIN)/python -m pytest -m fuzz
 
-setup: $(TESTED)  ## Make the virtual environment and fetch the model files.
+setup: kernels  ## Make the virtual environment, build the CPU kernels, fetch the model files.
 	@$(FETCH)
 
 $(STAMP): pyproject.toml tools/setup_venv.sh
@@ -56,5 +84,5 @@ $(TESTED): pyproject.toml tools/setup_venv.sh
 	@touch $(STAMP) $@
 
 clean:  ## Remove everything that was made here; the model files stay.
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist kernels/build kernels/dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -5,9 +5,9 @@ is in the system's cache. `open` is the time from the file's name to its first t
 `used` is the memory that the process has once every tensor was read and multiplied with, above what the interpreter
 and the imports take: what a program pays for the weights.
 
-A reader that refuses a file has no figures for it. llama.cpp is measured where `xllamacpp` is installed; its time is
-that of the whole model with its caches, since it gives no single tensor. MLX keeps the memory of temporaries for the
-next ones, which is no weight's: it is given back before `used` is read.
+A reader that refuses a file has no figures for it. llama.cpp is measured where `llama-cpp-python` is installed; its
+time is that of the whole model with its caches, since it gives no single tensor. MLX keeps the memory of temporaries
+for the next ones, which is no weight's: it is given back before `used` is read.
 """
 
 from __future__ import annotations
@@ -88,16 +88,14 @@ for tensor in reader.tensors[1:]:
     kept.append(gguf.quants.dequantize(tensor.data, tensor.tensor_type))
 """,
     "llama.cpp": """\
-import xllamacpp
+import llama_cpp
 imported, before = time.perf_counter(), resident()
-parameters = xllamacpp.CommonParams()
-parameters.model.path, parameters.n_ctx, parameters.warmup = sys.argv[1], 64, False
-kept = xllamacpp.Server(parameters)
+kept = llama_cpp.Llama(sys.argv[1], n_ctx=64, verbose=False)
 opened = time.perf_counter()
-kept.handle_completions({"prompt": "The", "max_tokens": 1})
+kept("The", max_tokens=1)
 """,
 }
-_NEEDS = {"llama.cpp": "xllamacpp"}
+_NEEDS = {"llama.cpp": "llama_cpp"}
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,19 @@ from tensorlogic.compiler import driver
 from tensorlogic.compiler.diagnostics.model import CompileError, Diagnostic
 
 
-def compile(text: str, name: str = "program", *, strict: bool = False, checked: bool = False) -> ModuleType:
+def compile(
+    text: str, name: str = "program", *, strict: bool = False, fast: bool = False, checked: bool = False
+) -> ModuleType:
     """The module made from a program's text.
 
-    With `strict` every operation rounds to its element type; with `checked` indices of gather and scatter that are out
-    of range are reported. Statements become `main(args)`, which nothing calls. Raises CompileError.
+    With `strict` every operation rounds to its element type. With `fast` products with packed weights on a CPU may
+    round their left side to bytes, in blocks of 32, each item by at most 1/254 of the largest of its block. With
+    `checked` indices of gather and scatter that are out of range are reported. Statements become `main(args)`, which
+    nothing calls. Raises CompileError, and ValueError for `strict` together with `fast`.
     """
     if not isinstance(text, str):
         raise TypeError(f"`compile` takes a program's text, not a {type(text).__name__}; `load` takes a path")
-    options = driver.Options(strict=strict, checked=checked, files=False)
+    options = driver.Options(strict=strict, fast=fast, checked=checked, files=False)
     made = driver.compile_text(text, f"{name}.tl", options)
     return as_module(made.python, name, f"<compiled {name}.tl>")
 
@@ -35,16 +39,17 @@ def load(
     path: str | os.PathLike[str],
     *,
     strict: bool = False,
+    fast: bool = False,
     checked: bool = False,
     root: str | os.PathLike[str] | None = None,
 ) -> ModuleType:
     """The module made from a file. `root` is the folder that its imports may not leave: the file's own by default.
 
-    Raises CompileError, also where the file cannot be read.
+    The other options are those of `compile`. Raises CompileError, also where the file cannot be read, and ValueError.
     """
     file = Path(path)
     folder = None if root is None else Path(root)
-    options = driver.Options(strict=strict, checked=checked, root=folder, files=False)
+    options = driver.Options(strict=strict, fast=fast, checked=checked, root=folder, files=False)
     made = driver.compile_file(file, options)
     return as_module(made.python, file.stem, f"<compiled {file}>")
 

@@ -30,9 +30,12 @@ from tensorlogic.compiler.fingerprint import fingerprint
 _MARK = "# made from: "
 
 
-def install_importer(*, strict: bool = False, checked: bool = False) -> None:
-    """Let `import` find `.tl` files, after Python's own modules. A second call changes the flags."""
-    options = driver.Options(strict=strict, checked=checked, files=False)
+def install_importer(*, strict: bool = False, fast: bool = False, checked: bool = False) -> None:
+    """Let `import` find `.tl` files, after Python's own modules. A second call changes the flags.
+
+    They are those of `tensorlogic.compile`. Raises ValueError for `strict` together with `fast`.
+    """
+    options = driver.Options(strict=strict, fast=fast, checked=checked, files=False)
     for finder in sys.meta_path:
         if isinstance(finder, _Finder):
             finder.options = options
@@ -82,7 +85,7 @@ class _Loader(importlib.abc.Loader):
 
     @property
     def _place(self) -> Path:
-        flags = ("-strict" if self.options.strict else "") + ("-checked" if self.options.checked else "")
+        flags = "".join(f"-{flag}" for flag in ("strict", "fast", "checked") if getattr(self.options, flag))
         folder = Path(importlib.util.cache_from_source(str(self.file))).parent
         return folder / f"{self.file.stem}.tl{flags}.py"
 

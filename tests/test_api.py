@@ -11,11 +11,14 @@ from importlib import import_module, reload
 from pathlib import Path
 
 import mlx.core as mx
+import numpy as np
 import pytest
 
 import tensorlogic
 from tensorlogic import importer
+from tensorlogic import runtime as tl
 from tensorlogic.compiler import driver
+from tensorlogic.runtime import kernels
 
 LINEAR = """\
 fn forward(input: float16[N, D_in], weights: float16[D_in, D_out], bias: float16[D_out]) -> float16[N, D_out] {
@@ -100,6 +103,59 @@ def test_strict_rounds_after_every_operation() -> None:
     text = "fn f(x: float16[N]) -> float16[N] { return (x + 1) - 1 }"
     tiny = mx.array([1e-4], dtype=mx.float16)
     assert tensorlogic.compile(text, strict=True).f(tiny).tolist() == [0.0]
+
+
+FAST = """
+struct Layer[I, O] { weight: float16[O, I] }
+fn transposed(x: float16[N, I], w: float16[O, I]) -> float16[N, O] { return x @ w.T }
+fn layer(x: float16[N, I], l: Layer[I, O], b: float16[O]) -> float16[N, O] { return linear(x, l.weight, b) }
+fn straight(x: float16[N, K], w: float16[K, M]) -> float16[N, M] { return x @ w }
+fn made(x: float16[N, I], w: float16[O, I]) -> float16[N, O] { return x @ (w * 2).T }
+"""
+
+
+def test_fast_lets_products_with_packed_weights_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU with our kernels: each item by at most 1/254 of the largest of its block of 32."""
+    loose, fast = tensorlogic.compile(FAST), tensorlogic.compile(FAST, fast=True)
+    wide = mx.random.normal((64, 256), key=mx.random.key(1)).astype(mx.float16)
+    w = tl.quantize(wide, 4, 32, mx.float16)
+    x = mx.random.normal((3, 256), key=mx.random.key(2)).astype(mx.float16)
+    b = mx.random.normal((64,), key=mx.random.key(3)).astype(mx.float16)
+    largest = np.abs(np.asarray(x)).reshape(3, -1, 32).max(axis=-1).repeat(32, axis=-1).astype(np.float32)
+    bound = largest / 254 @ np.abs(np.asarray(tl.dense(w, mx.float32))).T
+    layers = [module.Layer(weight=w) for module in (loose, fast)]
+    pairs = [
+        (loose.transposed(x, w), fast.transposed(x, w)),
+        (loose.layer(x, layers[0], b), fast.layer(x, layers[1], b)),
+    ]
+    for exact, rounded in pairs:
+        found, expected = np.asarray(rounded, np.float32), np.asarray(exact, np.float32)
+        assert np.abs(found - expected).max() > 0
+        assert (np.abs(found - expected) <= bound + np.abs(expected) * 2**-10).all()
+    # Nothing else is touched: a dense weight, a device without our kernels.
+    assert mx.array_equal(loose.transposed(x, wide), fast.transposed(x, wide))
+    monkeypatch.setattr(kernels, "active", lambda: None)
+    assert mx.array_equal(loose.transposed(x, w), fast.transposed(x, w))
+
+
+def test_fast_is_said_where_a_weight_may_be_packed() -> None:
+    python = driver.compile_text(FAST, options=driver.Options(fast=True)).python
+    assert "tl.matmul(x, w, transpose=True, fast=True)" in python
+    assert "tl.linear(x, l.weight, b, fast=True)" in python
+    assert "tl.matmul(x, w, fast=True)" in python
+    assert "tl.matmul(x, w * 2, transpose=True)" in python
+    assert "fast" not in driver.compile_text(FAST).python
+    assert "fast=" not in driver.compile_text(FAST, options=driver.Options(fast=True, standalone=True)).python
+
+
+def test_strict_and_fast_exclude_each_other(tmp_path: Path) -> None:
+    (tmp_path / "model.tl").write_text(LINEAR)
+    with pytest.raises(ValueError, match="exclude each other"):
+        tensorlogic.compile(LINEAR, strict=True, fast=True)
+    with pytest.raises(ValueError, match="exclude each other"):
+        tensorlogic.load(tmp_path / "model.tl", strict=True, fast=True)
+    with pytest.raises(ValueError, match="exclude each other"):
+        tensorlogic.install_importer(strict=True, fast=True)
 
 
 # --- the importer

@@ -69,6 +69,9 @@ class Matrix:
         group_size: int,
         mode: str,
     ) -> None: ...
+    @staticmethod
+    def dense(weight: mx.array) -> Matrix:
+        """Floats [O, I] as they are, to stand in stages beside packed weights. ValueError for anything else."""
 
 class Stage:
     """`added + rms_norm(gate(rms_norm(value) @ [m1; m2; ...].T))`, where everything but the product may be absent.
@@ -230,3 +233,19 @@ def cached_attention(
     and `async_eval` would hold on to them until they are there. There is no gradient and no vmap: ValueError.
     ValueError, too, where shapes or types do not fit, and where offset + L exceeds C.
     """
+
+# --- dense matrices
+
+def matmul(a: mx.array, b: mx.array) -> mx.array:
+    """`a` [..., M, K] times `b` [..., K, N] as `mlx.core.matmul` defines it: batches broadcast; an operand of rank 1 is
+    a row on the left and a column on the right, and its dim is gone from the result.
+
+    Both are float32, float16 or bfloat16, and so is the result; sums are in float32 and rounded once. Transposed views
+    are read where they lie. An item's error is at most K * 2^-24 times the sum of its products' sizes, in the tests
+    (4 + 2 sqrt(K)) * 2^-24 of it, and one rounding of the result. The number of threads changes no bit; strides,
+    batches and the instruction set may, since they decide on the order of the sums. ValueError for operands of other
+    types or of two, for inner dims that differ, for batches that do not broadcast, for more than 2^60 results."""
+
+def addmm(c: mx.array, a: mx.array, b: mx.array) -> mx.array:
+    """`c + a @ b`, rounded once; `c` is of the operands' type and broadcasts to the product. ValueError as from
+    `matmul`, and where `c` does not fit."""

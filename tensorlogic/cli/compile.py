@@ -40,6 +40,7 @@ def command(
     print_after: str | None,
     standalone: bool,
     strict: bool,
+    fast: bool,
     checked: bool,
     root: Path | None,
 ) -> None:
@@ -55,7 +56,7 @@ def command(
         _require_pass(print_after, driver.pass_names())
     require_readable(file)
     target = _target(file, output, to_stdout=emit is not None or print_after is not None)
-    options = make_options(root=root, strict=strict, checked=checked, standalone=standalone)
+    options = make_options(root=root, strict=strict, fast=fast, checked=checked, standalone=standalone)
     if emit is not None:
         text = driver.emit(file, emit, options)
     else:

@@ -20,7 +20,7 @@ from tensorlogic.cli.reporting import is_verbose, show_diagnostics
 from tensorlogic.compiler.diagnostics import CompileError, error
 from tensorlogic.runtime.console import accept_every_character, discard_output
 
-COMMANDS = ("check", "compile", "convert", "explain", "inspect", "run")
+COMMANDS = ("check", "compile", "convert", "doctor", "explain", "inspect", "run")
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 WRONG_PROGRAM = 1

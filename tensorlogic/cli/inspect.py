@@ -5,11 +5,9 @@ Reads the header alone, and imports neither MLX nor NumPy, unless values are ask
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +15,10 @@ import click
 
 from tensorlogic.cli.loading import load_whole
 from tensorlogic.cli.options import verbose_option
-from tensorlogic.cli.reporting import show_runtime_error, wants_color, width_of
+from tensorlogic.cli.reporting import show_runtime_error
 from tensorlogic.runtime.errors import ModelFileError
 
 if TYPE_CHECKING:
-    from tensorlogic.cli.inspect_text import Page
     from tensorlogic.runtime.comparing import Comparison
     from tensorlogic.runtime.formats import FileHeader, OpenFiles, TensorInfo
     from tensorlogic.runtime.statistics import Statistics
@@ -29,8 +26,6 @@ if TYPE_CHECKING:
 Measured = dict[str, "Statistics | ModelFileError"]
 Difference = tuple["FileHeader", "Comparison"]
 """The second of two models, and how it differs from the first."""
-
-_LINES_AT_ONCE = 1000
 
 
 @click.command("inspect", short_help="Show what is in a model file.")
@@ -163,32 +158,15 @@ def _print_text(
     difference: Difference | None,
 ) -> None:
     from tensorlogic.cli import inspect_text
+    from tensorlogic.cli.page import output_page, print_lines
 
-    page = _page()
+    page = output_page()
     if difference is None or measured is not None:
-        _print_lines(inspect_text.inspected(page, header, list(tensors.values()), measured))
+        print_lines(inspect_text.inspected(page, header, list(tensors.values()), measured))
     if difference is not None:
         if measured is not None:
             click.echo()
-        _print_lines(inspect_text.differences(page, header, *difference))
-
-
-def _page() -> Page:
-    """A terminal's width; a pipe takes lines of any length."""
-    from tensorlogic.cli.columns import painter
-    from tensorlogic.cli.inspect_text import Page
-
-    stream = sys.stdout
-    is_terminal = stream is not None and stream.isatty()
-    return Page(width_of(stream) if is_terminal else None, painter(wants_color(stream)))
-
-
-def _print_lines(lines: Iterable[str]) -> None:
-    """Many at once, since a hundred thousand writes take longer than all else."""
-    rest: Iterator[str] = iter(lines)
-    color = wants_color(sys.stdout)
-    while part := list(islice(rest, _LINES_AT_ONCE)):
-        click.echo("\n".join(part), color=color)
+        print_lines(inspect_text.differences(page, header, *difference))
 
 
 def _print_json(

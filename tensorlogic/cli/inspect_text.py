@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tensorlogic.cli.columns import Column, Paint, Row, pairs, sentence, table
+from tensorlogic.cli.columns import Column, Row
+from tensorlogic.cli.page import Page
 from tensorlogic.compiler.diagnostics.glyphs import visible
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, TensorInfo
@@ -36,29 +36,6 @@ _DISTANCES = (
     NAME,
     *(Column(title, right=True, labelled=True) for title in ("max abs", "rms", "relative", "differing")),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Where lines go: a width in columns, or None for no limit, and the colours."""
-
-    width: int | None
-    paint: Paint
-
-    def table(self, columns: Sequence[Column], rows: Sequence[Row]) -> Iterator[str]:
-        return table(columns, rows, self.width, self.paint)
-
-    def pairs(self, rows: Sequence[tuple[str, str]]) -> Iterator[str]:
-        return pairs(rows, self.width, self.paint)
-
-    def sentence(self, text: str, style: str = "") -> Iterator[str]:
-        return sentence(text, self.width, self.paint, style)
-
-    def section(self, title: str, columns: Sequence[Column], rows: Sequence[Row]) -> Iterator[str]:
-        """A table below a title, and an empty line."""
-        yield self.paint(title, "title")
-        yield from self.table(columns, rows)
-        yield ""
 
 
 def inspected(

@@ -32,20 +32,27 @@ verbose_option = click.option(
 _strict_option = click.option(
     "--strict", is_flag=True, help="Round to the declared element type after every operation."
 )
+_fast_option = click.option(
+    "--fast",
+    is_flag=True,
+    help="On a CPU, round what meets packed weights to 8 bits, in blocks of 32. Not with --strict.",
+)
 _checked_option = click.option(
     "--checked", is_flag=True, help="Report ids out of range in gather, take, scatter and embedding; do not clamp them."
 )
 
 
 def compilation_options(function: Function) -> Function:
-    """Add `--strict`, `--checked`, `--root` and `--verbose`."""
-    return _strict_option(_checked_option(root_option(verbose_option(function))))
+    """Add `--strict`, `--fast`, `--checked`, `--root` and `--verbose`."""
+    return _strict_option(_fast_option(_checked_option(root_option(verbose_option(function)))))
 
 
 def make_options(
-    *, root: Path | None, strict: bool = False, checked: bool = False, standalone: bool = False
+    *, root: Path | None, strict: bool = False, fast: bool = False, checked: bool = False, standalone: bool = False
 ) -> Options:
     """The driver's options. The driver is imported here and not above, so that help and pages come at once."""
     from tensorlogic.compiler.driver import Options
 
-    return Options(strict=strict, checked=checked, root=root, standalone=standalone)
+    if strict and fast:
+        raise click.UsageError("--strict and --fast exclude each other.")
+    return Options(strict=strict, fast=fast, checked=checked, root=root, standalone=standalone)

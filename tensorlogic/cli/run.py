@@ -29,7 +29,7 @@ class _CommandWithArguments(click.Command):
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @compilation_options
 @click.pass_obj
-def command(arguments: list[str], file: Path, strict: bool, checked: bool, root: Path | None) -> int:
+def command(arguments: list[str], file: Path, strict: bool, fast: bool, checked: bool, root: Path | None) -> int:
     """Check FILE, compile it in memory and run its statements from top to bottom.
 
     What stands after -- is the program's `args`. Nothing runs where the program has an error. With --verbose, stderr
@@ -39,7 +39,7 @@ def command(arguments: list[str], file: Path, strict: bool, checked: bool, root:
     from tensorlogic.compiler import driver  # here, so that `tlc --help` does not load the compiler
 
     require_readable(file)
-    compiled = driver.compile_file(file, make_options(root=root, strict=strict, checked=checked))
+    compiled = driver.compile_file(file, make_options(root=root, strict=strict, fast=fast, checked=checked))
     assert compiled.python is not None
 
     # Here, so that an error in the program is told without loading MLX.

@@ -35,15 +35,21 @@ class Options:
     """What the command line may ask for. `root` is the wall of imports; None is the entry file's folder.
 
     `files` is whether the model files that the script opens are looked at, where they are there: not for a program
-    whose functions alone are used.
+    whose functions alone are used. `strict`, which asks for rounding, and `fast`, which allows more of it, exclude each
+    other.
     """
 
     strict: bool = False
+    fast: bool = False
     checked: bool = False
     standalone: bool = False
     root: Path | None = None
     verify: bool = False
     files: bool = True
+
+    def __post_init__(self) -> None:
+        if self.strict and self.fast:
+            raise ValueError("`strict` and `fast` exclude each other")
 
 
 DEFAULT_OPTIONS = Options()
@@ -202,7 +208,7 @@ def _compiled(source: Source, path: Path | None, options: Options, print_after: 
     # Here, since checking alone needs none of these.
     from tensorlogic.compiler.emit import mlx
     from tensorlogic.compiler.ir.printer import show_program
-    from tensorlogic.compiler.passes import PASSES, effects, elements, packing
+    from tensorlogic.compiler.passes import CARRYING, PASSES, effects, elements, packing
 
     checked = _checked(source, path, options)
     if checked.program is None:
@@ -211,8 +217,10 @@ def _compiled(source: Source, path: Path | None, options: Options, print_after: 
     printed = show_program(program) if print_after == "check" else ""
     if options.verify:
         _verify(program, "check")
+    exact = options.strict or options.standalone
     for name, run in PASSES.items():
-        program = _mapped(program, run)
+        if not (exact and name in CARRYING):
+            program = _mapped(program, run)
         if options.verify:
             _verify(program, name)
         if print_after == name:
@@ -224,7 +232,7 @@ def _compiled(source: Source, path: Path | None, options: Options, print_after: 
             _verify(program, name)
         if print_after == name:
             printed = show_program(program)
-    text = mlx.emit(program, _parameters(), __version__, checked=options.checked, alone=options.standalone)
+    text = mlx.emit(program, _parameters(), __version__, checked=options.checked, fast=options.fast)
     return Compiled(text, ir, printed, tuple(checked.diagnostics), checked.sources)
 
 

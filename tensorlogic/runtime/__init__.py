@@ -9,17 +9,22 @@ Type checkers are told all public names of the modules that emitted code calls.
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tensorlogic.runtime.binding import *
     from tensorlogic.runtime.boundary import *
     from tensorlogic.runtime.carrying import *
+    from tensorlogic.runtime.chains import Stage as Stage
+    from tensorlogic.runtime.chains import chain as chain
+    from tensorlogic.runtime.chains import chain_apart as chain_apart
     from tensorlogic.runtime.device import carried as carried
     from tensorlogic.runtime.errors import *
     from tensorlogic.runtime.failures import *
     from tensorlogic.runtime.functions import *
     from tensorlogic.runtime.functions_host import *
+    from tensorlogic.runtime.functions_kernels import *
     from tensorlogic.runtime.functions_neural import *
     from tensorlogic.runtime.functions_shape import *
     from tensorlogic.runtime.models import *
@@ -54,9 +59,20 @@ _WHERE = {
         "string",
     ),
     "carrying": ("tensor", "weight"),
+    "chains": ("Stage", "chain", "chain_apart"),
     "device": ("carried",),
     "errors": ("BoundaryError", "ModelFileError", "TensorLogicError"),
     "failures": ("entry",),
+    "functions_kernels": (
+        "attention",
+        "gelu",
+        "gelu_tanh",
+        "layer_norm",
+        "rms_norm",
+        "rope",
+        "silu",
+        "softmax",
+    ),
     "models": ("Model", "load_model"),
     "outside": ("element", "refuse", "short"),
     "packs": ("same_leading",),
@@ -88,7 +104,9 @@ def __getattr__(name: str) -> Any:
 
 
 def _helper(name: str) -> Any:
-    for module in _HELPERS:
+    # `from tensorlogic.runtime import kernels` asks here first, and what is being imported must not import the others.
+    is_module = find_spec(f"{__name__}.{name}") is not None
+    for module in () if is_module else _HELPERS:
         found = getattr(import_module(f"{__name__}.{module}"), name, None)
         if found is not None:
             return found

@@ -16,6 +16,7 @@ import mlx.core as mx
 
 from tensorlogic.runtime.device import carried
 from tensorlogic.runtime.errors import BoundaryError, TensorLogicError
+from tensorlogic.runtime.functions_kernels import cast
 from tensorlogic.runtime.outside import converted, refuse, short
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def array(
         refuse(where, "TL5002", "`{}` is {}, not {}", name, _shown(value), declared)
     found: mx.array = _ranked_argument(value, name, rank, declared, where)
     kept = carried(dtype) if carry else dtype
-    return found if kept == found.dtype else found.astype(kept)
+    return found if kept == found.dtype else cast(found, kept)
 
 
 def _expanded(value: Any) -> mx.array:

@@ -60,6 +60,6 @@ class Buffers:
         return view
 
     def array(self, values: Array) -> mx.array:
-        """The array of MLX whose room this is, or a copy of an array that was made elsewhere."""
+        """The array of MLX whose room this is, or a copy of an array that was made elsewhere, in row-major order."""
         found = next((array for view, array in self._made if view is values), None)
-        return mx.array(values) if found is None else found
+        return mx.array(np.ascontiguousarray(values)) if found is None else found

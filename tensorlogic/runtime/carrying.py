@@ -9,6 +9,7 @@ import mlx.core as mx
 from tensorlogic.runtime.device import carried, select
 from tensorlogic.runtime.errors import BoundaryError
 from tensorlogic.runtime.formats.header import shown
+from tensorlogic.runtime.functions_kernels import cast
 from tensorlogic.runtime.origins import remember
 from tensorlogic.runtime.outside import FLOATS, short
 from tensorlogic.runtime.packed import Packed
@@ -28,7 +29,7 @@ def weight(model: Model, name: str, dtype: mx.Dtype, where: str, *, carry: bool 
         message = f"`{shown(name)}` of `{model.header.path}` holds {found}, not {wanted}"
         raise BoundaryError("TL5002", message, where=where, helps=[_help(value.dtype, dtype, name)])
     kept = carried(dtype) if carry else dtype
-    value = value if isinstance(value, Packed) or kept == dtype else value.astype(kept)
+    value = value if isinstance(value, Packed) or kept == dtype else cast(value, kept)
     remember(value, model.header.path, name)
     return value
 

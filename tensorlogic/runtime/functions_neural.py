@@ -76,23 +76,46 @@ def dropout(x: mx.array, rate: float, key: int) -> mx.array:
 
 
 def attention(
-    q: mx.array, k: mx.array, v: mx.array, scale: float | None, mask: mx.array | None, causal: bool
+    q: mx.array,
+    k: mx.array,
+    v: mx.array,
+    scale: float | None = None,
+    mask: mx.array | None = None,
+    causal: bool = False,
+    window: int | None = None,
 ) -> mx.array:
-    """Scaled dot-product attention. With `causal` a query sees no key after its own place, counted from the end."""
-    if causal and mask is not None:
-        mask = with_causal(mask, q.shape[-2], k.shape[-2])
+    """Scaled dot-product attention. With `causal` a query sees no key after its own place, counted from the end.
+
+    With a `window` besides, it sees the last `window` keys of those.
+    """
+    kind: mx.array | str | None = mask
+    if causal and mask is None and (window is None or k.shape[-2] <= window):
+        kind = "causal"
+    elif causal:
+        kind = with_causal(mask, q.shape[-2], k.shape[-2], window)
     factor = q.shape[-1] ** -0.5 if scale is None else scale
-    kind = "causal" if causal and mask is None else mask
     return mx.fast.scaled_dot_product_attention(q, k, v, scale=factor, mask=kind)
 
 
-def with_causal(mask: mx.array, queries: int, keys: int) -> mx.array:
-    """A mask, of bools or to be added, that hides later keys, too."""
-    seen = mx.arange(keys) <= mx.arange(queries)[:, None] + (keys - queries)
+def with_causal(mask: mx.array | None, queries: int, keys: int, window: int | None = None) -> mx.array:
+    """A mask, of bools or to be added, that hides later keys, too, and those that lie before the window."""
+    places, own = mx.arange(keys), mx.arange(queries)[:, None] + (keys - queries)
+    seen = places <= own
+    if window is not None and window < keys:
+        seen = seen & (places > own - window)
+    if mask is None:
+        return seen
     return mask & seen if mask.dtype == mx.bool_ else mx.where(seen, mask, -math.inf)
 
 
-def rope(x: mx.array, offset: int, base: float, traditional: bool, scale: float, dims: int | None) -> mx.array:
+def rope(
+    x: mx.array,
+    offset: int = 0,
+    base: float = 10000.0,
+    traditional: bool = False,
+    scale: float = 1.0,
+    dims: int | None = None,
+) -> mx.array:
     """Rotary positions along the second last dim; MLX's own wants at least three dims."""
     lifted = x if x.ndim > 2 else x[None]
     rotated = mx.fast.rope(

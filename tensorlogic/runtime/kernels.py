@@ -23,7 +23,7 @@ import mlx.core as mx
 if TYPE_CHECKING:
     import tensorlogic_cpu
 
-    # What `active()` gave, with its types: `if kernels.active(): return kernels.cpu.chain(...)`.
+    # What `active()` gave, with its types: `if kernels.active(): return kernels.cpu.Chain(...)`.
     cpu = tensorlogic_cpu.kernels
 
 VERSION = "0.1.0"

@@ -2,7 +2,7 @@
 
 A `Packed` stands wherever a float tensor does: its element type is `dtype`, its shape the unpacked one. `matmul` and
 `embedding` use the packed bits as they are; `dense` expands them, for everything else. All three take a dense array,
-too, and are lazy: they build graph nodes and evaluate nothing.
+too, and are lazy: they build graph nodes and evaluate nothing. On a CPU with our kernels, products are theirs.
 
 In the mode `affine` an element is `scale * bits + bias`. That is computed in float32 and rounded once, because in
 float16 the product would lose what the sum needs: an 8-bit block's bias is 128 times its scale.
@@ -10,14 +10,19 @@ float16 the product would lose what the sum needs: an 8-bit block's bias is 128 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
 
-from tensorlogic.runtime import device
+from tensorlogic.runtime import device, kernels
 from tensorlogic.runtime.formats.header import PackedLayout
-from tensorlogic.runtime.probing import accepts
+from tensorlogic.runtime.functions_kernels import cast
+from tensorlogic.runtime.probing import has_kernel, mlx_accepts
 from tensorlogic.runtime.sizes import affordable
+
+if TYPE_CHECKING:
+    from tensorlogic_cpu._kernels import Chain, Matrix
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
@@ -35,6 +40,9 @@ class Packed:
     layout: PackedLayout
     shape: tuple[int, ...]
     dtype: mx.Dtype
+    chains: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+    """What our CPU kernels made of the matrix and are called with again, by what tells it from others."""
+    _matrix: Matrix | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         *rows, width = self.shape
@@ -57,6 +65,16 @@ class Packed:
         """The bytes that it takes in memory."""
         return self.weight.nbytes + self.scales.nbytes + (0 if self.biases is None else self.biases.nbytes)
 
+    def matrix(self) -> Matrix | None:
+        """The matrix as our CPU kernels take it, made once; None where they are not used or do not take it."""
+        if not kernels.active():
+            return None
+        if self._matrix is None and len(self.shape) == 2 and has_kernel(self.layout):
+            bits, group, mode = self.layout.bits, self.layout.group_size, self.layout.mode
+            made = kernels.cpu.Matrix(self.weight, self.scales, self.biases, bits, group, mode)
+            object.__setattr__(self, "_matrix", made)
+        return self._matrix
+
 
 Tensor = mx.array | Packed
 
@@ -68,27 +86,45 @@ def dense(w: Tensor, dtype: mx.Dtype | None = None) -> mx.array:
     return w if dtype is None else w.astype(dtype)
 
 
-def matmul(x: mx.array, w: Tensor, *, transpose: bool) -> mx.array:
+def matmul(x: mx.array, w: Tensor, *, transpose: bool = False, fast: bool = False) -> mx.array:
     """`x @ w`, or `x @ w.T` where `transpose` is set, in `x`'s type.
 
-    On a CPU a half-precision `x` meets a packed `w` in float32: MLX accumulates half precision there in half
-    precision, 35 times more slowly. A layout that the device has no kernel for is expanded as part of the graph.
+    On a CPU a half-precision `x` meets a packed `w` in float32. With `fast`, our kernels there may round `x` to bytes
+    where it meets a packed `w`, in blocks of 32 that share a scale: an item is off by at most 1/254 of the largest of
+    its block. A layout that the device has no kernel for is expanded as part of the graph.
     """
-    if isinstance(w, Packed) and x.size == 0:
+    if not isinstance(w, Packed):
+        return affordable(_dense_product(x, mx.swapaxes(w, -1, -2) if transpose else w))
+    if transpose and (matrix := w.matrix()) is not None:
+        return affordable(_kept_chain(w, matrix, fast)(x)[0])
+    if x.size == 0:
         # MLX's kernel for the CPU divides by the number of rows. What has no rows has no products either.
         batch = mx.broadcast_shapes(x.shape[:-2], w.shape[:-2])
         return mx.zeros((*batch, *x.shape[-2:-1], w.shape[-2 if transpose else -1]), x.dtype)
-    if isinstance(w, Packed):
-        product = _multiply(x if device.carried(x.dtype) == x.dtype else x.astype(mx.float32), w, transpose)
-    else:
-        product = x @ (mx.swapaxes(w, -1, -2) if transpose else w)
+    # MLX accumulates half precision on a CPU in half precision, 35 times more slowly.
+    product = _multiply(x if device.carried(x.dtype) == x.dtype else x.astype(mx.float32), w, transpose)
     return affordable(product if product.dtype == x.dtype else product.astype(x.dtype))
+
+
+def _kept_chain(w: Packed, matrix: Matrix, fast: bool) -> Chain:
+    """The product with the matrix alone, as our kernels are called for it."""
+    found: Chain | None = w.chains.get(fast)
+    if found is None:
+        found = w.chains[fast] = kernels.cpu.Chain([kernels.cpu.Stage([matrix], int8=fast)], [1])
+    return found
+
+
+def _dense_product(x: mx.array, w: mx.array) -> mx.array:
+    """`x @ w` in `x`'s type; an expanded weight may be of another float type."""
+    if x.dtype != w.dtype:
+        w = cast(w, x.dtype)
+    return kernels.cpu.matmul(x, w) if kernels.active() else x @ w
 
 
 def _multiply(x: mx.array, w: Packed, transpose: bool) -> mx.array:
     """The product by MLX's kernel for the layout where the device has one, by the expanded matrix where it has none."""
     # Half-precision scales meet a float32 `x` in float32, and float32 scales any `x`.
-    if not accepts(w.layout, x.dtype if w.scales.dtype in (x.dtype, mx.uint8) else mx.float32):
+    if not mlx_accepts(w.layout, x.dtype if w.scales.dtype in (x.dtype, mx.uint8) else mx.float32):
         wide = dense(w, x.dtype)
         return x @ (mx.swapaxes(wide, -1, -2) if transpose else wide)
     # MLX does not broadcast a left side of lower rank than a stack of matrices, and gives a wrong shape for it.
@@ -106,12 +142,18 @@ def _multiply(x: mx.array, w: Packed, transpose: bool) -> mx.array:
     return product.squeeze(-2) if x.ndim == 1 and w.ndim > 2 else product
 
 
-def linear(x: mx.array, w: Tensor, bias: mx.array | None = None) -> mx.array:
+def linear(x: mx.array, w: Tensor, bias: mx.array | None = None, *, fast: bool = False) -> mx.array:
     """`x @ w.T + bias` for `w` of shape [O, I] and `bias` [O], in `x`'s type; one kernel where `w` is an array."""
-    if isinstance(w, Packed) or bias is None:
-        product = matmul(x, w, transpose=True)
-        return product if bias is None else product + bias
-    return affordable(mx.addmm(bias, x, w.T))
+    return matmul(x, w, transpose=True, fast=fast) if bias is None else add_product(bias, x, w, fast=fast)
+
+
+def add_product(c: mx.array, x: mx.array, w: Tensor, *, fast: bool = False) -> mx.array:
+    """`c + x @ w.T` for a `c` that broadcasts to the product, in `x`'s type; one kernel where `w` is an array."""
+    if isinstance(w, Packed):
+        return matmul(x, w, transpose=True, fast=fast) + c
+    if not c.dtype == x.dtype == w.dtype:
+        c, w = cast(c, x.dtype), cast(w, x.dtype)
+    return affordable(kernels.cpu.addmm(c, x, w.T) if kernels.active() else mx.addmm(c, x, w.T))
 
 
 def embedding(ids: mx.array, w: Tensor, dtype: mx.Dtype | None = None) -> mx.array:

@@ -1,7 +1,8 @@
 """Which packed layouts the device multiplies by: asked of the device itself, once for each, with a small example.
 
 `mx.quantized_matmul` has a kernel for some layouts on a CPU, for others on Metal and CUDA, and which ones changes from
-one version of MLX to the next. What `accepts` refuses is expanded: when it is read from a file, or when it is used.
+one version of MLX to the next; our own kernels for the CPU have theirs. What `accepts` refuses is expanded: when it is
+read from a file, or when it is used.
 The example is computed here, too, from what MLX documents of its layouts
 (https://ml-explore.github.io/mlx/build/html/python/_autosummary/mlx.core.quantize.html), so that a kernel that runs
 and is wrong counts as none.
@@ -10,53 +11,84 @@ and is wrong counts as none.
 from __future__ import annotations
 
 import functools
-import itertools
 
 import mlx.core as mx
 import numpy as np
 
-from tensorlogic.runtime import device
+from tensorlogic.runtime import device, kernels
 from tensorlogic.runtime.formats.header import PackedLayout
 from tensorlogic.runtime.formats.values import Array
 
 ROWS = 32
-"""Of the example's matrix. Its left sides have 1 row and 8, since MLX has kernels of their own for few rows."""
+"""Of the example's matrix. Its left sides have 1 row and 8, since there are kernels of their own for few rows."""
 _E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6], np.float32)
 
 
 def accepts(layout: PackedLayout, dtype: mx.Dtype) -> bool:
     """Whether the default device multiplies by weights of this layout in the float type `dtype`, and rightly."""
-    return _accepts(layout, dtype, device.on_gpu())
+    return has_kernel(layout) or mlx_accepts(layout, dtype)
+
+
+def has_kernel(layout: PackedLayout) -> bool:
+    """Whether our CPU kernels are used, and multiply rightly by transposed matrices of this layout, in every type."""
+    return kernels.active() is not None and _kernels_accept(layout)
+
+
+def mlx_accepts(layout: PackedLayout, dtype: mx.Dtype) -> bool:
+    """Whether MLX's own operation on the default device multiplies by this layout in `dtype`, and rightly."""
+    return _mlx_accepts(layout, dtype, device.on_gpu())
 
 
 @functools.cache
-def _accepts(layout: PackedLayout, dtype: mx.Dtype, on_gpu: bool) -> bool:
+def _kernels_accept(layout: PackedLayout) -> bool:
+    words, scales, biases, elements = _example(layout)
+    parts = mx.array(words), mx.array(scales), None if biases is None else mx.array(biases)
+    try:
+        matrix = kernels.cpu.Matrix(*parts, layout.bits, layout.group_size, layout.mode)
+        product = kernels.cpu.Chain([kernels.cpu.Stage([matrix])], [1])
+        return all(_is_right(product(mx.array(left))[0], left, elements.T, 1e-5) for left in _left_sides(elements.T))
+    except ValueError:
+        # The kernels' word for a layout that they do not have.
+        return False
+
+
+@functools.cache
+def _mlx_accepts(layout: PackedLayout, dtype: mx.Dtype, on_gpu: bool) -> bool:
     words, scales, biases, elements = _example(layout)
     weight, own_scales, own_biases = mx.array(words), mx.array(scales), None
     if biases is not None:
         own_scales, own_biases = own_scales.astype(dtype), mx.array(biases).astype(dtype)
     tolerance = 1e-5 if dtype == mx.float32 else 2e-2
-    for rows, transpose in itertools.product((1, 8), (True, False)):
+    for transpose in (True, False):
         right = elements.T if transpose else elements
-        left = np.cos(np.arange(rows * len(right), dtype=np.float32)).reshape(rows, -1)
-        try:
-            found = mx.quantized_matmul(
-                mx.array(left).astype(dtype),
-                weight,
-                own_scales,
-                own_biases,
-                transpose=transpose,
-                group_size=layout.group_size,
-                bits=layout.bits,
-                mode=layout.mode,
-            )
-            error = np.abs(np.asarray(found.astype(mx.float32)) - left @ right)
-        except (RuntimeError, ValueError):
-            # MLX's word for a layout that it has no kernel for.
-            return False
-        if not error.max() <= tolerance * (np.abs(left) @ np.abs(right)).max():
-            return False
+        for left in _left_sides(right):
+            try:
+                found = mx.quantized_matmul(
+                    mx.array(left).astype(dtype),
+                    weight,
+                    own_scales,
+                    own_biases,
+                    transpose=transpose,
+                    group_size=layout.group_size,
+                    bits=layout.bits,
+                    mode=layout.mode,
+                )
+                if not _is_right(found, left, right, tolerance):
+                    return False
+            except (RuntimeError, ValueError):
+                # MLX's word for a layout that it has no kernel for.
+                return False
     return True
+
+
+def _left_sides(right: Array) -> list[Array]:
+    """Of 1 row and of 8."""
+    return [np.cos(np.arange(rows * len(right), dtype=np.float32)).reshape(rows, -1) for rows in (1, 8)]
+
+
+def _is_right(found: mx.array, left: Array, right: Array, tolerance: float) -> bool:
+    error = np.abs(np.asarray(found.astype(mx.float32)) - left @ right)
+    return bool(error.max() <= tolerance * (np.abs(left) @ np.abs(right)).max())
 
 
 def _example(layout: PackedLayout) -> tuple[Array, Array, Array | None, Array]:

@@ -26,17 +26,20 @@ def sized(shape: tuple[int, ...], dtype: mx.Dtype, where: str) -> tuple[int, ...
         if size > LARGEST_DIM:
             shown = str(size) if size.bit_length() < 128 else f"about 2 to the {size.bit_length()}"
             refuse(where, "TL5010", "a size is {}: the largest that a dim may have is {}", shown, LARGEST_DIM)
-    _require_memory(math.prod(shape) * dtype.size, shape, where)
+    require_memory(math.prod(shape) * dtype.size, shape, where)
     return shape
 
 
 def affordable(made: mx.array, where: str = "") -> mx.array:
     """A lazy array that may be far larger than what it is made of. Without a place it is that of the emitted call."""
-    _require_memory(made.nbytes, made.shape, where)
+    # Asked of every product: the shape is looked at only where it is to be told.
+    if made.nbytes > memory():
+        require_memory(made.nbytes, made.shape, where)
     return made
 
 
-def _require_memory(needed: int, shape: tuple[int, ...], where: str) -> None:
+def require_memory(needed: int, shape: tuple[int, ...], where: str = "") -> None:
+    """Refuse an array of `needed` bytes that is about to be made."""
     if needed > memory() and not on_gpu():
         message = "a tensor of the shape {} takes {} GB, and this machine has {} GB of memory"
         refuse(where, "TL5010", message, list(shape), needed // 10**9, memory() // 10**9)

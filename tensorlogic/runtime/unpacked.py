@@ -1,4 +1,7 @@
-"""What stands for `packed.py` in a standalone module: it needs MLX alone, and has no packed weights."""
+"""What stands for `packed.py` and `functions_kernels.py` in a standalone module, which needs MLX alone.
+
+It has no packed weights, and none of our kernels.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,11 @@ def dense(w: Any, dtype: mx.Dtype | None = None) -> mx.array:
     if not isinstance(w, mx.array):
         refuse("", "TL5002", "a standalone module takes no packed weights: a `{}` was given", type(w).__name__)
     return w if dtype is None else w.astype(dtype)
+
+
+def cast(x: mx.array, dtype: mx.Dtype) -> mx.array:
+    """Floats as another float type."""
+    return x.astype(dtype)
 
 
 def linear(x: mx.array, w: mx.array, bias: mx.array | None = None) -> mx.array:

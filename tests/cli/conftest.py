@@ -28,6 +28,7 @@ class Options:
     checked: bool = False
     root: Path | None = None
     standalone: bool = False
+    fast: bool = False
 
 
 @dataclass

@@ -88,7 +88,10 @@ def test_check_needs_a_file(folder: Path, tlc: Tlc) -> None:
     [
         ("chekc", "there is no command `chekc`. Did you mean `check`?"),
         ("model.tl", "there is no command `model.tl`. To run a program: tlc run model.tl"),
-        ("bake", "there is no command `bake`. The commands are: check, compile, convert, explain, inspect, run."),
+        (
+            "bake",
+            "there is no command `bake`. The commands are: check, compile, convert, doctor, explain, inspect, run.",
+        ),
     ],
 )
 def test_a_command_that_is_none(folder: Path, tlc: Tlc, word: str, hint: str) -> None:
@@ -271,14 +274,27 @@ def test_options_reach_the_driver(folder: Path, tlc: Tlc, driver: FakeDriver, sc
     tlc("compile", "model.tl")
     tlc("run", "model.tl", "--strict", "--checked", "--root", ".")
     tlc("check", "model.tl", "--root", ".")
+    tlc("run", "model.tl", "--fast")
+    tlc("compile", "model.tl", "--fast")
     here = Path(".")
     assert driver.options == [
         Options(True, True, here, True),
         Options(),
         Options(True, True, here),
         Options(root=here),
+        Options(fast=True),
+        Options(fast=True),
     ]
     assert tlc("check", "model.tl", "--root", "no").exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["compile", "run"])
+def test_strict_and_fast_exclude_each_other(folder: Path, tlc: Tlc, driver: FakeDriver, command: str) -> None:
+    put("model.tl")
+    result = tlc(command, "model.tl", "--strict", "--fast")
+    assert result.exit_code == 2
+    assert "--strict and --fast exclude each other" in result.stderr
+    assert driver.options == []
 
 
 # --- run

@@ -111,7 +111,7 @@ def test_windows_newlines_and_a_byte_order_mark(folder: Path) -> None:
     assert (folder / "windows.py").read_bytes() == (folder / "plain.py").read_bytes()
 
 
-@pytest.mark.parametrize("option", ["--strict", "--checked", "--standalone"])
+@pytest.mark.parametrize("option", ["--strict", "--fast", "--checked", "--standalone"])
 def test_options_make_modules_that_work(folder: Path, option: str) -> None:
     assert tlc("compile", "model.tl", option, "-o", "out.py").exit_code == 0
     assert works(folder / "out.py")

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
+import numpy.typing as npt
 import pytest
 from tensorlogic_cpu import kernels
 
 from tests.kernels.packing import Floats, Layout, Packed, packed
 from tests.kernels.test_packed import wide
 
+Given = npt.NDArray[np.floating[Any]]
 
-def norm(x: Floats, eps: float, weight: Floats | None = None) -> Floats:
-    scaled = x / np.sqrt(np.mean(x**2, axis=-1, keepdims=True) + eps)
-    return scaled if weight is None else scaled * weight
+
+def norm(given: Given, eps: float, weight: Given | None = None) -> Floats:
+    x = np.asarray(given, np.float64)
+    scaled: Floats = x / np.sqrt(np.mean(x**2, axis=-1, keepdims=True) + eps)
+    return scaled if weight is None else scaled * np.asarray(weight, np.float64)
 
 
 def silu(x: Floats) -> Floats:
-    return x / (1 + np.exp(-x))
+    active: Floats = x / (1 + np.exp(-x))
+    return active
 
 
 def gelu_tanh(x: Floats) -> Floats:
-    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    active: Floats = 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    return active
 
 
 def scaled(rng: np.random.Generator, rows: int, width: int, layout: Layout) -> Packed:
@@ -146,3 +153,23 @@ def test_stages_that_do_not_fit_are_refused() -> None:
         chain(mx.ones((2, 64)))
     with pytest.raises(ValueError, match="what is added"):
         chain(mx.ones((2, 64)), [mx.ones((1, 64))])
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float16, mx.bfloat16])
+@pytest.mark.parametrize("rows", [1, 7, 40])
+def test_dense_matrices_stand_beside_packed_ones(rows: int, dtype: mx.Dtype, instruction_set: str) -> None:
+    rng = np.random.default_rng(6)
+    w = scaled(rng, 40, 64, Layout(5, 32))
+    v = mx.array(rng.normal(0, 0.1, (33, 64)).astype(np.float32)).astype(dtype)
+    x = rng.normal(size=(rows, 64)).astype(np.float32)
+    chain = kernels.Chain([kernels.Stage([w.matrix, kernels.Matrix.dense(v)], norm=None, eps=1e-5)], [1])
+    expected = norm(x, 1e-5) @ np.concatenate([w.elements, wide(v)]).T
+    np.testing.assert_allclose(wide(chain(mx.array(x))[0]), expected, rtol=1e-4, atol=1e-4)
+    gradient = mx.grad(lambda given: chain(given)[0].sum())(mx.array(x))
+    assert gradient.shape == x.shape
+
+
+def test_dense_matrices_that_do_not_fit_are_refused() -> None:
+    for weight in (mx.zeros((4, 4), mx.int32), mx.zeros((4,)), mx.zeros((2, 4, 4))):
+        with pytest.raises(ValueError, match="weights are floats"):
+            kernels.Matrix.dense(weight)

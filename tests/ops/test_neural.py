@@ -243,7 +243,7 @@ def test_dropout_keeps_the_mean_and_is_told_by_its_key() -> None:
 
 # --- what the emitted code calls
 
-LOWERINGS = [
+BY_MLX = [
     ("x: float16[N, D], w: float16[D]", "rms_norm(x, w)", "float16[N, D]", "mx.fast.rms_norm(x, w, 1e-05)"),
     ("x: float16[N, D]", "softmax(x)", "float16[N, D]", "mx.softmax(x, -1, precise=True)"),
     (
@@ -264,6 +264,24 @@ LOWERINGS = [
         "float16[B, H, L, 64]",
         "mx.fast.rope(x, 64, traditional=False, base=10000.0, scale=1.0, offset=n)",
     ),
+]
+"""In a module that needs MLX alone."""
+
+LOWERINGS = [
+    ("x: float16[N, D], w: float16[D]", "rms_norm(x, w)", "float16[N, D]", "tl.rms_norm(x, w, 1e-05)"),
+    ("x: float16[N, D]", "layer_norm(x, eps: 1e-6)", "float16[N, D]", "tl.layer_norm(x, None, None, 1e-06)"),
+    ("x: float16[N, D]", "softmax(x)", "float16[N, D]", "tl.softmax(x)"),
+    ("x: float16[N, D]", "softmax(x, axis: 1)", "float16[N, D]", "tl.softmax(x)"),
+    ("x: float16[N, D]", "softmax(x, axis: 0)", "float16[N, D]", "mx.softmax(x, 0, precise=True)"),
+    ("q: float16[B, H, L, 64]", "attention(q, q, q)", "float16[B, H, L, 64]", "tl.attention(q, q, q, scale=0.125)"),
+    (
+        "q: float16[B, H, L, D]",
+        "attention(q, q, q, causal: true, window: 9)",
+        "float16[B, H, L, D]",
+        "tl.attention(q, q, q, causal=True, window=9)",
+    ),
+    ("x: float16[B, H, L, 64]", "rope(x)", "float16[B, H, L, 64]", "tl.rope(x)"),
+    ("x: float16[L, 6], n: int", "rope(x, n, dims: 4)", "float16[L, 6]", "tl.rope(x, offset=n, dims=4)"),
     ("x: float16[N, D]", "dropout(x, 0.0, 3)", "float16[N, D]", "return x"),
     (
         "x: float16[N, 8, C], w: float16[O, C, 3]",
@@ -290,3 +308,9 @@ LOWERINGS = [
 def test_one_kernel_is_called_where_there_is_one(parameters: str, source: str, result: str, code: str) -> None:
     text = f"fn f({parameters}) -> {result} {{ return {source} }}"
     assert code in compile_text(text, "case.tl", Options()).python
+
+
+@pytest.mark.parametrize(("parameters", "source", "result", "code"), BY_MLX, ids=[c[1] for c in BY_MLX])
+def test_a_standalone_module_calls_mlx(parameters: str, source: str, result: str, code: str) -> None:
+    text = f"fn f({parameters}) -> {result} {{ return {source} }}"
+    assert code in compile_text(text, "case.tl", Options(standalone=True)).python

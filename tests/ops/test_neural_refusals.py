@@ -147,6 +147,24 @@ REFUSED = [
         "cannot prove `H % K == 0`, which `attention` demands",
     ),
     (
+        "q: float16[B, H, L, D]",
+        "attention(q, q, q, window: 4)",
+        "TL2004",
+        "a `window` of `attention` goes with `causal: true`",
+    ),
+    (
+        "q: float16[B, H, L, D]",
+        "attention(q, q, q, causal: true, window: 0)",
+        "TL3018",
+        "`window` of `attention` is 0: it must be at least 1",
+    ),
+    (
+        "q: float16[B, H, L, D], n: int?",
+        "attention(q, q, q, causal: true, window: n)",
+        "TL2009",
+        "`window` of `attention` may be none here: it is int?",
+    ),
+    (
         "q: float16[B, H, L, D], m: float32[L, L]",
         "attention(q, q, q, mask: m)",
         "TL2002",

@@ -38,7 +38,8 @@ def attention(s: Scope) -> Tensor:
     k = f"ones([{s.sizes((batch, few, seen, width))}], dtype: {q.element})"
     v = f"zeros([{s.sizes((batch, few, seen, wide))}], dtype: {q.element})"
     mask = f", mask: ones([{s.sizes((length, seen))}]) > 0.5"
-    more = s.pick(("", ", scale: 0.5", mask, ", causal: true" if seen == length else ""))
+    causal = (", causal: true", ", causal: true, window: 2") if seen == length else ()
+    more = s.pick(("", ", scale: 0.5", mask, *causal))
     return Tensor(f"attention({q.text}, {k}, {v}{more})", q.element, q.shape.with_size(-1, wide))
 
 

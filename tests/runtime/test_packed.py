@@ -8,11 +8,11 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from tensorlogic.runtime import device
+from tensorlogic.runtime import device, kernels
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import PackedLayout
 from tensorlogic.runtime.models import load_model
-from tensorlogic.runtime.packed import Packed, dense, embedding, matmul
+from tensorlogic.runtime.packed import Packed, dense, embedding, linear, matmul
 from tests.runtime.model_files import block_size, expanded, random_blocks, write_gguf
 
 BITS = {"Q4_0": 4, "Q4_1": 4, "Q5_0": 5, "Q5_1": 5, "Q8_0": 8}
@@ -25,6 +25,14 @@ def packed(tmp_path: Path, storage: str, rows: tuple[int, ...], width: int, seed
     tensor = load_model(write_gguf(tmp_path / "a.gguf", {"w": (storage, blocks)})).get_tensor("w")
     assert isinstance(tensor, Packed)
     return tensor
+
+
+@pytest.fixture(params=["our kernels", "MLX's"])
+def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose products are tested."""
+    if request.param == "MLX's":
+        monkeypatch.setattr(kernels, "active", lambda: None)
+    assert kernels.active() or request.param == "MLX's"
 
 
 def close(found: mx.array, expected: mx.array, tolerance: float = 1e-5) -> bool:
@@ -105,6 +113,7 @@ def test_ends_beyond_float16_that_no_element_has_are_fine(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("left", [(64,), (1, 64), (5, 64), (2, 3, 64), (0, 64)])
+@pytest.mark.usefixtures("kernel")
 def test_matmul_agrees_with_the_expanded_matrix(tmp_path: Path, storage: str, left: tuple[int, ...]) -> None:
     x = mx.random.normal(left, key=mx.random.key(1))
     w = packed(tmp_path, storage, (96,), 64)
@@ -115,6 +124,7 @@ def test_matmul_agrees_with_the_expanded_matrix(tmp_path: Path, storage: str, le
 
 @pytest.mark.parametrize("left", [(64,), (5, 64), (1, 5, 64), (3, 5, 64), (2, 3, 5, 64), (2, 1, 5, 64), (3, 0, 64)])
 @pytest.mark.parametrize("transpose", [True, False])
+@pytest.mark.usefixtures("kernel")
 def test_matmul_broadcasts_a_stack_of_matrices(tmp_path: Path, left: tuple[int, ...], transpose: bool) -> None:
     x = mx.random.normal(left, key=mx.random.key(1))
     w = packed(tmp_path, "Q4_1", (3, 32) if transpose else (3, 64), 64 if transpose else 32)
@@ -123,6 +133,7 @@ def test_matmul_broadcasts_a_stack_of_matrices(tmp_path: Path, left: tuple[int, 
 
 
 @pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16, mx.float32])
+@pytest.mark.usefixtures("kernel")
 def test_matmul_keeps_the_type_of_its_left_side(tmp_path: Path, dtype: mx.Dtype) -> None:
     x = mx.random.normal((4, 64), key=mx.random.key(1)).astype(dtype)
     w = packed(tmp_path, "Q4_0", (32,), 64)
@@ -134,12 +145,34 @@ def test_matmul_keeps_the_type_of_its_left_side(tmp_path: Path, dtype: mx.Dtype)
         assert close(found, wide, tolerance)
 
 
+@pytest.mark.usefixtures("kernel")
 def test_half_precision_meets_packed_weights_in_float32_on_a_cpu(tmp_path: Path) -> None:
     """In float16 MLX's sum of 2048 products there is wrong by more than the result's last digits."""
     x = mx.random.normal((4, 2048), key=mx.random.key(1)).astype(mx.float16)
     w = packed(tmp_path, "Q8_0", (32,), 2048)
     expected = (x.astype(mx.float32) @ dense(w, mx.float32).T).astype(mx.float16)
     assert close(matmul(x, w, transpose=True), expected.astype(mx.float32), 2e-3)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("rows", [1, 4, 8, 20])
+def test_fast_may_round_rows_to_bytes(tmp_path: Path, storage: str, rows: int) -> None:
+    """Each item is off by at most 1/254 of the largest of its block of 32."""
+    w = packed(tmp_path, storage, (96,), 256)
+    x = mx.random.normal((rows, 256), key=mx.random.key(1))
+    largest = np.abs(np.asarray(x)).reshape(rows, -1, 32).max(axis=-1).repeat(32, axis=-1)
+    exact, fast = (np.asarray(matmul(x, w, transpose=True, fast=chosen)) for chosen in (False, True))
+    bound = (largest / 254) @ np.abs(np.asarray(dense(w, mx.float32))).T
+    assert rows > 8 or np.abs(fast - exact).max() > 0
+    assert (np.abs(fast - exact) <= bound + 1e-5 * np.abs(exact).max()).all()
+
+
+def test_fast_changes_nothing_without_our_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    w, x = packed(tmp_path, "Q8_0", (96,), 64), mx.random.normal((3, 64), key=mx.random.key(1))
+    bias = mx.ones((96,))
+    monkeypatch.setattr(kernels, "active", lambda: None)
+    assert mx.array_equal(matmul(x, w, transpose=True), matmul(x, w, transpose=True, fast=True))
+    assert mx.array_equal(linear(x, w, bias), linear(x, w, bias, fast=True))
 
 
 @pytest.mark.parametrize("storage", STORAGES)

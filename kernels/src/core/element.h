@@ -13,7 +13,8 @@ constexpr int size_of(Element e) { return e == Element::f32 ? 4 : 2; }
 // How the codes of a group become numbers (`mode` of mlx.core.quantize).
 //   affine: scale * code + bias, `bits` of 2, 3, 4, 5, 6 or 8, a float scale and bias for each group
 //   mxfp4:  2^(scale - 127) * E2M1[code], 4 bits, groups of 32, a byte for each group (OCP Microscaling Formats 1.0)
-enum class Packing : uint8_t { affine, mxfp4 };
+//   none:   `codes` are floats of the type `scale_type`, without scales: matrices beside packed ones in a chain
+enum class Packing : uint8_t { affine, mxfp4, none };
 
 // Rows of codes: a row's first code in the lowest bits of its first byte, `bits` for each code, no gaps.
 struct PackedMatrix {

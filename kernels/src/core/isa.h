@@ -27,6 +27,28 @@ struct PreparedRows {
 
 // The most bytes that one activation becomes.
 inline constexpr int kDigits = 3;
+// Some rows of floats and a dense matrix, of whose rows both are read in order; k > 0.
+struct FewRows {
+  const float* x;  // [m, k]
+  int64_t x_stride;
+  int m;
+  const void* w;  // its rows are `w_stride` items apart
+  Element element;
+  int64_t w_stride, k, n;
+  float* y;  // [m, n]
+  int64_t y_stride;
+  bool accumulate;  // adds to y
+};
+
+// Many rows of the left side as whole multiples of a step: one byte for each activation, or three.
+struct DigitRows {
+  int64_t count;
+  int digits;            // 1 or 3, the highest first
+  int8_t* codes;         // digit d of item k of row r at d * plane + r * stride + k
+  int64_t stride, plane;
+  float* steps;  // of each block of 32 of each row, without gaps
+  float* sums;   // the same
+};
 
 // More rows than this are multiplied as blocks of expanded weights.
 inline constexpr int kDecodeRows = 8;
@@ -48,6 +70,21 @@ struct Kernels {
 
   // The sum of `n` floats, read as fast as memory gives them.
   float (*sum)(const float* x, int64_t n);
+  // y = x @ w.T for w [n, k], and y = x @ w for w [k, n].
+  void (*dense_dots)(const FewRows& p);
+  void (*dense_combine)(const FewRows& p);
+  // `n` items of type `e`, `stride` items apart, as floats.
+  void (*gather)(const void* from, Element e, int64_t stride, float* to, int64_t n);
+  // Many rows by integers, where the set has them; else `tile` is 0 and the rest null. A tile is of `tile` rows of w: its
+  // codes take `tile` bytes for each of the width's items, rounded up to 64, its factors 2 * `tile` floats for each 32.
+  int64_t tile;
+  void (*quantize_rows)(const float* x, int64_t x_stride, int64_t first, int64_t last, int64_t width, DigitRows& to);
+  void (*tile_factors)(const PackedMatrix& w, int64_t first, int64_t last, float* factors);
+  void (*fill_codes)(const PackedMatrix& w, int64_t first, int64_t last, uint8_t* codes);
+  // y[r, n] = the product of row r of x and row n of the tile, for n below `columns`.
+  void (*multiply_tile)(const DigitRows& x, const PackedMatrix& w, int64_t columns, const uint8_t* codes,
+                        const float* factors, float* y, int64_t y_stride);
+
   // The sum of the squares of `n` floats.
   float (*sum_of_squares)(const float* x, int64_t n);
   // to[i] = x[i] * factor * weight[i]; `weight` may be null.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/blas.h"
+#include "core/dense.h"
 #include "core/pool.h"
 #include "core/scratch.h"
 
@@ -29,10 +30,35 @@ void few_rows(const float* x, int64_t x_stride, int m, const PackedMatrix& w, bo
   const Kernels& k = kernels();
   k.prepare(x, x_stride, w, rows);
   int64_t ranges = pool().threads() * kRangesPerThread;
-  // Whole groups of four, which the loops take together.
+  // Whole groups of four, whose sums are taken together.
   int64_t grain = std::max(kLeastRows, (w.rows / ranges + 3) / 4 * 4);
   pool().parallel(w.rows, grain,
                   [&](int64_t first, int64_t last) { k.multiply(rows, w, first, last, y, y_stride); });
+}
+
+// In tiles of rows of w, whose codes meet the digits of all rows of x.
+void many_rows_by_digits(const float* x, int64_t x_stride, int64_t m, const PackedMatrix& w, bool int8, float* y,
+                         int64_t y_stride) {
+  thread_local Scratch codes, steps, sums;
+  const Kernels& k = kernels();
+  const int64_t blocks = w.width / 32, tile = k.tile;
+  DigitRows rows{};
+  rows.count = m;
+  rows.digits = int8 ? 1 : kDigits;
+  rows.stride = w.width;
+  rows.plane = m * w.width;
+  rows.codes = codes.get<int8_t>(rows.digits * rows.plane);
+  rows.steps = steps.get<float>(m * blocks);
+  rows.sums = sums.get<float>(m * blocks);
+  pool().parallel(m, 8, [&](int64_t first, int64_t last) { k.quantize_rows(x, x_stride, first, last, w.width, rows); });
+  pool().parallel(w.rows, tile, [&](int64_t first, int64_t last) {
+    thread_local Scratch tile_codes, tile_factors;
+    uint8_t* filled = tile_codes.get<uint8_t>(tile * ((w.width + 63) / 64 * 64));
+    float* factors = tile_factors.get<float>(2 * tile * blocks);
+    k.fill_codes(w, first, last, filled);
+    k.tile_factors(w, first, last, factors);
+    k.multiply_tile(rows, w, last - first, filled, factors, y + first, y_stride);
+  });
 }
 
 void many_rows(const float* x, int64_t x_stride, int64_t m, const PackedMatrix& w, float* y, int64_t y_stride) {
@@ -50,7 +76,11 @@ void many_rows(const float* x, int64_t x_stride, int64_t m, const PackedMatrix& 
 
 void packed_matmul(const float* x, int64_t x_stride, int64_t m, const PackedMatrix& w, bool int8, float* y,
                    int64_t y_stride) {
-  if (m > kDecodeRows) {
+  if (w.packing == Packing::none) {
+    dense_matmul(x, x_stride, m, w.codes, w.scale_type, w.rows, w.width, y, y_stride);
+  } else if (m > kDecodeRows && kernels().tile) {
+    many_rows_by_digits(x, x_stride, m, w, int8, y, y_stride);
+  } else if (m > kDecodeRows) {
     many_rows(x, x_stride, m, w, y, y_stride);
   } else if (m > 0) {
     few_rows(x, x_stride, static_cast<int>(m), w, int8, y, y_stride);

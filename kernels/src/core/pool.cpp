@@ -20,8 +20,8 @@ namespace {
 // longer than the row-wise work between two products, which the caller does alone; waking a thread takes 10 us and more.
 constexpr auto kSpinTime = std::chrono::microseconds(60);
 
-// Spins until `done()` or the time is over; whether it was done. A look costs a few nanoseconds: PAUSE, which gives way to
-// a sibling thread, takes 40 and more and made short kernels slower.
+// Spins until `done()` or the time is over; whether it was done. A look costs a few nanoseconds: PAUSE, which gives way
+// to a sibling thread, takes 40 and more and made short kernels slower.
 template <class Done>
 bool spin(Done&& done) {
   auto start = std::chrono::steady_clock::now();
@@ -53,8 +53,9 @@ class SignalsBlocked {
 }  // namespace
 
 // The threads of one size of the pool. A job is published by raising `generation`, on which idle workers sleep, and is
-// open until the caller finds no range left. A worker enters an open job, and only those that did are waited for: one that
-// the system did not let run in time holds nobody up.
+// open until the caller finds no range left. A worker enters an open job, and only those that did are waited for: one
+// that the system did not let run in time holds nobody up. What describes a job is written while nobody is inside, and
+// read by those who are, so that it needs no lock.
 struct Pool::Team {
   explicit Team(int n) {
     SignalsBlocked blocked;

@@ -10,4 +10,5 @@
 #include "isa/packed_any.inl"
 #include "isa/attention.inl"
 #include "isa/attention_blocks.inl"
+#include "isa/dense.inl"
 #include "isa/table.inl"

@@ -10,4 +10,7 @@
 #include "isa/packed_avx512.inl"
 #include "isa/attention.inl"
 #include "isa/attention_blocks.inl"
+#include "isa/dense.inl"
+#include "isa/packed_tiles_avx512.inl"
+#define TENSORLOGIC_TILES
 #include "isa/table.inl"

@@ -88,6 +88,7 @@ struct Floats {
     }
   }
   float sum() const { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }
+  // Of numbers; where one is NaN, any of the items.
   float largest() const {
     float m = v[0];
     for (float x : v) m = x > m ? x : m;
@@ -98,11 +99,12 @@ struct Floats {
     for (int i = 0; i < width; ++i) r.v[i] = std::nearbyintf(v[i]);
     return r;
   }
-  // 2 to the power of whole numbers from -126 to 127.
+  // 2 to the power of whole numbers from -126 to 127; of -127 0, and of NaN any number.
   Floats power_of_two() const {
     Floats r;
     for (int i = 0; i < width; ++i) {
-      uint32_t bits = static_cast<uint32_t>(static_cast<int>(v[i]) + 127) << 23;
+      int exponent = v[i] == v[i] ? static_cast<int>(v[i]) : 0;
+      uint32_t bits = static_cast<uint32_t>(exponent + 127) << 23;
       std::memcpy(&r.v[i], &bits, 4);
     }
     return r;
@@ -123,7 +125,7 @@ inline Floats fma(Floats a, Floats b, Floats c) { TENSORLOGIC_EACH(a.v[i] * b.v[
 // Where either is NaN, max and min give the second.
 inline Floats max(Floats a, Floats b) { TENSORLOGIC_EACH(a.v[i] > b.v[i] ? a.v[i] : b.v[i]); }
 inline Floats min(Floats a, Floats b) { TENSORLOGIC_EACH(a.v[i] < b.v[i] ? a.v[i] : b.v[i]); }
-inline Floats absolute(Floats a) { TENSORLOGIC_EACH(a.v[i] < 0 ? -a.v[i] : a.v[i]); }
+inline Floats absolute(Floats a) { TENSORLOGIC_EACH(std::fabs(a.v[i])); }
 
 #undef TENSORLOGIC_EACH
 

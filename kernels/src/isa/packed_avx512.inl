@@ -153,72 +153,94 @@ inline __m512 lane_scales(const PackedMatrix& w, int64_t at, __mmask8 mask, __m5
   return _mm512_permutexvar_ps(lanes, _mm512_castps128_ps512(four_floats<e>(w.scales, at, mask)));
 }
 
-// `R` rows of w from row n, with one row of x.
-template <int bits, Element e, bool table, int digits, int R>
-inline void rows_product(const PreparedRows& rows, int m, const PackedMatrix& w, int64_t n, float* y) {
-  constexpr int block = kBlock<bits>, line = block * bits / 8;
-  const int64_t width = w.width, groups = w.groups(), bytes = w.row_bytes(), digit = prepared_width(width);
-  const int8_t* codes = rows.codes + m * digits * digit;
-  const float* steps = rows.steps + m * padded_to_16(width / 32);
-  const float* sums = rows.sums + m * padded_to_16(groups);
-  const __m512i lanes = group_of_lane<bits>(w.group), step_lanes = group_of_lane<bits>(32);
-  const int group_shift = w.group == 32 ? 5 : w.group == 64 ? 6 : 7;
-  const uint8_t* p = w.codes + n * bytes;
-  const int64_t first_scale = n * groups;
-  __m512 total[R];
-  for (int r = 0; r < R; ++r) {
-    total[r] = table ? _mm512_setzero_ps() : bias_products<e>(w.biases, first_scale + r * groups, sums, groups);
-  }
-  auto add_block = [&](int64_t at, __mmask64 mask, __mmask8 group_mask) __attribute__((always_inline)) {
-    __m512 step = _mm512_permutexvar_ps(step_lanes, _mm512_castps128_ps512(_mm_loadu_ps(steps + at / 32)));
-    const uint8_t* q = p + at * bits / 8;
-    int64_t s = first_scale + (at >> group_shift);
-#pragma GCC unroll 4
-    for (int r = 0; r < R; ++r, q += bytes, s += groups) {
-      __m512i v = unpacked<bits>(q, mask);
-      prefetch(q + kAhead);
-      __m512 scale = lane_scales<e, table>(w, s, group_mask, lanes);
-      __m512 products = block_products<bits, table, digits>(v, codes + at, digit);
-      total[r] = _mm512_fmadd_ps(products, _mm512_mul_ps(scale, step), total[r]);
-    }
-  };
-  const int in_block = w.group >= block ? 1 : block / w.group;
-  const auto whole = static_cast<__mmask8>((1 << in_block) - 1);
-  int64_t at = 0;
-  for (; at + block <= width; at += block) add_block(at, line == 64 ? ~0ull : (1ull << (line % 64)) - 1, whole);
-  if (at < width) {
-    int64_t left = width - at;
-    add_block(at, (1ull << (left * bits / 8)) - 1, static_cast<__mmask8>((1 << ((left + w.group - 1) >> group_shift)) - 1));
-  }
-  if constexpr (table) {
-    // What the 12 in every code added.
-    for (int r = 0; r < R; ++r) {
-      __m512 added = power_products(w, first_scale + r * groups, sums);
-      total[r] = _mm512_fnmadd_ps(_mm512_set1_ps(12), added, total[r]);
-    }
-  }
-  for (int r = 0; r < R; ++r) y[r] = _mm512_reduce_add_ps(total[r]);
+// The sums of the lanes of four vectors.
+inline __m128 four_sums(const __m512* v) {
+  auto halves = [](__m512 x) { return _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1)); };
+  __m256 a = _mm256_hadd_ps(halves(v[0]), halves(v[1])), b = _mm256_hadd_ps(halves(v[2]), halves(v[3]));
+  __m256 c = _mm256_hadd_ps(a, b);
+  return _mm_add_ps(_mm256_castps256_ps128(c), _mm256_extractf128_ps(c, 1));
 }
+
+// One row of x with rows of w, one after the other: rows read beside each other halve what memory gives, though they
+// would share the loads of x.
+template <int bits, Element e, bool table, int digits>
+class RowProducts {
+ public:
+  RowProducts(const PreparedRows& rows, int m, const PackedMatrix& w)
+      : w_(w),
+        width_(w.width),
+        groups_(w.groups()),
+        bytes_(w.row_bytes()),
+        digit_(prepared_width(w.width)),
+        codes_(rows.codes + m * digits * digit_),
+        steps_(rows.steps + m * padded_to_16(w.width / 32)),
+        sums_(rows.sums + m * padded_to_16(groups_)),
+        lanes_(group_of_lane<bits>(w.group)),
+        step_lanes_(group_of_lane<bits>(32)),
+        group_shift_(w.group == 32 ? 5 : w.group == 64 ? 6 : 7),
+        whole_groups_(mask_of(w.group >= kBlock<bits> ? 1 : kBlock<bits> / w.group)),
+        last_(width_ / kBlock<bits> * kBlock<bits>),
+        last_bytes_((1ull << ((width_ - last_) * bits / 8)) - 1),
+        last_groups_(mask_of(static_cast<int>((width_ - last_ + w.group - 1) >> group_shift_))) {}
+
+  // The product with row n, spread over lanes.
+  __m512 operator()(int64_t n) const {
+    const uint8_t* p = w_.codes + n * bytes_;
+    const int64_t first_scale = n * groups_;
+    __m512 total = table ? _mm512_setzero_ps() : bias_products<e>(w_.biases, first_scale, sums_, groups_);
+    constexpr int line = kBlock<bits> * bits / 8;
+    constexpr __mmask64 whole = line == 64 ? ~0ull : (1ull << (line % 64)) - 1;
+    for (int64_t at = 0; at < last_; at += kBlock<bits>) total = add_block(total, p, first_scale, at, whole, whole_groups_);
+    if (last_ < width_) total = add_block(total, p, first_scale, last_, last_bytes_, last_groups_);
+    // What the 12 in every code added.
+    if constexpr (table) total = _mm512_fnmadd_ps(_mm512_set1_ps(12), power_products(w_, first_scale, sums_), total);
+    return total;
+  }
+
+ private:
+  static __mmask8 mask_of(int n) { return static_cast<__mmask8>((1 << n) - 1); }
+
+  __m512 add_block(__m512 total, const uint8_t* row, int64_t first_scale, int64_t at, __mmask64 mask,
+                   __mmask8 groups) const {
+    const uint8_t* p = row + at * bits / 8;
+    prefetch(p + kAhead);
+    __m512 products = block_products<bits, table, digits>(unpacked<bits>(p, mask), codes_ + at, digit_);
+    __m512 step = _mm512_permutexvar_ps(step_lanes_, _mm512_castps128_ps512(_mm_loadu_ps(steps_ + at / 32)));
+    __m512 scale = lane_scales<e, table>(w_, first_scale + (at >> group_shift_), groups, lanes_);
+    return _mm512_fmadd_ps(products, _mm512_mul_ps(scale, step), total);
+  }
+
+  const PackedMatrix& w_;
+  const int64_t width_, groups_, bytes_, digit_;
+  const int8_t* codes_;
+  const float *steps_, *sums_;
+  const __m512i lanes_, step_lanes_;
+  const int group_shift_;
+  const __mmask8 whole_groups_;
+  const int64_t last_;
+  const __mmask64 last_bytes_;
+  const __mmask8 last_groups_;
+};
 
 template <int bits, Element e, bool table, int digits>
 inline void multiply_digits(const PreparedRows& rows, const PackedMatrix& w, int64_t first, int64_t last, float* y,
                             int64_t y_stride) {
   constexpr int R = 4;
   const int64_t scale_bytes = w.groups() * w.scale_bytes();
-  int64_t n = first;
-  for (; n + R <= last; n += R) {
-    // The scales of the rows that come `kAhead` bytes of codes later.
-    int64_t ahead = (n + kAhead / w.row_bytes() + 1) * scale_bytes;
+  // The scales of the rows that come `kAhead` bytes of codes later.
+  const int64_t rows_ahead = kAhead / w.row_bytes() + 1;
+  for (int64_t n = first; n < last; n += R) {
     for (int64_t i = 0; i < R * scale_bytes; i += 64) {
-      prefetch(static_cast<const char*>(w.scales) + ahead + i);
-      if (!table) prefetch(static_cast<const char*>(w.biases) + ahead + i);
+      prefetch(static_cast<const char*>(w.scales) + (n + rows_ahead) * scale_bytes + i);
+      if (!table) prefetch(static_cast<const char*>(w.biases) + (n + rows_ahead) * scale_bytes + i);
     }
+    const int64_t count = last - n < R ? last - n : R;
     for (int m = 0; m < rows.count; ++m) {
-      rows_product<bits, e, table, digits, R>(rows, m, w, n, y + m * y_stride + n);
+      const RowProducts<bits, e, table, digits> product(rows, m, w);
+      __m512 totals[R] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
+      for (int64_t r = 0; r < count; ++r) totals[r] = product(n + r);
+      _mm_mask_storeu_ps(y + m * y_stride + n, static_cast<__mmask8>((1 << count) - 1), four_sums(totals));
     }
-  }
-  for (; n < last; ++n) {
-    for (int m = 0; m < rows.count; ++m) rows_product<bits, e, table, digits, 1>(rows, m, w, n, y + m * y_stride + n);
   }
 }
 
@@ -252,8 +274,11 @@ inline float quantize_block(const float* x, int8_t* to, int64_t digit, float* su
   constexpr float most = digits == 1 ? 127.0f : 127.0f * 65536.0f;
   // 127 / a subnormal number may be infinite; a block as small as that counts as 0.
   float factor = largest > 0x1p-100f ? most / largest : 0.0f;
-  __m512i p = _mm512_cvtps_epi32(_mm512_mul_ps(a, _mm512_set1_ps(factor)));
-  __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(b, _mm512_set1_ps(factor)));
+  // 0, or NaN where an item is infinite or NaN: those have no multiple.
+  __m512 poison = _mm512_add_ps(_mm512_mul_ps(a, _mm512_setzero_ps()), _mm512_mul_ps(b, _mm512_setzero_ps()));
+  __mmask16 finite = _mm512_cmp_ps_mask(poison, _mm512_setzero_ps(), _CMP_EQ_OQ);
+  __m512i p = _mm512_maskz_cvtps_epi32(finite, _mm512_mul_ps(a, _mm512_set1_ps(factor)));
+  __m512i q = _mm512_maskz_cvtps_epi32(finite, _mm512_mul_ps(b, _mm512_set1_ps(factor)));
   *sum = static_cast<float>(_mm512_reduce_add_epi32(_mm512_add_epi32(p, q)));
   // From the lowest digit up; the highest stands first.
 #pragma GCC unroll 3
@@ -264,8 +289,7 @@ inline float quantize_block(const float* x, int8_t* to, int64_t digit, float* su
     p = _mm512_srai_epi32(_mm512_add_epi32(p, _mm512_set1_epi32(128)), 8);
     q = _mm512_srai_epi32(_mm512_add_epi32(q, _mm512_set1_epi32(128)), 8);
   }
-  float poison = _mm512_reduce_add_ps(_mm512_add_ps(_mm512_mul_ps(a, _mm512_setzero_ps()), _mm512_mul_ps(b, _mm512_setzero_ps())));
-  return largest / most + poison;
+  return largest / most + _mm512_reduce_add_ps(poison);
 }
 
 // Of each 128 bytes the even ones, then the odd ones.

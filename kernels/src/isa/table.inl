@@ -13,6 +13,22 @@ const Kernels TENSORLOGIC_SET = {
     .multiply = tensorlogic::TENSORLOGIC_SET::multiply_packed,
     .expand = tensorlogic::TENSORLOGIC_SET::expand_any,
     .sum = tensorlogic::TENSORLOGIC_SET::sum,
+    .dense_dots = tensorlogic::TENSORLOGIC_SET::dense_dots,
+    .dense_combine = tensorlogic::TENSORLOGIC_SET::dense_combine,
+    .gather = tensorlogic::TENSORLOGIC_SET::gather,
+#ifdef TENSORLOGIC_TILES
+    .tile = tensorlogic::TENSORLOGIC_SET::kTile,
+    .quantize_rows = tensorlogic::TENSORLOGIC_SET::quantize_rows,
+    .tile_factors = tensorlogic::TENSORLOGIC_SET::tile_factors,
+    .fill_codes = tensorlogic::TENSORLOGIC_SET::fill_codes,
+    .multiply_tile = tensorlogic::TENSORLOGIC_SET::multiply_tile,
+#else
+    .tile = 0,
+    .quantize_rows = nullptr,
+    .tile_factors = nullptr,
+    .fill_codes = nullptr,
+    .multiply_tile = nullptr,
+#endif
     .sum_of_squares = tensorlogic::TENSORLOGIC_SET::sum_of_squares,
     .scale = tensorlogic::TENSORLOGIC_SET::scale,
     .add = tensorlogic::TENSORLOGIC_SET::add,

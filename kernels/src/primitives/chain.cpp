@@ -15,7 +15,7 @@ struct Layout {
   Packing packing;
   bool operator==(const Layout&) const = default;
 
-  size_t inputs() const { return packing == Packing::affine ? 3 : 2; }
+  size_t inputs() const { return packing == Packing::affine ? 3 : packing == Packing::mxfp4 ? 2 : 1; }
 };
 
 // A stage without its arrays, which are among the node's inputs in the order of `append_weights`.
@@ -35,7 +35,7 @@ void append_weights(const StageArrays& stage, std::vector<mx::array>& weights) {
   if (stage.weight_before) weights.push_back(*stage.weight_before);
   for (const Matrix& m : stage.matrices) {
     weights.push_back(m.weight);
-    weights.push_back(m.scales);
+    if (m.scales) weights.push_back(*m.scales);
     if (m.biases) weights.push_back(*m.biases);
   }
   if (stage.weight_after) weights.push_back(*stage.weight_after);
@@ -53,18 +53,26 @@ struct Chain::Plan {
 
 namespace {
 
-PackedMatrix packed_of(const Layout& layout, const mx::array& weight, const mx::array& scales,
-                       const mx::array* biases) {
-  PackedMatrix m;
-  m.codes = contiguous<uint8_t>(weight, kName);
-  m.scales = contiguous<char>(scales, kName);
-  m.biases = biases ? contiguous<char>(*biases, kName) : nullptr;
+// The matrix whose parts stand at `parts`.
+PackedMatrix matrix_of(const Layout& layout, const mx::array* parts) {
+  const mx::array& weight = parts[0];
+  PackedMatrix m{};
   m.packing = layout.packing;
-  m.scale_type = layout.packing == Packing::affine ? element_of(scales.dtype()) : Element::f32;
+  m.codes = contiguous<uint8_t>(weight, kName);
+  m.rows = weight.shape(0);
+  m.width = weight.shape(1);
   m.bits = layout.bits;
   m.group = layout.group;
-  m.rows = weight.shape(0);
-  m.width = static_cast<int64_t>(weight.shape(1)) * 32 / layout.bits;
+  if (layout.packing == Packing::none) {
+    m.scale_type = element_of(weight.dtype());
+    return m;
+  }
+  m.width = m.width * 32 / layout.bits;
+  m.scales = contiguous<char>(parts[1], kName);
+  if (layout.packing == Packing::affine) {
+    m.biases = contiguous<char>(parts[2], kName);
+    m.scale_type = element_of(parts[1].dtype());
+  }
   return m;
 }
 
@@ -120,8 +128,7 @@ class ChainNode : public Kernel {
       stage.after = {plan.eps_after.has_value(), plan.eps_after.value_or(0), nullptr};
       take_weight(plan.weight_before, false);
       for (const Layout& layout : plan.matrices) {
-        bool affine = layout.packing == Packing::affine;
-        stage.matrices.push_back(packed_of(layout, inputs[at], inputs[at + 1], affine ? &inputs[at + 2] : nullptr));
+        stage.matrices.push_back(matrix_of(layout, &inputs[at]));
         at += layout.inputs();
       }
       take_weight(plan.weight_after, true);
@@ -189,6 +196,7 @@ class ChainNode : public Kernel {
   const StagePlan& stage(int number) const { return plan_->stages[static_cast<size_t>(number - 1)]; }
 
   static mx::array product(const mx::array& x, const Layout& layout, const Arrays& inputs, size_t at) {
+    if (layout.packing == Packing::none) return mx::matmul(x, mx::transpose(mx::astype(inputs[at], x.dtype())));
     if (layout.packing == Packing::mxfp4) {
       return mx::quantized_matmul(x, inputs[at], inputs[at + 1], {}, true, layout.group, layout.bits, "mxfp4");
     }
@@ -209,6 +217,11 @@ void require_norm(const std::optional<float>& eps, const std::optional<mx::array
 
 }  // namespace
 
+Matrix::Matrix(mx::array weight_) : weight(std::move(weight_)), bits(0), group(0), packing(Packing::none) {
+  require(is_float(weight.dtype()) && weight.ndim() == 2, "tensorlogic_cpu.Matrix.dense",
+          "weights are floats [O, I], not " + text(weight.dtype()) + " " + text(weight.shape()));
+}
+
 Matrix::Matrix(mx::array weight_, mx::array scales_, std::optional<mx::array> biases_, int bits_, int group_,
                const std::string& mode)
     : weight(std::move(weight_)),
@@ -226,15 +239,15 @@ Matrix::Matrix(mx::array weight_, mx::array scales_, std::optional<mx::array> bi
           "there is no kernel for groups of " + std::to_string(group) + " in the mode " + mode);
   require(weight.dtype() == mx::uint32 && weight.ndim() == 2, name,
           "weights are uint32 [O, I * bits / 32], not " + text(weight.dtype()) + " " + text(weight.shape()));
-  require(affine ? is_float(scales.dtype()) : scales.dtype() == mx::uint8, name,
-          "scales in the mode " + mode + " are not " + text(scales.dtype()));
+  require(affine ? is_float(scales->dtype()) : scales->dtype() == mx::uint8, name,
+          "scales in the mode " + mode + " are not " + text(scales->dtype()));
   require(affine == biases.has_value(), name, affine ? "the mode affine has biases" : "the mode mxfp4 has no biases");
   int64_t bits_in_row = static_cast<int64_t>(weight.shape(1)) * 32;
   require(bits_in_row % (static_cast<int64_t>(bits) * group) == 0, name,
           "rows of " + std::to_string(weight.shape(1)) + " words are not whole groups");
   mx::Shape groups{weight.shape(0), static_cast<int>(bits_in_row / bits / group)};
-  require(scales.shape() == groups, name, "scales are " + text(groups) + ", not " + text(scales.shape()));
-  require(!biases || (biases->shape() == groups && biases->dtype() == scales.dtype()), name,
+  require(scales->shape() == groups, name, "scales are " + text(groups) + ", not " + text(scales->shape()));
+  require(!biases || (biases->shape() == groups && biases->dtype() == scales->dtype()), name,
           "biases are like scales, not " + (biases ? text(biases->shape()) : ""));
 }
 

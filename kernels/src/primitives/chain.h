@@ -9,20 +9,23 @@
 
 namespace tensorlogic {
 
-// A matrix of packed weights, as mlx.core.quantize gives its parts. Checked when it is made: then its codes, scales and
-// biases have the sizes that their shapes say, and the shapes fit each other.
+// A matrix of weights [O, I]: packed, as mlx.core.quantize gives its parts, or of floats. Checked when it is made: then its
+// codes, scales and biases have the sizes that their shapes say, and the shapes fit each other.
 class Matrix {
  public:
+  // weight: float32, float16 or bfloat16 [O, I]. Throws std::invalid_argument for anything else.
+  explicit Matrix(mx::array weight);
+
   // weight: uint32 [O, I * bits / 32]; scales and biases: float [O, I / group], or scales: uint8 and no biases in the mode
   // "mxfp4". Throws std::invalid_argument for anything else.
   Matrix(mx::array weight, mx::array scales, std::optional<mx::array> biases, int bits, int group,
          const std::string& mode);
 
   int64_t rows() const { return weight.shape(0); }
-  int64_t width() const { return static_cast<int64_t>(weight.shape(1)) * 32 / bits; }
+  int64_t width() const { return packing == Packing::none ? weight.shape(1) : static_cast<int64_t>(weight.shape(1)) * 32 / bits; }
 
-  mx::array weight, scales;
-  std::optional<mx::array> biases;
+  mx::array weight;
+  std::optional<mx::array> scales, biases;
   int bits, group;
   Packing packing;
 };

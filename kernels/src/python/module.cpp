@@ -16,4 +16,5 @@ NB_MODULE(_kernels, m) {
   tensorlogic::bind_packed(m);
   tensorlogic::bind_rows(m);
   tensorlogic::bind_attention(m);
+  tensorlogic::bind_dense(m);
 }

@@ -23,7 +23,8 @@ Gate gate_of(const std::optional<std::string>& name) {
 void bind_packed(nanobind::module_& m) {
   nb::class_<Matrix>(m, "Matrix")
       .def(nb::init<mx::array, mx::array, std::optional<mx::array>, int, int, const std::string&>(), "weight"_a,
-           "scales"_a, "biases"_a.none(), "bits"_a, "group_size"_a, "mode"_a);
+           "scales"_a, "biases"_a.none(), "bits"_a, "group_size"_a, "mode"_a)
+      .def_static("dense", [](mx::array weight) { return Matrix(std::move(weight)); }, "weight"_a);
   nb::class_<StageArrays>(m, "Stage")
       .def("__init__",
            [](StageArrays* stage, std::vector<Matrix> matrices, std::optional<mx::array> norm, std::optional<float> eps,

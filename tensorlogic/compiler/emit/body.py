@@ -265,7 +265,7 @@ class Body:
             if item is None:
                 chosen.append("_")
                 continue
-            name = self.names.get(item.result, "item")
+            name = self.names.get(item.result, "product" if operation.name == "chain" else "item")
             variable = self.variables.choose(name, last, self.hint(item.result.type), tuple(chosen))
             chosen.append(variable)
             self.bind(item.result, Text(variable), frozenset((variable,)))
@@ -312,6 +312,7 @@ _NOUNS = {
     "format": "text",
     "concat": "joined",
     "reshape": "shaped",
+    "chain": "value",
     "give": "given",
     "encode": "encoded",
     "get_tensor": "tensor",

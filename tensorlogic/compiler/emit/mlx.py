@@ -304,9 +304,10 @@ def _on_one_line(span: Span) -> str:
     return " ".join(span.text.split())
 
 
-def emit(program: Program, parameters: dict[str, tuple[str, ...]], version: str, *, checked: bool, alone: bool) -> str:
+def emit(program: Program, parameters: dict[str, tuple[str, ...]], version: str, *, checked: bool, fast: bool) -> str:
     """The module's text. `parameters` names the operands of each op, by its name in the table."""
-    names = ModuleNames(standalone=alone, checked=checked, strict=program.strict)
+    alone = program.standalone
+    names = ModuleNames(standalone=alone, checked=checked, strict=program.strict, fast=fast)
     if alone:
         _refuse_models(program)
     return Emitter(program, parameters, version, names).emit()

@@ -33,6 +33,7 @@ class ModuleNames:
     standalone: bool = False
     checked: bool = False
     strict: bool = False
+    fast: bool = False
 
 
 @dataclass

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from tensorlogic.compiler.emit.chains import CHAINS
 from tensorlogic.compiler.emit.indexing import INDEXING
 from tensorlogic.compiler.emit.literals import string
 from tensorlogic.compiler.emit.naming import Expression, Naming, Texts, where
@@ -20,7 +21,7 @@ from tensorlogic.compiler.ops.lowering import COMPARISON, PRODUCT, SUM, UNARY, C
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.types import IntType, Type
 
-_STRUCTURAL: dict[str, Expression] = {**VALUES, **TENSORS, **INDEXING, **SHOWING, **OUTSIDE}
+_STRUCTURAL: dict[str, Expression] = {**VALUES, **TENSORS, **INDEXING, **SHOWING, **OUTSIDE, **CHAINS}
 """The operations that are no entries of the op table."""
 
 
@@ -42,9 +43,17 @@ class Operations:
         named = dict(zip(names, operation.operands, strict=True))
         texts_by_name = {n: texts[v] for n, v in named.items()}
         types = {n: v.type for n, v in named.items()}
-        packed = frozenset(operation.attributes.get("packed", ()))
-        place = where(operation.span)
-        call = Call(texts_by_name, types, operation.result.type, place, self.names, packed, module.checked)
+        call = Call(
+            texts_by_name,
+            types,
+            operation.result.type,
+            where(operation.span),
+            self.names,
+            packed=frozenset(operation.attributes.get("packed", ())),
+            checked=module.checked,
+            fast=module.fast,
+            standalone=module.standalone,
+        )
         text = lower(op.mlx, call)
         if "math." in text.code:
             module.needs.add("math")

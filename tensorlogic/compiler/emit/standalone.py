@@ -39,7 +39,7 @@ FILES = (
     "script",
 )
 """The runtime's files whose functions stand alone, each after those that it needs while it is read."""
-INSTEAD = {"packed": "unpacked"}
+INSTEAD = {"packed": "unpacked", "functions_kernels": "unpacked"}
 STANDARD_LIBRARY = sys.stdlib_module_names
 
 Key = tuple[str, str]

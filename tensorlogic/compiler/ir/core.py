@@ -14,6 +14,7 @@ Structural operations (everything else is an entry of the op table, under its na
     function {callee}                       a named function as a value
     tuple, list (items...)                  item {index} (tuple or list)
     struct {definition, names} (fields...)  field {field} (struct)
+    chain {stages, apart} (tensors...)      products in a row, with what stands between them (ir/chain.py)
     dim {axis} (tensor)                     a size as a host int
     retype (value)                          the same value under another type (narrowed, widened, declared)
     demand {kind, message...} (ints...)     a check that only run time can make; no result

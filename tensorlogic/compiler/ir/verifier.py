@@ -20,6 +20,7 @@ STRUCTURAL = TERMINATORS | frozenset(
         "bind",
         "call",
         "call_value",
+        "chain",
         "constant",
         "debug",
         "demand",

@@ -63,7 +63,8 @@ class Call:
     """An op to lower: its operands' texts and types by parameter, its result's type, and the `.tl` place.
 
     `packed` are the operands that may be packed weights when the code runs; `checked` asks for indices to be reported
-    instead of clamped.
+    instead of clamped. In a `standalone` module MLX computes everything; elsewhere the runtime chooses between MLX's
+    kernels and ours, which under `fast` may round what meets a packed weight to bytes.
     """
 
     operands: Mapping[str, Text]
@@ -73,6 +74,8 @@ class Call:
     names: Names
     packed: frozenset[str] = frozenset()
     checked: bool = False
+    fast: bool = False
+    standalone: bool = False
 
     def __getitem__(self, name: str) -> Text:
         return self.operands[name]

@@ -1,8 +1,8 @@
 """The op table's entries for layers of neural networks, and how they become MLX.
 
-MLX's own fused operations are called directly wherever all they need is known while compiling; the runtime's functions
-of the same name do the rest. Weights have PyTorch's order of dims and are turned into MLX's by a view. Weights of
-`linear` and `embedding` may be packed.
+What our CPU kernels have is called by the runtime's function of the same name, which chooses between them and MLX's own
+fused operation; in a standalone module MLX's is called directly where all it needs is known while compiling. Weights
+have PyTorch's order of dims and are turned into MLX's by a view. Weights of `linear` and `embedding` may be packed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from tensorlogic.compiler.ops import neural_rules
 from tensorlogic.compiler.ops.growth import guarded
 from tensorlogic.compiler.ops.lowering import PRODUCT, SUM, Call, Text
+from tensorlogic.compiler.ops.products import allowed, product
 from tensorlogic.compiler.ops.shape import indexed
 from tensorlogic.compiler.ops.shape_rules import same_shape_along_axis
 from tensorlogic.compiler.ops.table import Op
@@ -24,14 +25,14 @@ def _given(call: Call, name: str) -> bool:
 
 
 def _lower_linear(call: Call) -> Text:
-    """One kernel adds the bias; a weight that may be packed and a bias that may be none are the runtime's business."""
+    """One kernel adds the bias, which may be none when it runs."""
     x, weight, bias = call["x"], call["weight"], call["bias"]
-    if "weight" in call.packed or isinstance(call.types["bias"], OptionalType):
-        arguments = f"{x}, {weight}, {bias}" if _given(call, "bias") else f"{x}, {weight}"
-        return Text(f"{call.names.runtime('linear')}({arguments})")
-    if _given(call, "bias"):
+    if not _given(call, "bias"):
+        return product(call, "x", "weight", transpose=True)
+    if call.standalone and not isinstance(call.types["bias"], OptionalType):
         return guarded(call, Text(f"mx.addmm({bias}, {x}, {weight:atom}.T)"))
-    return guarded(call, Text(f"{x.within(PRODUCT)} @ {weight:atom}.T", PRODUCT))
+    text = Text(f"{call.names.runtime('linear')}({x}, {weight}, {bias}{allowed(call, 'weight')})")
+    return text if "weight" in call.packed else guarded(call, text)
 
 
 def _lower_embedding(call: Call) -> Text:
@@ -48,8 +49,9 @@ def _lower_embedding(call: Call) -> Text:
 # --- norms
 
 
-def _lower_layer_norm(call: Call) -> Text:
-    return Text(f"mx.fast.layer_norm({call['x']}, {call['weight']}, {call['bias']}, {call['eps']})")
+def _lower_norm(name: str, call: Call) -> Text:
+    function = f"mx.fast.{name}" if call.standalone else call.names.runtime(name)
+    return Text(f"{function}({', '.join(text.code for text in call.operands.values())})")
 
 
 def _lower_batch_norm(call: Call) -> Text:
@@ -110,17 +112,38 @@ def _scale(call: Call) -> str | None:
 
 
 def _lower_attention(call: Call) -> Text:
+    operands = f"{call['q']}, {call['k']}, {call['v']}"
+    if call.standalone:
+        return _attention_by_mlx(call, operands)
+    given = {name: call[name].code for name in ("mask", "causal", "window")}
+    given = {"scale": _scale(call) or call["scale"].code, **given}
+    named = [f", {name}={text}" for name, text in given.items() if text not in ("None", "False")]
+    return Text(f"{call.names.runtime('attention')}({operands}{''.join(named)})")
+
+
+def _attention_by_mlx(call: Call, operands: str) -> Text:
     causal, scale = call.types["causal"], _scale(call)
     known = isinstance(causal, BoolType) and causal.constant is not None and scale is not None
-    operands = f"{call['q']}, {call['k']}, {call['v']}"
-    if not known or (causal == BoolType(True) and _given(call, "mask")):
-        return Text(f"{call.names.runtime('attention')}({operands}, {call['scale']}, {call['mask']}, {call['causal']})")
+    if not known or _given(call, "window") or (causal == BoolType(True) and _given(call, "mask")):
+        rest = ", ".join(call[name].code for name in ("scale", "mask", "causal", "window"))
+        return Text(f"{call.names.runtime('attention')}({operands}, {rest})")
     mask = '"causal"' if causal == BoolType(True) else call["mask"].code
     suffix = "" if mask == "None" else f", mask={mask}"
     return Text(f"mx.fast.scaled_dot_product_attention({operands}, scale={scale}{suffix})")
 
 
+_ROPE = {"offset": "0", "base": "10000.0", "traditional": "False", "scale": "1.0", "dims": "None"}
+"""What rotary positions are where the program says nothing."""
+
+
 def _lower_rope(call: Call) -> Text:
+    if call.standalone:
+        return _rope_by_mlx(call)
+    given = [f", {name}={call[name]}" for name, default in _ROPE.items() if call[name].code != default]
+    return Text(f"{call.names.runtime('rope')}({call['x']}{''.join(given)})")
+
+
+def _rope_by_mlx(call: Call) -> Text:
     shape = call.tensor("x").shape
     width = call["dims"].code if _given(call, "dims") else str(shape.dims[-1].constant)
     if len(shape.dims) < 3 or width == "None":
@@ -137,6 +160,13 @@ def _lower_dropout(call: Call) -> Text:
     return Text(f"{call.names.runtime('dropout')}({call['x']}, {call['rate']}, {call['key']})")
 
 
+def _lower_softmax(call: Call) -> Text:
+    axis, rank = call.constant_int("axis"), call.tensor("x").shape.rank
+    if call.standalone or axis is None or axis not in (-1, (rank or 0) - 1):
+        return Text(f"mx.softmax({call['x']}, {call['axis']}, precise=True)")
+    return Text(f"{call.names.runtime('softmax')}({call['x']})")
+
+
 def _lower_log_softmax(call: Call) -> Text:
     return Text(f"{call.names.runtime('log_softmax')}({call['x']}, {call['axis']})")
 
@@ -144,10 +174,10 @@ def _lower_log_softmax(call: Call) -> Text:
 _WEIGHT = frozenset({"weight"})
 
 OPS: tuple[Op, ...] = (
-    Op("softmax", "mx.softmax({x}, {axis}, precise=True)", rule=same_shape_along_axis, coreml="softmax"),
+    Op("softmax", _lower_softmax, rule=same_shape_along_axis, coreml="softmax"),
     Op("log_softmax", _lower_log_softmax, rule=same_shape_along_axis),
-    Op("layer_norm", _lower_layer_norm, coreml="layer_norm"),
-    Op("rms_norm", "mx.fast.rms_norm({x}, {weight}, {eps})"),
+    Op("layer_norm", lambda call: _lower_norm("layer_norm", call), coreml="layer_norm"),
+    Op("rms_norm", lambda call: _lower_norm("rms_norm", call)),
     Op("batch_norm", _lower_batch_norm, coreml="batch_norm"),
     Op("linear", _lower_linear, packed=_WEIGHT, coreml="linear"),
     Op("embedding", _lower_embedding, packed=_WEIGHT, coreml="gather"),

@@ -183,6 +183,8 @@ def attention(app: Application) -> Type:
     keys = k.shape.dims[2]
     if app["causal"].type != BoolType(False):
         _require_past(app, queries, keys)
+    if app.given("window"):
+        _check_window(app)
     if app.given("mask"):
         _check_mask(app, q, (batch, heads, queries, keys))
     return TensorType(q.element, Shape(None, (batch, heads, queries, v.shape.dims[-1])))
@@ -203,6 +205,14 @@ def _require_past(app: Application, queries: Polynomial, keys: Polynomial) -> No
 
     message = "causal attention needs at least as many keys as queries: {0} keys, {1} queries"
     app.demands.require_nonnegative(keys, queries, app.span, message, refuse)
+
+
+def _check_window(app: Application) -> None:
+    refuse_optional(app, "window")
+    require_at_least(app, "window", 1)
+    if app["causal"].type == BoolType(False):
+        message = "a `window` of `attention` goes with `causal: true`"
+        app.demands.fail("TL2004", message, app["window"].span)
 
 
 def _check_mask(app: Application, q: TensorType, scores: tuple[Polynomial, ...]) -> None:

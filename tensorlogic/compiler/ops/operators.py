@@ -26,7 +26,7 @@ from tensorlogic.compiler.ops.broadcast import (
     shape_of,
     with_element,
 )
-from tensorlogic.compiler.ops.growth import growing, guarded
+from tensorlogic.compiler.ops.growth import growing
 from tensorlogic.compiler.ops.lowering import (
     BIT_AND,
     BIT_OR,
@@ -40,6 +40,7 @@ from tensorlogic.compiler.ops.lowering import (
     Prefix,
     Text,
 )
+from tensorlogic.compiler.ops.products import product
 from tensorlogic.compiler.ops.rule import Application, Rule
 from tensorlogic.compiler.ops.sizes import int_of
 from tensorlogic.compiler.ops.table import Op
@@ -264,9 +265,7 @@ def _provable_product(app: Application, a: Shape, b: Shape) -> Shape | None:
 
 
 def _lower_matmul(call: Call) -> Text:
-    if "b" in call.packed:
-        return Text(f"{call.names.runtime('matmul')}({call['a']}, {call['b']}, transpose=False)")
-    return guarded(call, Infix("@", PRODUCT).lower(call["a"], call["b"]))
+    return product(call, "a", "b")
 
 
 def tensor_first(infix: Infix) -> Callable[[Call], Text]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import field, replace
 
+from tensorlogic.compiler.ir.chain import weights_of
 from tensorlogic.compiler.ir.core import Entry, Function, Operation, Program, Region, Value, walk
 from tensorlogic.compiler.ops.all_ops import OPS
 from tensorlogic.compiler.records import dataclass
@@ -122,6 +123,8 @@ def _takes_packed(operation: Operation, i: int, kept: Kept, parameters: Mapping[
     if operation.name == "call":
         flags = kept.get(operation.attributes["callee"], ())
         return i < len(flags) and flags[i]
+    if operation.name == "chain":
+        return i in weights_of(operation.attributes["stages"])
     op = OPS.get(operation.name)
     if op is None or not op.packed:
         return False
@@ -221,6 +224,8 @@ class _Packed:
                 plain = all(self.is_plain(v) for v in operation.operands)
                 self.arrays_alone.update(operation.results if plain else ())
             case "call" if operation.attributes["callee"] not in self.giving:
+                self.arrays_alone.update(operation.results)
+            case "chain":
                 self.arrays_alone.update(operation.results)
             case name if name in OPS and OPS[name].gives_packed:
                 self._add(operation)

@@ -150,6 +150,13 @@ _ATTENTIONS = [
             (", mask: m", {"m": normal(5)}),
             (", scale: s, causal: c", {"s": host(0.5), "c": host(True)}),
             (", causal: c", {"c": host(False)}),
+            (", causal: true, window: 1", {}),
+            (", causal: true, window: 2", {}),
+            (", causal: true, window: 5", {}),
+            (", causal: true, window: w", {"w": host(4)}),
+            (", causal: c, window: w, scale: 0.25", {"c": host(True), "w": host(2**40)}),
+            (", causal: true, window: 3, mask: m", {"m": normal(4, 3, 5)}),
+            (", causal: true, window: 2, mask: m", {"m": values([[True, False, True, True, True]], "bool")}),
         )
     ),
     Case("attention", "attention(q, k, v)", {n: normal(1, 1, 1, 1) for n in "qkv"}, _TOLERANCE),

@@ -149,6 +149,7 @@ def attention(
     scale: float | None = None,
     mask: Array | None = None,
     causal: bool = False,
+    window: int | None = None,
 ) -> Any:
     times = q.shape[1] // k.shape[1]
     k, v = np.repeat(k, times, 1), np.repeat(v, times, 1)
@@ -158,6 +159,9 @@ def attention(
     if causal:
         rows, columns = scores.shape[-2:]
         scores = np.where(np.tri(rows, columns, columns - rows, dtype=bool), scores, -np.inf)
+        if window is not None:
+            before = np.tri(rows, columns, columns - rows - window, dtype=bool)
+            scores = np.where(before, -np.inf, scores)
     return softmax(scores) @ v
 
 

@@ -133,8 +133,8 @@ def main(args: tuple[str, ...]) -> None:
     tl.print_values(tl.shown(_leaf_grow_2(ones_2), "float16"), tl.shown(_leaf_grow(ones_2), "float16"))  # imports.tl:13
     ones_3 = mx.ones((3, 2), F16)
     tl.print_values(  # imports.tl:14
-        tl.shown(ones @ ones_3.T, "float16"),
-        tl.shown(mx.addmm(mx.array([1.0, 2.0, 3.0], dtype=F16), ones, ones_3.T), "float16"),
+        tl.shown(tl.matmul(ones, ones_3, transpose=True), "float16"),
+        tl.shown(tl.linear(ones, ones_3, mx.array([1.0, 2.0, 3.0], dtype=F16)), "float16"),
     )
     l = tl.made(layers_Layer, weight=mx.zeros((3, 2), F16), I=2, O=3)
     tl.print_values(  # imports.tl:16

@@ -9,7 +9,7 @@ F16 = tl.carried(mx.float16)
 
 
 def _forward(input: mx.array, weights: mx.array | tl.Packed, bias: mx.array) -> mx.array:  # linear.tl:2
-    output = tl.matmul(input, weights, transpose=False)
+    output = tl.matmul(input, weights)
     return output + bias
 
 

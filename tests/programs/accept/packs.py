@@ -18,7 +18,7 @@ def _norm(x: mx.array, weight: mx.array, eps: float) -> mx.array:  # packs.tl:2
 
 
 def _score(q: mx.array, k: mx.array | tl.Packed) -> mx.array:  # packs.tl:6
-    return mx.softmax(tl.matmul(q, k, transpose=True) / math.sqrt(float(q.shape[-1])), -1, precise=True)
+    return tl.softmax(tl.matmul(q, k, transpose=True) / math.sqrt(float(q.shape[-1])))
 
 
 @tl.entry

@@ -27,7 +27,7 @@ def _add(x: mx.array, y: mx.array) -> mx.array:  # unknown.tl:4
 def _matmul(x: mx.array, w: mx.array | tl.Packed) -> mx.array:  # unknown.tl:5
     if x.shape[1] != w.shape[0]:
         tl.refuse("unknown.tl:5", "TL5001", "`@` needs equal inner dims: {} in `x`, {} in `w`", x.shape[1], w.shape[0])
-    return tl.matmul(x, w, transpose=False)
+    return tl.matmul(x, w)
 
 
 def _grow(x: mx.array, n: int) -> mx.array:  # unknown.tl:6
@@ -57,7 +57,7 @@ def _halves(x: mx.array) -> mx.array:  # unknown.tl:16
 
 
 def _refined(x: mx.array, y: mx.array | tl.Packed) -> mx.array:  # unknown.tl:17
-    z = tl.matmul(x, y, transpose=False)
+    z = tl.matmul(x, y)
     if x.shape[0] - 1 < 0:
         tl.refuse("unknown.tl:19", "TL5003", "the index `0` of `z` is {}, the last item is {}", 0, x.shape[0] - 1)
     if y.shape[1] - 1 < 0:

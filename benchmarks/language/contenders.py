@@ -1,0 +1,59 @@
+"""Who is compared, and how each is started.
+
+A contender that is not installed, or whose module fails to import, is left out: `missing` says why in one line.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from benchmarks.language.protocol import ROOT, Worker
+
+THREADS = "2"
+ENVIRONMENT = {"TENSORLOGIC_THREADS": THREADS, "OPENBLAS_NUM_THREADS": THREADS}
+"""Both libraries count the processors otherwise. llama.cpp is told in its own words, mlx-lm has one thread anyway."""
+BASELINE = "llama.cpp"
+OURS = "ours"
+FAST = "ours --fast"
+MLX_LM = "mlx-lm"
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """`needs` are the modules without which it cannot take part."""
+
+    name: str
+    module: str
+    needs: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    python: str = sys.executable
+
+    def start(self) -> Worker:
+        command = [self.python, "-m", f"benchmarks.language.{self.module}", *self.arguments]
+        return Worker(self.name, command, ENVIRONMENT)
+
+    def missing(self) -> str | None:
+        """Why it cannot take part."""
+        command = [self.python, "-c", f"import {', '.join(self.needs)}"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if not done.returncode:
+            return None
+        said = done.stderr.strip().splitlines()
+        return f"{self.name} is left out: {said[-1] if said else f'status {done.returncode}'}"
+
+
+def entrants(llama_python: str = sys.executable, mlx_python: str = sys.executable) -> tuple[Entrant, ...]:
+    """All of them."""
+    return (
+        Entrant(OURS, "ours", ("tensorlogic_cpu", "benchmarks.decoder")),
+        Entrant(BASELINE, "llama", ("llama_cpp",), python=llama_python),
+        Entrant(FAST, "ours", ("tensorlogic_cpu", "benchmarks.decoder"), ("--fast",)),
+        Entrant(MLX_LM, "mlxlm", ("mlx_lm",), python=mlx_python),
+    )
+
+
+def machine() -> Worker:
+    """The worker that measures the limits."""
+    return Worker("machine", [sys.executable, "-m", "benchmarks.language.machine"], ENVIRONMENT)

@@ -1,0 +1,57 @@
+"""The results as tables, their heads first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.language.agreement import Agreement
+from benchmarks.language.contenders import BASELINE
+from benchmarks.language.measure import DISTURBED, Row
+from benchmarks.language.rounds import Spread
+from benchmarks.language.starts import Start
+
+Lines = list[tuple[str, ...]]
+
+
+def speeds(rows: Sequence[Row]) -> Lines:
+    """Tokens a second; how many times the baseline's; the part of a decode's time that reading must take.
+
+    A `!` marks what was measured while others had so much of the processors that it tells little.
+    """
+    head = ("", "", "tokens/s", f"/ {BASELINE}", "quartiles", "MB a token", "of the limit", "turns", "others")
+    lines: Lines = [head]
+    for row in rows:
+        size = "" if row.bytes_read is None else f"{row.bytes_read / 1e6:.0f}"
+        limit = "" if row.of_limit is None else f"{row.of_limit:.2f}"
+        speed = f"{row.tokens_a_second:.{0 if row.tokens_a_second >= 100 else 1}f}"
+        ratio = _ratio(row.ratio)
+        others = f"{row.others:.0%}" + (" !" if row.others > DISTURBED else "")
+        lines.append((row.task, row.contender, speed, *ratio, size, limit, str(row.turns), others))
+    return lines
+
+
+def beginnings(starts: Sequence[Start]) -> Lines:
+    """Seconds to open and to the first token, megabytes at most; ratios below 1 are less than the baseline's."""
+    lines: Lines = [
+        ("", "open s", "first token s", f"/ {BASELINE}", "quartiles", "peak MB", f"/ {BASELINE}", "quartiles")
+    ]
+    for each in starts:
+        first, peak = _ratio(each.first_token_ratio), _ratio(each.peak_ratio)
+        seconds = (f"{each.open_seconds:.3f}", f"{each.first_token_seconds:.3f}")
+        lines.append((each.contender, *seconds, *first, f"{each.peak_megabytes:.0f}", *peak))
+    return lines
+
+
+def agreements(found: Sequence[Agreement]) -> Lines:
+    """Differences of logits from the baseline's, and the positions with the same best token; a `!` marks an error."""
+    lines: Lines = [("logits", "largest difference", "root mean square", "same best token")]
+    for each in found:
+        same = f"{each.same} of {each.positions}" + ("" if each.holds else " !")
+        lines.append((each.contender, f"{each.largest:.2f}", f"{each.root_mean_square:.2f}", same))
+    return lines
+
+
+def _ratio(ratio: Spread | None) -> tuple[str, str]:
+    if ratio is None:
+        return "", ""
+    return f"{ratio.median:.2f}", "" if ratio.lower == ratio.upper else f"{ratio.lower:.2f} to {ratio.upper:.2f}"

@@ -1,0 +1,206 @@
+"""Products in a row, with the norms, gates and sums between them, as the pass `fuse` finds them in programs.
+
+`chain` takes one array through its stages, of which each makes of its value
+
+    value = add + rms_norm(gate(rms_norm(value) @ [w1; w2; ...].T))
+
+where everything but the product may be absent. With our CPU kernels (`kernels.py`) and packed weights, beside which
+some may be dense, all of it is one node of the graph, computed in float32; elsewhere it is the operations that the
+program wrote. Both give the type of what went in, and evaluate nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import mlx.core as mx
+
+from tensorlogic.runtime import kernels
+from tensorlogic.runtime.functions_kernels import gated, rms_norm
+from tensorlogic.runtime.packed import Packed, Tensor, add_product, matmul
+from tensorlogic.runtime.sizes import affordable, require_memory
+
+if TYPE_CHECKING:
+    from tensorlogic_cpu._kernels import Chain, Matrix
+    from tensorlogic_cpu._kernels import Stage as KernelStage
+
+_LARGE = 2**20
+"""From how many items on the values between two products may be more than the machine has memory for."""
+
+
+class Stage:
+    """One stage: the products with `weights` [O, I] side by side, and what stands before and after them.
+
+    A norm is there where its epsilon is; its weight may be None. A gate is the first product, activated, times the
+    second. `add` is an array of the shape of the stage's value; `add_stage` the value of an earlier stage, counted from
+    1. `fast` is that of `packed.matmul`.
+    """
+
+    __slots__ = ("add", "add_stage", "eps", "eps_after", "fast", "gate", "key", "norm", "norm_after", "weights")
+
+    def __init__(
+        self,
+        *weights: Tensor,
+        norm: mx.array | None = None,
+        eps: float | None = None,
+        gate: Literal["silu", "gelu_tanh"] | None = None,
+        norm_after: mx.array | None = None,
+        eps_after: float | None = None,
+        add: mx.array | None = None,
+        add_stage: int = 0,
+        fast: bool = False,
+    ) -> None:
+        self.weights = weights
+        self.norm = norm
+        self.eps = eps
+        self.gate = gate
+        self.norm_after = norm_after
+        self.eps_after = eps_after
+        self.add = add
+        self.add_stage = add_stage
+        self.fast = fast
+        # What tells it from others, but for the array that is added, which is another one at each call.
+        self.key = (*map(id, weights), id(norm), eps, id(norm_after), eps_after, gate, add is None, add_stage, fast)
+
+    def added(self, values: Sequence[mx.array]) -> mx.array | None:
+        """The array that is added, from the values so far; None where none is."""
+        return values[self.add_stage] if self.add_stage else self.add
+
+
+def chain(x: mx.array, *stages: Stage) -> mx.array:
+    """What the last stage makes of `x` [..., I]: [..., O]."""
+    if x.size >= _LARGE:
+        _require_memory(x, stages)
+    node = _node(stages)
+    if node is not None:
+        addends = [array for i in node.addends if (array := stages[i].add) is not None]
+        return affordable(node.call(x, addends)[0])
+    values = [x]
+    for stage in stages:
+        values.append(_by_parts(values, stage))
+    return values[-1]
+
+
+def chain_apart(x: mx.array, *stages: Stage) -> tuple[mx.array, ...]:
+    """The products of the last stage, which has no gate and adds nothing, each [..., O] of its own weight."""
+    *before, last = stages
+    if _node(stages) is None:
+        return tuple(_products(chain(x, *before) if before else x, last))
+    ends, end = [], 0
+    for weight in last.weights[:-1]:
+        end += weight.shape[0]
+        ends.append(end)
+    return tuple(mx.split(chain(x, *stages), ends, axis=-1))
+
+
+def _require_memory(x: mx.array, stages: Sequence[Stage]) -> None:
+    """Refuse products on the way that the machine has no memory for."""
+    for stage in stages:
+        shape = (*x.shape[:-1], sum(weight.shape[0] for weight in stage.weights))
+        require_memory(math.prod(shape) * 4, shape)
+
+
+# --- as one node
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """Stages as our kernels are called for them; kept with the first packed weight, as long as all arrays are there.
+
+    `addends` are the places of the stages that add an array of each call.
+    """
+
+    call: Chain
+    addends: list[int]
+    watched: list[weakref.ref[Any]]
+
+
+def _node(stages: Sequence[Stage]) -> _Node | None:
+    """The node that was made for these stages before, or now; None where our kernels do not take them."""
+    if not kernels.active():
+        return None
+    keeper = stages[0].weights[0]
+    if not isinstance(keeper, Packed):
+        packed = (weight for stage in stages for weight in stage.weights if isinstance(weight, Packed))
+        found = next(packed, None)
+        if found is None:
+            return None
+        keeper = found
+    key = tuple([stage.key for stage in stages])
+    node: _Node | None = keeper.chains.get(key)
+    if node is None:
+        node = _made(stages, keeper, key)
+    return node
+
+
+def _made(stages: Sequence[Stage], keeper: Packed, key: tuple[Any, ...]) -> _Node | None:
+    addends: list[int] = []
+    parts: list[KernelStage] = []
+    for place, stage in enumerate(stages):
+        matrices = [matrix for weight in stage.weights if (matrix := _matrix(weight)) is not None]
+        if len(matrices) < len(stage.weights):
+            return None
+        addend = len(addends) if stage.add is not None else None
+        addends += [] if addend is None else [place]
+        part = kernels.cpu.Stage(
+            matrices,
+            norm=stage.norm,
+            eps=stage.eps,
+            gate=stage.gate,
+            norm_after=stage.norm_after,
+            eps_after=stage.eps_after,
+            add_value=stage.add_stage or None,
+            addend=addend,
+            int8=stage.fast,
+        )
+        parts.append(part)
+    arrays = [array for stage in stages for array in (*stage.weights, stage.norm, stage.norm_after)]
+    # A key names arrays by their `id`, which is theirs as long as they are there.
+    forget = partial(_forget, weakref.ref(keeper), key)
+    watched = [weakref.ref(array, forget) for array in arrays if array is not None and array is not keeper]
+    node = keeper.chains[key] = _Node(kernels.cpu.Chain(parts, [len(parts)]), addends, watched)
+    return node
+
+
+def _matrix(weight: Tensor) -> Matrix | None:
+    """A weight as our kernels take it."""
+    if isinstance(weight, Packed):
+        return weight.matrix()
+    return kernels.cpu.Matrix.dense(mx.contiguous(weight))
+
+
+def _forget(keeper: weakref.ref[Packed], key: tuple[Any, ...], _: Any) -> None:
+    """One of a node's arrays is gone."""
+    packed = keeper()
+    if packed is not None:
+        packed.chains.pop(key, None)
+
+
+# --- by parts
+
+
+def _by_parts(values: Sequence[mx.array], stage: Stage) -> mx.array:
+    """A stage's value by the operations that it stands for."""
+    added = stage.added(values)
+    if added is not None and stage.gate is None and stage.eps_after is None:
+        return add_product(added, _normed(values[-1], stage), stage.weights[0], fast=stage.fast)
+    product, *others = _products(values[-1], stage)
+    if stage.gate is not None:
+        product = gated(product, others[0], stage.gate)
+    if stage.eps_after is not None:
+        product = rms_norm(product, stage.norm_after, stage.eps_after)
+    return product if added is None else product + added
+
+
+def _normed(x: mx.array, stage: Stage) -> mx.array:
+    return x if stage.eps is None else rms_norm(x, stage.norm, stage.eps)
+
+
+def _products(x: mx.array, stage: Stage) -> list[mx.array]:
+    left = _normed(x, stage)
+    return [matmul(left, weight, transpose=True, fast=stage.fast) for weight in stage.weights]
