@@ -169,22 +169,24 @@ inline float softmax_weights(float* x, int64_t n, float* largest) {
 template <Element e, int rows, int vectors>
 inline void weigh_columns(const float* p, int64_t p_stride, const char* v, int64_t v_bytes, const char* next,
                           int64_t count, int64_t column, float* to, int64_t to_stride) {
+  constexpr int step = Floats::width;
   Floats total[rows][vectors];
+  to += column;
   TENSORLOGIC_UNROLLED for (int r = 0; r < rows; ++r) {
-    TENSORLOGIC_UNROLLED for (int i = 0; i < vectors; ++i) total[r][i] = Floats::load(to + r * to_stride + column + i * Floats::width);
+    TENSORLOGIC_UNROLLED for (int i = 0; i < vectors; ++i) total[r][i] = Floats::load(to + r * to_stride + i * step);
   }
   constexpr int64_t bytes = vectors * Floats::width * size_of(e);
   for (int64_t j = 0; j < count; ++j) {
     for (int64_t b = 0; next && b < bytes; b += 64) fetch(next + j * v_bytes + column * size_of(e) + b);
     Floats x[vectors];
-    TENSORLOGIC_UNROLLED for (int i = 0; i < vectors; ++i) x[i] = load_as<e>(v + j * v_bytes, column + i * Floats::width);
+    TENSORLOGIC_UNROLLED for (int i = 0; i < vectors; ++i) x[i] = load_as<e>(v + j * v_bytes, column + i * step);
     TENSORLOGIC_UNROLLED for (int r = 0; r < rows; ++r) {
       Floats weight = Floats::all(p[r * p_stride + j]);
       TENSORLOGIC_UNROLLED for (int i = 0; i < vectors; ++i) total[r][i] = fma(weight, x[i], total[r][i]);
     }
   }
   TENSORLOGIC_UNROLLED for (int r = 0; r < rows; ++r) {
-    TENSORLOGIC_UNROLLED for (int i = 0; i < vectors; ++i) total[r][i].store(to + r * to_stride + column + i * Floats::width);
+    TENSORLOGIC_UNROLLED for (int i = 0; i < vectors; ++i) total[r][i].store(to + r * to_stride + i * step);
   }
 }
 
