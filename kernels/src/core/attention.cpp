@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/isa.h"
+#include "core/scratch.h"
 
 namespace tensorlogic {
 namespace {
@@ -48,9 +49,16 @@ void HeadRows::floats(int64_t batch, int64_t head, int64_t first, int64_t count,
     m.scales = static_cast<const char*>(m.scales) + offset_of(scale_strides, batch, head, first);
     m.biases = static_cast<const char*>(m.biases) + offset_of(bias_strides, batch, head, first);
     const int64_t scale_bytes = m.groups() * m.scale_bytes();
-    bool joined = code_strides[2] == m.row_bytes() && scale_strides[2] == scale_bytes &&
-                  bias_strides[2] == scale_bytes && to_stride == width;
-    if (joined) return k.expand(m, 0, count, to);
+    if (code_strides[2] == m.row_bytes() && scale_strides[2] == scale_bytes && bias_strides[2] == scale_bytes) {
+      // Rows without gaps between them are one long row, whose scales become floats together.
+      m.width *= count;
+      if (to_stride == width) return k.expand(m, 0, 1, to);
+      thread_local Scratch memory;
+      float* joined = memory.get<float>(m.width);
+      k.expand(m, 0, 1, joined);
+      for (int64_t i = 0; i < count; ++i) std::copy(joined + i * width, joined + (i + 1) * width, to + i * to_stride);
+      return;
+    }
     for (int64_t i = 0; i < count; ++i) {
       k.expand(m, 0, 1, to + i * to_stride);
       m.codes += code_strides[2];
