@@ -79,7 +79,8 @@ class Stage:
     `matrices` have one width; their products stand side by side. A norm is there where its `eps` is, its weight may be
     None. A gate is the first half of the product, activated, times the second half. What is added: the value of an
     earlier stage (`add_value`; 0 is the chain's input, n what stage n gave), or an array of each call (`addend`, its
-    place among them). Under `int8` rows are rounded to bytes in blocks of 32, where there are at most 8 of them.
+    place among them). Under `int8` rows are rounded to bytes in blocks of 32: up to 8
+    of them, any number with VNNI.
     """
 
     def __init__(
