@@ -17,7 +17,7 @@ class Kernels:
     def __init__(self, net: Net, fast: bool) -> None:
         sizes = net.sizes
         self._chains = {id(layer): (_projection(layer, sizes, fast), _feed(layer, sizes, fast)) for layer in net.layers}
-        head = kernels.Stage([_matrix(net.embedding)], norm=net.norm, eps=sizes.eps, int8=fast)
+        head = kernels.Stage([_matrix(net.embedding)], norm=net.norm, eps=sizes.eps, activations=_kept(fast))
         self._head = kernels.Chain([head], [1])
 
     def project(self, x: mx.array, layer: Layer, sizes: Sizes) -> mx.array:
@@ -53,7 +53,8 @@ class Kernels:
 
 def _projection(layer: Layer, sizes: Sizes, fast: bool) -> kernels.Chain:
     matrices = [_matrix(w) for w in layer.projection]
-    return kernels.Chain([kernels.Stage(matrices, norm=layer.attention_norm, eps=sizes.eps, int8=fast)], [1])
+    stage = kernels.Stage(matrices, norm=layer.attention_norm, eps=sizes.eps, activations=_kept(fast))
+    return kernels.Chain([stage], [1])
 
 
 def _feed(layer: Layer, sizes: Sizes, fast: bool) -> kernels.Chain:
@@ -61,13 +62,19 @@ def _feed(layer: Layer, sizes: Sizes, fast: bool) -> kernels.Chain:
     eps = sizes.eps
     after = eps if sizes.gemma else None
     output, gate_up, down = ([_matrix(w) for w in group] for group in (layer.output, layer.gate_up, layer.down))
+    kept = _kept(fast)
     gate: Literal["silu", "gelu_tanh"] = "gelu_tanh" if sizes.gemma else "silu"
     stages = [
-        kernels.Stage(output, norm_after=layer.output_norm, eps_after=after, addend=0, int8=fast),
-        kernels.Stage(gate_up, norm=layer.feed_norm, eps=eps, gate=gate, int8=fast),
-        kernels.Stage(down, norm_after=layer.down_norm, eps_after=after, add_value=1, int8=fast),
+        kernels.Stage(output, norm_after=layer.output_norm, eps_after=after, addend=0, activations=kept),
+        kernels.Stage(gate_up, norm=layer.feed_norm, eps=eps, gate=gate, activations=kept),
+        kernels.Stage(down, norm_after=layer.down_norm, eps_after=after, add_value=1, activations=kept),
     ]
     return kernels.Chain(stages, [3])
+
+
+def _kept(fast: bool) -> Literal["float16", "int8"]:
+    """Both files' weights are float16 to a program, and so is what meets them."""
+    return "int8" if fast else "float16"
 
 
 def _matrix(w: Tensor) -> kernels.Matrix:

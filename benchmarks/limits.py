@@ -100,12 +100,12 @@ def _products(name: str, bits: int, group: int, mode: str, dtype: mx.Dtype) -> I
     words = np.random.default_rng(0).integers(0, 2**32, (WIDTH, WIDTH * bits // 32), np.uint32)
     packed = [_packed(bits, group, mode, dtype, words) for _ in range(math.ceil(READ / each))]
     row, prompt = mx.random.normal((1, WIDTH)), mx.random.normal((PROMPT, WIDTH))
-    for int8 in (False, True):
-        chains = [kernels.Chain([kernels.Stage([matrix], int8=int8)], [1]) for matrix in packed]
-        kind = "int8" if int8 else "float"
+    kinds: tuple[Literal["float16", "int8"], ...] = ("float16", "int8")
+    for kind in kinds:
+        chains = [kernels.Chain([kernels.Stage([matrix], activations=kind)], [1]) for matrix in packed]
         yield Case(f"one row, {name}, {kind}", "bandwidth", each * len(chains), _all(chains, row))
-    operations = 2 * PROMPT * WIDTH * WIDTH
-    yield Case(f"{PROMPT} rows, {name}", "peak", operations, _all(chains[:1], prompt))
+        operations = 2 * PROMPT * WIDTH * WIDTH
+        yield Case(f"{PROMPT} rows, {name}, {kind}", "peak", operations, _all(chains[:1], prompt))
 
 
 def _dense(dtype: mx.Dtype) -> Iterator[Case]:

@@ -79,8 +79,12 @@ class Stage:
     `matrices` have one width; their products stand side by side. A norm is there where its `eps` is, its weight may be
     None. A gate is the first half of the product, activated, times the second half. What is added: the value of an
     earlier stage (`add_value`; 0 is the chain's input, n what stage n gave), or an array of each call (`addend`, its
-    place among them). Under `int8` rows are rounded to bytes in blocks of 32: up to 8
-    of them, any number with VNNI.
+    place among them).
+
+    `activations` says how exactly the rows that meet packed weights are kept, in blocks of 32 items: `float32` in 24
+    bits; `float16` at least as exactly as float16 would on a block's average, so that 16 bits do where an item's mean
+    size is at least 1/16 of the largest (more than 8 rows, with VNNI; else as float32); `int8` in one byte (up to 8
+    rows, any number with VNNI; else as float32).
     """
 
     def __init__(
@@ -94,7 +98,7 @@ class Stage:
         eps_after: float | None = None,
         add_value: int | None = None,
         addend: int | None = None,
-        int8: bool = False,
+        activations: Literal["float32", "float16", "int8"] = "float32",
     ) -> None: ...
 
 class Chain:

@@ -37,15 +37,15 @@ void every_item_once() {
 // The same bits whatever the number of threads, and near the reference.
 void products(std::string_view set, Random& random) {
   for (int64_t m : {1, 3, 8, 9, 20}) {
-    for (bool int8 : {false, true}) {
+    for (Activations kept : {Activations::float32, Activations::float16, Activations::int8}) {
       RandomMatrix w(random, kLayouts[random.integer(0, 6)], 32, Element::f16, 131, 192);
-      testing("%s packed_matmul of %lld rows%s", set.data(), static_cast<long long>(m), int8 ? " in int8" : "");
+      testing("%s packed_matmul of %lld rows in %s", set.data(), static_cast<long long>(m), name_of(kept));
       const Guarded<float> x(random.normals(m * 192));
       std::vector<float> first(static_cast<size_t>(m * 131));
       for (int threads : {1, 2, 5}) {
         pool().set_threads(threads);
         Guarded<float> y(m * 131);
-        packed_matmul(x, 192, m, w.view(), int8, y, 131);
+        packed_matmul(x, 192, m, w.view(), kept, y, 131);
         if (threads == 1) std::memcpy(first.data(), y.data(), first.size() * 4);
         expect(std::memcmp(first.data(), y.data(), first.size() * 4) == 0, "%d threads give other bits", threads);
       }
@@ -59,7 +59,7 @@ void products(std::string_view set, Random& random) {
           }
           float got = first[static_cast<size_t>(i * 131 + n)];
           // An item of at most 5 in int8 is off by half of 5 / 127. Many rows may be in int8 or not.
-          double bound = int8 ? sizes : 1e-4 * sizes;
+          double bound = kept == Activations::int8 ? sizes : 1e-4 * sizes;
           expect(close(got, wanted, bound + 1e-4), "row %lld, column %lld: %a, not %a", static_cast<long long>(i),
                  static_cast<long long>(n), got, wanted);
         }

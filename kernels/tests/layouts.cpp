@@ -83,12 +83,16 @@ const char* RandomMatrix::name() const {
 }
 
 // Within the rounding of float32 sums. Without int8 an item may lose, besides, what adding it to its block's largest
-// would.
-void check_products(const float* x, RandomMatrix& w, bool int8, const float* y) {
+// would; under float16 2^-16 of the largest, in blocks whose items are large enough on the average.
+void check_products(const float* x, RandomMatrix& w, Activations kept, const float* y) {
+  const bool int8 = kept == Activations::int8;
   std::vector<double> seen(x, x + w.width), peaks;
   for (int64_t b = 0; b < w.width; b += 32) {
     if (int8) quantize(x + b, &seen[static_cast<size_t>(b)]);
-    peaks.push_back(peak_of_32(x + b));
+    const float peak = peak_of_32(x + b);
+    float total = 0;
+    for (int i = 0; i < 32; ++i) total += std::fabs(x[b + i]);
+    peaks.push_back(kept == Activations::float16 && total > 1.999f * peak ? 257 * peak : peak);
   }
   const double roundings = static_cast<double>(w.width) / 32 + 24;
   for (int64_t n = 0; n < w.rows; ++n) {

@@ -8,6 +8,10 @@
 
 namespace tensorlogic::tests {
 
+inline const char* name_of(Activations kept) {
+  return kept == Activations::float32 ? "float32" : kept == Activations::float16 ? "float16" : "int8";
+}
+
 struct Layout {
   int bits;
   bool table;  // mxfp4
@@ -60,7 +64,7 @@ struct RandomMatrix {
   double factor(Guarded<uint8_t>& from, int64_t row, int64_t column);
 };
 
-// y: the products of one row of x with all rows of `w`, by floats or with x in int8.
-void check_products(const float* x, RandomMatrix& w, bool int8, const float* y);
+// y: the products of one row of x with all rows of `w`.
+void check_products(const float* x, RandomMatrix& w, Activations kept, const float* y);
 
 }  // namespace tensorlogic::tests

@@ -33,7 +33,7 @@ void products(const Kernels& k, Random& random, RandomMatrix& w, int count, bool
   k.multiply(rows, view, middle, w.rows, y, y_stride);
 
   for (int m = 0; m < count; ++m) {
-    check_products(x + m * stride, w, int8, y + m * y_stride);
+    check_products(x + m * stride, w, int8 ? Activations::int8 : Activations::float32, y + m * y_stride);
     for (int64_t n = w.rows; n < y_stride && m + 1 < count; ++n) {
       expect(y.untouched(m * y_stride + n), "what lies between rows was written");
     }
@@ -56,18 +56,20 @@ void expansion(const Kernels& k, Random& random, RandomMatrix& w) {
 }
 
 // Many rows by integers, in tiles of rows of w, where the set has them.
-void tiles(const Kernels& k, Random& random, RandomMatrix& w, int count, bool int8) {
+void tiles(const Kernels& k, Random& random, RandomMatrix& w, int count, Activations kept) {
   const PackedMatrix view = w.view();
   const int64_t blocks = w.width / 32;
   const int64_t stride = w.width + random.integer(0, 3), y_stride = w.rows + random.integer(0, 3);
-  testing("%s tiles, %d rows%s with %s", k.name, count, int8 ? " in int8" : "", w.name());
-  const Guarded<float> x(random.normals((count - 1) * stride + w.width));
+  testing("%s tiles, %d rows in %s with %s", k.name, count, name_of(kept), w.name());
+  Guarded<float> x((count - 1) * stride + w.width);
+  // Blocks in which 16 bits do, and such that one item is larger than the rest.
+  for (int64_t i = 0; i < x.size(); ++i) x[i] = random.normal() * (random.integer(0, 99) ? 1 : 300);
   // Of exactly the sizes that core/isa.h states.
-  const int digits = int8 ? 1 : kDigits;
+  const int digits = kept == Activations::int8 ? 1 : kDigits;
   Guarded<int8_t> codes(digits * count * w.width);
   Guarded<float> steps(count * blocks), sums(count * blocks), factors(2 * k.tile * blocks);
-  Guarded<uint8_t> filled(k.tile * ((w.width + 63) / 64 * 64));
-  DigitRows rows{count, digits, codes, w.width, count * w.width, steps, sums};
+  Guarded<uint8_t> lowest(count * blocks), filled(k.tile * ((w.width + 63) / 64 * 64));
+  DigitRows rows{count, digits, kept == Activations::float16, codes, w.width, count * w.width, steps, sums, lowest};
   const int middle = random.integer(0, count);
   k.quantize_rows(x, stride, 0, middle, w.width, rows);
   k.quantize_rows(x, stride, middle, count, w.width, rows);
@@ -79,7 +81,7 @@ void tiles(const Kernels& k, Random& random, RandomMatrix& w, int count, bool in
     k.multiply_tile(rows, view, last - first, filled, factors, y + first, y_stride);
   }
   for (int m = 0; m < count; ++m) {
-    check_products(x + m * stride, w, int8, y + m * y_stride);
+    check_products(x + m * stride, w, kept, y + m * y_stride);
     for (int64_t n = w.rows; n < y_stride && m + 1 < count; ++n) {
       expect(y.untouched(m * y_stride + n), "what lies between rows was written");
     }
@@ -147,7 +149,8 @@ void test_packed(std::string_view) {
             if (!k.tile) continue;
             // About one tile, and two.
             RandomMatrix more(random, layout, group, type, random.integer(1, wide ? 2 : 70), groups * group);
-            tiles(k, random, more, random.integer(1, 20), int8);
+            tiles(k, random, more, random.integer(1, 20), int8 ? Activations::int8 : Activations::float32);
+            if (int8) tiles(k, random, more, random.integer(1, 20), Activations::float16);
           }
         }
       }

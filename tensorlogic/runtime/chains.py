@@ -76,7 +76,7 @@ def chain(x: mx.array, *stages: Stage) -> mx.array:
     """What the last stage makes of `x` [..., I]: [..., O]."""
     if x.size >= _LARGE:
         _require_memory(x, stages)
-    node = _node(stages)
+    node = _node(stages, x.dtype)
     if node is not None:
         addends = [array for i in node.addends if (array := stages[i].add) is not None]
         return affordable(node.call(x, addends)[0])
@@ -89,7 +89,7 @@ def chain(x: mx.array, *stages: Stage) -> mx.array:
 def chain_apart(x: mx.array, *stages: Stage) -> tuple[mx.array, ...]:
     """The products of the last stage, which has no gate and adds nothing, each [..., O] of its own weight."""
     *before, last = stages
-    if _node(stages) is None:
+    if _node(stages, x.dtype) is None:
         return tuple(_products(chain(x, *before) if before else x, last))
     ends, end = [], 0
     for weight in last.weights[:-1]:
@@ -120,8 +120,8 @@ class _Node:
     watched: list[weakref.ref[Any]]
 
 
-def _node(stages: Sequence[Stage]) -> _Node | None:
-    """The node that was made for these stages before, or now; None where our kernels do not take them."""
+def _node(stages: Sequence[Stage], dtype: mx.Dtype) -> _Node | None:
+    """The node for these stages and an `x` of this type, made before or now; None where our kernels take none."""
     if not kernels.active():
         return None
     keeper = stages[0].weights[0]
@@ -131,14 +131,14 @@ def _node(stages: Sequence[Stage]) -> _Node | None:
         if found is None:
             return None
         keeper = found
-    key = tuple([stage.key for stage in stages])
+    key = (dtype, *[stage.key for stage in stages])
     node: _Node | None = keeper.chains.get(key)
     if node is None:
-        node = _made(stages, keeper, key)
+        node = _made(stages, keeper, key, dtype)
     return node
 
 
-def _made(stages: Sequence[Stage], keeper: Packed, key: tuple[Any, ...]) -> _Node | None:
+def _made(stages: Sequence[Stage], keeper: Packed, key: tuple[Any, ...], dtype: mx.Dtype) -> _Node | None:
     addends: list[int] = []
     parts: list[KernelStage] = []
     for place, stage in enumerate(stages):
@@ -156,7 +156,7 @@ def _made(stages: Sequence[Stage], keeper: Packed, key: tuple[Any, ...]) -> _Nod
             eps_after=stage.eps_after,
             add_value=stage.add_stage or None,
             addend=addend,
-            int8=stage.fast,
+            activations=keeper.activations(dtype, fast=stage.fast),
         )
         parts.append(part)
     arrays = [array for stage in stages for array in (*stage.weights, stage.norm, stage.norm_after)]

@@ -11,7 +11,7 @@ float16 the product would lose what the sum needs: an 8-bit block's bias is 128 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import mlx.core as mx
 
@@ -75,7 +75,17 @@ class Packed:
             object.__setattr__(self, "_matrix", made)
         return self._matrix
 
+    def activations(self, x: mx.Dtype, *, fast: bool) -> Activations:
+        """How exactly our CPU kernels keep an `x` of this type where it meets these weights.
 
+        An `x` in float32 beside weights of half precision is half precision to the program, and carried in float32.
+        """
+        if fast:
+            return "int8"
+        return "float16" if x == mx.float32 and self.dtype in (mx.float16, mx.bfloat16) else "float32"
+
+
+Activations = Literal["float32", "float16", "int8"]
 Tensor = mx.array | Packed
 
 
@@ -89,14 +99,15 @@ def dense(w: Tensor, dtype: mx.Dtype | None = None) -> mx.array:
 def matmul(x: mx.array, w: Tensor, *, transpose: bool = False, fast: bool = False) -> mx.array:
     """`x @ w`, or `x @ w.T` where `transpose` is set, in `x`'s type.
 
-    On a CPU a half-precision `x` meets a packed `w` in float32. With `fast`, our kernels there may round `x` to bytes
-    where it meets a packed `w`, in blocks of 32 that share a scale: an item is off by at most 1/254 of the largest of
-    its block. A layout that the device has no kernel for is expanded as part of the graph.
+    On a CPU a half-precision `x` meets a packed `w` in float32. One that is carried in float32 our kernels may keep in
+    16 bits, in blocks of 32 items that share a step; an item loses at most half of what float16 would, on the average.
+    With `fast` they may keep it in one byte: an item is off by at most 1/254 of the largest of its block. A layout that
+    the device has no kernel for is expanded as part of the graph.
     """
     if not isinstance(w, Packed):
         return affordable(_dense_product(x, mx.swapaxes(w, -1, -2) if transpose else w))
     if transpose and (matrix := w.matrix()) is not None:
-        return affordable(_kept_chain(w, matrix, fast)(x)[0])
+        return affordable(_kept_chain(w, matrix, w.activations(x.dtype, fast=fast))(x)[0])
     if x.size == 0:
         # MLX's kernel for the CPU divides by the number of rows. What has no rows has no products either.
         batch = mx.broadcast_shapes(x.shape[:-2], w.shape[:-2])
@@ -106,11 +117,12 @@ def matmul(x: mx.array, w: Tensor, *, transpose: bool = False, fast: bool = Fals
     return affordable(product if product.dtype == x.dtype else product.astype(x.dtype))
 
 
-def _kept_chain(w: Packed, matrix: Matrix, fast: bool) -> Chain:
+def _kept_chain(w: Packed, matrix: Matrix, activations: Activations) -> Chain:
     """The product with the matrix alone, as our kernels are called for it."""
-    found: Chain | None = w.chains.get(fast)
+    found: Chain | None = w.chains.get(activations)
     if found is None:
-        found = w.chains[fast] = kernels.cpu.Chain([kernels.cpu.Stage([matrix], int8=fast)], [1])
+        stage = kernels.cpu.Stage([matrix], activations=activations)
+        found = w.chains[activations] = kernels.cpu.Chain([stage], [1])
     return found
 
 

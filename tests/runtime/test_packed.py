@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import mlx.core as mx
@@ -165,6 +166,23 @@ def test_fast_may_round_rows_to_bytes(tmp_path: Path, storage: str, rows: int) -
     bound = (largest / 254) @ np.abs(np.asarray(dense(w, mx.float32))).T
     assert rows > 8 or np.abs(fast - exact).max() > 0
     assert (np.abs(fast - exact) <= bound + 1e-5 * np.abs(exact).max()).all()
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16])
+def test_what_is_carried_in_float32_is_kept_at_least_as_float16_would(
+    tmp_path: Path, storage: str, dtype: mx.Dtype
+) -> None:
+    """The mean error is at most half of float16's bound, 2^-11 of an item; true half precision is kept whole."""
+    w = replace(packed(tmp_path, storage, (96,), 256), dtype=dtype)
+    x = mx.random.normal((40, 256), key=mx.random.key(1))
+    wide = np.asarray(dense(w, mx.float32), np.float64)
+    bound = np.abs(np.asarray(x)).reshape(40, -1, 32).mean(axis=-1).repeat(32, axis=-1) @ np.abs(wide).T * 2.0**-12
+    error = np.abs(np.asarray(matmul(x, w, transpose=True)) - np.asarray(x, np.float64) @ wide.T)
+    assert (error <= bound + 1e-6 * (np.abs(np.asarray(x)) @ np.abs(wide).T + np.abs(wide).max())).all()
+    assert w.activations(mx.float32, fast=False) == "float16"
+    assert w.activations(dtype, fast=False) == "float32"
+    assert replace(w, dtype=mx.float32).activations(mx.float32, fast=False) == "float32"
 
 
 def test_fast_changes_nothing_without_our_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ void run_chain(const float* x, int64_t rows, const std::vector<Stage>& stages, c
     float* product = stage.gate == Gate::none ? value : product_memory.get<float>(rows * wide);
     int64_t column = 0;
     for (const PackedMatrix& w : stage.matrices) {
-      packed_matmul(from, in, rows, w, stage.int8, product + column, wide);
+      packed_matmul(from, in, rows, w, stage.kept, product + column, wide);
       column += w.rows;
     }
     if (stage.gate != Gate::none) {

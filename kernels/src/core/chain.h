@@ -23,7 +23,7 @@ struct Stage {
   Norm after;
   const float* add = nullptr;  // rows as wide as the stage's value
   int add_value = -1;          // or the value of an earlier stage; 0 is the chain's input, n what stage n gave
-  bool int8 = false;
+  Activations kept = Activations::float32;  // how exactly the rows that meet packed matrices are kept
 
   int64_t product_width() const;  // of all matrices
   int64_t width() const { return gate == Gate::none ? product_width() : product_width() / 2; }

@@ -10,6 +10,12 @@ enum class Element : uint8_t { f32, f16, bf16 };
 
 constexpr int size_of(Element e) { return e == Element::f32 ? 4 : 2; }
 
+// How exactly the left side of a product with packed weights is kept; sums are in float32 or exact.
+//   float32: in 24 bits
+//   float16: at least as exactly as float16 would keep it, on the average of a block of 32 items
+//   int8:    in one byte, a multiple of its block's largest / 127
+enum class Activations : uint8_t { float32, float16, int8 };
+
 // How the codes of a group become numbers (`mode` of mlx.core.quantize).
 //   affine: scale * code + bias, `bits` of 2, 3, 4, 5, 6 or 8, a float scale and bias for each group
 //   mxfp4:  2^(scale - 127) * E2M1[code], 4 bits, groups of 32, a byte for each group (OCP Microscaling Formats 1.0)

@@ -44,10 +44,12 @@ struct FewRows {
 struct DigitRows {
   int64_t count;
   int digits;            // 1 or 3, the highest first
+  bool to_16_bits;       // whether the lowest of three may be rounded away
   int8_t* codes;         // digit d of item k of row r at d * plane + r * stride + k
   int64_t stride, plane;
   float* steps;  // of each block of 32 of each row, without gaps
   float* sums;   // the same
+  uint8_t* lowest;  // the same: whether the lowest digit is anywhere not 0
 };
 
 // More rows than this are multiplied as blocks of expanded weights.

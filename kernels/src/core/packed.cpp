@@ -17,12 +17,13 @@ constexpr int64_t kLeastRows = 16;
 // Bytes of an expanded tile: with the rows of x it meets, it stays in a core's second-level cache.
 constexpr int64_t kTileBytes = 512 * 1024;
 
-void few_rows(const float* x, int64_t x_stride, int m, const PackedMatrix& w, bool int8, float* y, int64_t y_stride) {
+void few_rows(const float* x, int64_t x_stride, int m, const PackedMatrix& w, Activations kept, float* y,
+              int64_t y_stride) {
   thread_local Scratch floats, sums, codes, steps;
   const int64_t width = prepared_width(w.width);
   PreparedRows rows;
   rows.count = m;
-  rows.int8 = int8;
+  rows.int8 = kept == Activations::int8;
   rows.sums = sums.get<float>(m * padded_to_16(w.groups()));
   rows.codes = codes.get<int8_t>(m * kDigits * width);
   rows.steps = steps.get<float>(m * padded_to_16(w.width / 32));
@@ -37,19 +38,21 @@ void few_rows(const float* x, int64_t x_stride, int m, const PackedMatrix& w, bo
 }
 
 // In tiles of rows of w, whose codes meet the digits of all rows of x.
-void many_rows_by_digits(const float* x, int64_t x_stride, int64_t m, const PackedMatrix& w, bool int8, float* y,
-                         int64_t y_stride) {
-  thread_local Scratch codes, steps, sums;
+void many_rows_by_digits(const float* x, int64_t x_stride, int64_t m, const PackedMatrix& w, Activations kept,
+                         float* y, int64_t y_stride) {
+  thread_local Scratch codes, steps, sums, lowest;
   const Kernels& k = kernels();
   const int64_t blocks = w.width / 32, tile = k.tile;
   DigitRows rows{};
   rows.count = m;
-  rows.digits = int8 ? 1 : kDigits;
+  rows.digits = kept == Activations::int8 ? 1 : kDigits;
+  rows.to_16_bits = kept == Activations::float16;
   rows.stride = w.width;
   rows.plane = m * w.width;
   rows.codes = codes.get<int8_t>(rows.digits * rows.plane);
   rows.steps = steps.get<float>(m * blocks);
   rows.sums = sums.get<float>(m * blocks);
+  rows.lowest = lowest.get<uint8_t>(m * blocks);
   pool().parallel(m, 8, [&](int64_t first, int64_t last) { k.quantize_rows(x, x_stride, first, last, w.width, rows); });
   pool().parallel(w.rows, tile, [&](int64_t first, int64_t last) {
     thread_local Scratch tile_codes, tile_factors;
@@ -74,16 +77,16 @@ void many_rows(const float* x, int64_t x_stride, int64_t m, const PackedMatrix& 
 
 }  // namespace
 
-void packed_matmul(const float* x, int64_t x_stride, int64_t m, const PackedMatrix& w, bool int8, float* y,
+void packed_matmul(const float* x, int64_t x_stride, int64_t m, const PackedMatrix& w, Activations kept, float* y,
                    int64_t y_stride) {
   if (w.packing == Packing::none) {
     dense_matmul(x, x_stride, m, w.codes, w.scale_type, w.rows, w.width, y, y_stride);
   } else if (m > kDecodeRows && kernels().tile) {
-    many_rows_by_digits(x, x_stride, m, w, int8, y, y_stride);
+    many_rows_by_digits(x, x_stride, m, w, kept, y, y_stride);
   } else if (m > kDecodeRows) {
     many_rows(x, x_stride, m, w, y, y_stride);
   } else if (m > 0) {
-    few_rows(x, x_stride, static_cast<int>(m), w, int8, y, y_stride);
+    few_rows(x, x_stride, static_cast<int>(m), w, kept, y, y_stride);
   }
 }
 

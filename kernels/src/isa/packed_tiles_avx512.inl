@@ -3,7 +3,8 @@
 // The codes of 32 rows of w become a tile in which a lane is a row: for each block of 32 codes eight steps of four codes,
 // two vectors of sixteen rows a step. Six rows of x meet a tile at a time, their bytes broadcast four by four; a block's
 // sums are whole numbers below 2^31, then meet the scales of their rows and the step of their activations, and the biases
-// meet the activations' sum. With three digits the highest goes alone, since 32 products of all three would not fit.
+// meet the activations' sum. With three digits the lowest goes alone, since 32 products of all three would not fit, and is
+// left out in blocks where it is 0.
 
 namespace tensorlogic::TENSORLOGIC_SET {
 
@@ -84,6 +85,7 @@ inline void row_products(const DigitRows& x, int64_t row, int64_t blocks, const 
   const int8_t* codes = x.codes + row * x.stride;
   const float* steps = x.steps + row * blocks;
   const float* sums = x.sums + row * blocks;
+  const uint8_t* lowest = x.lowest + row * blocks;
   for (int64_t b = 0; b < blocks; ++b, tile += 32 * kTile, factors += 2 * kTile) {
     const __m512 scale_a = _mm512_loadu_ps(factors), scale_b = _mm512_loadu_ps(factors + 16);
     const __m512 bias_a = _mm512_loadu_ps(factors + kTile), bias_b = _mm512_loadu_ps(factors + kTile + 16);
@@ -123,14 +125,19 @@ inline void row_products(const DigitRows& x, int64_t row, int64_t blocks, const 
     if constexpr (digits == 1) {
       add_to_totals(1.0f);
     } else {
-      add_to_totals(65536.0f);
-#pragma GCC unroll 6
-      for (int r = 0; r < R; ++r) a[r] = c[r] = _mm512_setzero_si512();
-      add_digit(1);
 #pragma GCC unroll 6
       for (int r = 0; r < R; ++r) a[r] = _mm512_slli_epi32(a[r], 8), c[r] = _mm512_slli_epi32(c[r], 8);
-      add_digit(2);
-      add_to_totals(1.0f);
+      add_digit(1);
+      add_to_totals(256.0f);
+      int any = 0;
+#pragma GCC unroll 6
+      for (int r = 0; r < R; ++r) any |= lowest[r * blocks + b];
+      if (any) {
+#pragma GCC unroll 6
+        for (int r = 0; r < R; ++r) a[r] = c[r] = _mm512_setzero_si512();
+        add_digit(2);
+        add_to_totals(1.0f);
+      }
     }
   }
 #pragma GCC unroll 6
@@ -171,11 +178,11 @@ inline void quantize_rows(const float* x, int64_t x_stride, int64_t first, int64
     for (int64_t b = 0; b < blocks; ++b) {
       const float* block = x + r * x_stride + 32 * b;
       int8_t* codes = to.codes + r * to.stride + 32 * b;
-      float sum;
-      float step = to.digits == 1 ? quantize_block<1>(block, codes, to.plane, &sum)
-                                  : quantize_block<3>(block, codes, to.plane, &sum);
-      to.steps[r * blocks + b] = step;
-      to.sums[r * blocks + b] = step * sum;
+      const Multiples found = to.digits == 1 ? multiples<1>(block) : multiples<3>(block, to.to_16_bits);
+      to.lowest[r * blocks + b] =
+          to.digits == 1 ? !write_digits<1>(found, codes, to.plane) : !write_digits<3>(found, codes, to.plane);
+      to.steps[r * blocks + b] = found.step;
+      to.sums[r * blocks + b] = found.step * found.sum();
     }
   }
 }

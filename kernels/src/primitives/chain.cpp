@@ -26,7 +26,7 @@ struct StagePlan {
   Gate gate;
   StageArrays::Add add;
   int add_index;
-  bool int8;
+  Activations kept;
   int width;  // of the stage's value
   bool operator==(const StagePlan&) const = default;
 };
@@ -134,7 +134,7 @@ class ChainNode : public Kernel {
       take_weight(plan.weight_after, true);
       stage.gate = plan.gate;
       stage.add_value = plan.add == StageArrays::Add::value ? plan.add_index : -1;
-      stage.int8 = plan.int8;
+      stage.kept = plan.kept;
       stages.push_back(std::move(stage));
     }
     dispatch([x = Input(inputs[0]), rows, addends, out = std::move(out), stages = std::move(stages),
@@ -262,7 +262,7 @@ Chain::Chain(const std::vector<StageArrays>& stages, std::vector<int> results) {
     require(!stage.matrices.empty(), kName, "a stage has a matrix");
     StagePlan& made = plan->stages.emplace_back(StagePlan{
         {}, stage.eps_before, stage.eps_after, stage.weight_before.has_value(), stage.weight_after.has_value(),
-        stage.gate, stage.add, stage.add_index, stage.int8, 0});
+        stage.gate, stage.add, stage.add_index, stage.kept, 0});
     for (const Matrix& m : stage.matrices) {
       require(m.width() == width, kName,
               "rows of " + std::to_string(width) + " items do not meet a matrix of rows of " + std::to_string(m.width()));

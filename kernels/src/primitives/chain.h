@@ -40,7 +40,7 @@ struct StageArrays {
   // What is added: nothing, the value of an earlier stage (0 is the chain's input), or one of the addends of a call.
   enum class Add : uint8_t { none, value, addend } add = Add::none;
   int add_index = 0;
-  bool int8 = false;
+  Activations kept = Activations::float32;
 };
 
 // Stages whose shapes fit each other, made once and called with every x: a call costs as much as a node does.
