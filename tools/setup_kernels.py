@@ -108,7 +108,12 @@ def tools_fingerprint(compiler: Sequence[str]) -> str:
     """Changes with what the kernels are built with and against."""
     told = ""
     if compiler:
-        ran = subprocess.run([*compiler, "--version"], capture_output=True, text=True, errors="replace", check=False)
+        try:
+            ran = subprocess.run(
+                [*compiler, "--version"], capture_output=True, text=True, errors="replace", check=False
+            )
+        except OSError as problem:
+            raise SetupError(f"`{compiler[0]}` cannot be run: {problem.strerror}", lasting=False) from problem
         told = f"{ran.returncode} {ran.stdout}"
     flags = [os.environ.get(name, "") for name in ("CXXFLAGS", "LDFLAGS", "CMAKE_ARGS")]
     facts = [*compiler, told, *flags, sys.prefix, sys.version, platform.machine(), _mlx(), str(_has_headers())]
@@ -194,7 +199,10 @@ def _install_build_requirements(kernels: Path, environment: Environment) -> None
     _install(project["build-system"]["requires"], environment)
     # With CMake and Ninja, where the machine has none that will do.
     asked = [sys.executable, "-m", "scikit_build_core.build", "requires", "--mode", "wheel"]
-    ran = subprocess.run(asked, cwd=kernels, stdout=subprocess.PIPE, text=True, check=True)
+    ran = subprocess.run(asked, cwd=kernels, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        environment.log.write_text(ran.stderr, encoding="utf-8")
+        raise SetupError(f"their build cannot be asked; {environment.log} has what it said", lasting=False)
     _install(json.loads(ran.stdout), environment)
 
 
@@ -249,7 +257,7 @@ def main(arguments: Sequence[str]) -> int:
     environment = Environment(Path(sys.prefix))
     try:
         setup(KERNELS, environment, required=required)
-    except SetupError as problem:
+    except (SetupError, OSError) as problem:
         if required and environment.log.exists():
             lines = environment.log.read_text(encoding="utf-8", errors="replace").splitlines()
             print("\n".join(lines[-LOG_LINES:]), file=sys.stderr)

@@ -22,7 +22,7 @@ import mlx.core as mx
 
 from tensorlogic.runtime import kernels
 from tensorlogic.runtime.functions_kernels import gated, rms_norm
-from tensorlogic.runtime.packed import Packed, Tensor, add_product, matmul
+from tensorlogic.runtime.packed import Activations, Packed, Tensor, add_product, matmul
 from tensorlogic.runtime.sizes import affordable, require_memory
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _made(stages: Sequence[Stage], keeper: Packed, key: tuple[Any, ...], dtype: 
             eps_after=stage.eps_after,
             add_value=stage.add_stage or None,
             addend=addend,
-            activations=keeper.activations(dtype, fast=stage.fast),
+            activations=_activations(stage, dtype),
         )
         parts.append(part)
     arrays = [array for stage in stages for array in (*stage.weights, stage.norm, stage.norm_after)]
@@ -167,8 +167,16 @@ def _made(stages: Sequence[Stage], keeper: Packed, key: tuple[Any, ...], dtype: 
     return node
 
 
+def _activations(stage: Stage, dtype: mx.Dtype) -> Activations:
+    """How exactly a stage's left side is kept: all its packed weights are of one type."""
+    packed = next((weight for weight in stage.weights if isinstance(weight, Packed)), None)
+    return "float32" if packed is None else packed.activations(dtype, fast=stage.fast)
+
+
 def _matrix(weight: Tensor) -> Matrix | None:
     """A weight as our kernels take it."""
+    if weight.size == 0:
+        return None
     if isinstance(weight, Packed):
         return weight.matrix()
     return kernels.cpu.Matrix.dense(mx.contiguous(weight))

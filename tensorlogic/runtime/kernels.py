@@ -74,7 +74,7 @@ def _looked_for() -> Status:
         if problem.name == "tensorlogic_cpu":
             return Status(None, "the CPU kernels are not installed")
         return _unusable(problem)
-    except (ImportError, OSError, TypeError) as problem:
+    except (ImportError, OSError, TypeError, ValueError, RuntimeError) as problem:
         return _unusable(problem)
     version = getattr(tensorlogic_cpu, "__version__", "of another version")
     if version != VERSION:

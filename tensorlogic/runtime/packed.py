@@ -69,7 +69,7 @@ class Packed:
         """The matrix as our CPU kernels take it, made once; None where they are not used or do not take it."""
         if not kernels.active():
             return None
-        if self._matrix is None and len(self.shape) == 2 and has_kernel(self.layout):
+        if self._matrix is None and len(self.shape) == 2 and self.size and has_kernel(self.layout):
             bits, group, mode = self.layout.bits, self.layout.group_size, self.layout.mode
             made = kernels.cpu.Matrix(self.weight, self.scales, self.biases, bits, group, mode)
             object.__setattr__(self, "_matrix", made)

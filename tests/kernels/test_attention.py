@@ -248,6 +248,37 @@ def test_gradients_are_those_of_mlx(hidden: Hidden, masked: bool) -> None:
         np.testing.assert_allclose(np.array(found), np.array(expected), atol=2e-5)
 
 
+@pytest.mark.parametrize("kind", ["bools", "floats", "causal"])
+def test_a_query_that_sees_nothing_has_no_gradient(kind: str) -> None:
+    """MLX's own attention has NaN for it, and with it in all keys and values."""
+    rng = np.random.default_rng(15)
+    q, k, v = normal(rng, 1, 2, 3, 8), normal(rng, 1, 2, 2, 8), normal(rng, 1, 2, 2, 8)
+    seen = mx.array([[False, False], [True, False], [True, True]])
+    hidden = {"bools": seen, "floats": mx.where(seen, mx.array(0.0), mx.array(-math.inf)), "causal": None}[kind]
+
+    def ours(q: mx.array, k: mx.array, v: mx.array) -> mx.array:
+        return kernels.attention(q, k, v, scale=0.5, causal=kind == "causal", mask=hidden)
+
+    def seeing(q: mx.array, k: mx.array, v: mx.array) -> mx.array:
+        rest = kernels.attention(q[:, :, 1:], k, v, scale=0.5, causal=True)
+        return mx.concatenate([mx.zeros_like(rest[:, :, :1]), rest], axis=2)
+
+    for found, expected in zip(both(ours, q, k, v), both(seeing, q, k, v), strict=True):
+        np.testing.assert_allclose(np.array(found), np.array(expected), atol=2e-5)
+    mapped = mx.vmap(ours, in_axes=(0, None, None))(q[None], k, v)
+    np.testing.assert_allclose(wide(mapped[0]), wide(ours(q, k, v)), atol=1e-5)
+
+
+@pytest.mark.parametrize("queries", [2, 20])
+def test_queries_without_items_see_all_keys_alike(queries: int, instruction_set: str) -> None:
+    v = normal(np.random.default_rng(16), 1, 1, 5, 4)
+    q, k = mx.zeros((1, 1, queries, 0)), mx.zeros((1, 1, 5, 0))
+    # Memory that is taken again holds other numbers.
+    mx.eval(kernels.attention(mx.ones((1, 1, queries, 8)), mx.ones((1, 1, 5, 8)), v, scale=9.0))
+    found = wide(kernels.attention(q, k, v, scale=1.0))
+    np.testing.assert_allclose(found, np.broadcast_to(wide(v).mean(axis=2, keepdims=True), found.shape), atol=1e-6)
+
+
 def test_vmap_and_compile() -> None:
     rng = np.random.default_rng(12)
     q, k = normal(rng, 3, 1, 4, 2, 8), normal(rng, 1, 2, 9, 8)

@@ -6,6 +6,7 @@ rounding to the cache's type; results are those of attention over what the cache
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -325,6 +326,9 @@ def test_gradients_and_vmap_are_refused() -> None:
         ({"heads": 0}, "0 heads"),
         ({"heads": 9}, "does not fit caches"),
         ({"kv_heads": 2}, "does not fit caches"),
+        ({"rope_base": 0.0}, "rope_base is above 0"),
+        ({"rope_base": -1.0}, "rope_base is above 0"),
+        ({"rope_base": math.nan}, "rope_base is above 0"),
         ({"window": 0}, "a window is of 1 key or more"),
         ({"rope_dims": 18}, "rope_dims is an even number of at most 16, not 18"),
         ({"rope_dims": 5}, "rope_dims is an even number"),

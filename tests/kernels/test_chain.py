@@ -169,6 +169,24 @@ def test_dense_matrices_stand_beside_packed_ones(rows: int, dtype: mx.Dtype, ins
     assert gradient.shape == x.shape
 
 
+def test_rows_are_taken_in_parts_of_even_sizes() -> None:
+    rng = np.random.default_rng(12)
+    w, down = packed(rng, 64, 32, Layout(4, 32)), packed(rng, 32, 32, Layout(8, 32))
+    x = mx.array(rng.normal(size=(1025, 32)).astype(np.float32))
+    added = mx.array(rng.normal(size=(1025, 32)).astype(np.float32))
+    chain = kernels.Chain(
+        [
+            kernels.Stage([w.matrix], gate="silu", add_value=0),
+            kernels.Stage([down.matrix], addend=0),
+        ],
+        [1, 2],
+    )
+    whole = chain(x, [added])
+    for rows in (slice(0, 300), slice(341, 342 + 40), slice(683, 1025)):
+        for all_rows, some in zip(whole, chain(x[rows], [added[rows]]), strict=True):
+            np.testing.assert_allclose(np.array(all_rows[rows]), np.array(some), rtol=1e-4, atol=1e-4)
+
+
 def test_dense_matrices_that_do_not_fit_are_refused() -> None:
     for weight in (mx.zeros((4, 4), mx.int32), mx.zeros((4,)), mx.zeros((2, 4, 4))):
         with pytest.raises(ValueError, match="weights are floats"):

@@ -4,7 +4,7 @@ Bounds, for a product of activations x and elements w = scale * code + bias, whe
 block of 32:
 
 - by floats: 1e-6 of the sum of peak * (|scale * code| + |bias|), the float32 rounding of sums and activations;
-- as float16 would keep them: besides, 2^-16 of the sum of peak * |w| over blocks whose mean size is 1/16 of the peak;
+- as float16 would keep them: besides, 1/64000 of the sum of peak * |w| over blocks whose mean size is 1/15 of the peak;
 - by int8: besides, 1/254 of the sum of peak * |w|, the rounding of activations to bytes;
 - results in half precision: one rounding of the result more.
 """
@@ -41,8 +41,8 @@ def bound(x: Floats, w: Packed, result: Floats, dtype: mx.Dtype, kept: Kept) -> 
     most = 1e-6 * peaks @ w.sizes.T + ROUNDING[dtype] * np.abs(result)
     if kept == "float16":
         means = np.abs(x).reshape(len(x), -1, 32).mean(axis=2).repeat(32, axis=1)
-        peaks = np.where(means > peaks / 16.01, peaks, 0)
-    unseen = {"float32": 0.0, "float16": 2.0**-16, "int8": 1 / 254}[kept]
+        peaks = np.where(means > peaks / 15.01, peaks, 0)
+    unseen = {"float32": 0.0, "float16": 1 / 64000, "int8": 1 / 254}[kept]
     return most + unseen * peaks @ np.abs(w.elements).T
 
 
@@ -108,6 +108,17 @@ def test_strided_and_broadcast_rows_are_read_as_they_are(instruction_set: str) -
     for x in (base.T, base.T[::3], mx.broadcast_to(base[:, 0], (5, 64)), base.astype(mx.float16).T[2:]):
         plain = mx.array(np.array(x.astype(mx.float32))).astype(x.dtype)
         np.testing.assert_array_equal(wide(product(x, w)), wide(product(plain, w)))
+
+
+def test_parts_with_gaps_are_read_rightly() -> None:
+    w = packed(np.random.default_rng(10), 6, 64, Layout(4, 32))
+    x = mx.array(np.random.default_rng(11).normal(size=(3, 64)).astype(np.float32))
+    weight, scales, biases = w.parts
+    assert biases is not None
+    gapped = [mx.repeat(part, 2, axis=0)[::2] for part in (weight, scales, biases)]
+    matrix = kernels.Matrix(gapped[0], gapped[1], gapped[2], 4, 32, "affine")
+    found = kernels.Chain([kernels.Stage([matrix])], [1])(x)[0]
+    np.testing.assert_array_equal(wide(found), wide(product(x, w)))
 
 
 @pytest.mark.parametrize("kept", KEPT)
@@ -179,6 +190,8 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         ((weight, scales, None, 4, 32, "mxfp4"), "scales in the mode mxfp4"),
         ((weight.astype(mx.int32), scales, scales, 4, 32, "affine"), "uint32"),
         ((mx.zeros((4, 7), mx.uint32), scales, scales, 4, 32, "affine"), "whole groups"),
+        ((mx.zeros((0, 8), mx.uint32), mx.zeros((0, 2)), mx.zeros((0, 2)), 4, 32, "affine"), "rows and columns"),
+        ((mx.zeros((4, 0), mx.uint32), mx.zeros((4, 0)), mx.zeros((4, 0)), 4, 32, "affine"), "rows and columns"),
         ((mx.zeros((8,), mx.uint32), scales, scales, 4, 32, "affine"), "uint32"),
     ]
     for parts, told in cases:

@@ -231,6 +231,18 @@ def test_idle_threads_use_no_processor_time() -> None:
     assert float(run(code).stdout) < 0.02
 
 
+def test_a_program_may_end_while_products_run() -> None:
+    """The BLAS gives its memory back when the process ends."""
+    run(
+        "import mlx.core as mx\n"
+        "from tensorlogic_cpu import kernels\n"
+        "mx.set_default_device(mx.cpu)\n"
+        "x = y = mx.random.normal((1000, 1000))\n"
+        "for _ in range(50): y = kernels.matmul(y, x) * 0.02\n"
+        "mx.async_eval(y)\n"
+    )
+
+
 def test_the_blas_brings_no_threads_of_its_own() -> None:
     code = (
         "import mlx.core as mx\n"

@@ -174,6 +174,13 @@ def test_stages_that_differ_are_told_apart() -> None:
     assert np.abs(np.asarray(fast - plain)).max() < 0.05
 
 
+def test_empty_arrays_go_through_by_parts() -> None:
+    w, x = packed(1, D, D), random(2, 0, D)
+    assert chain(x, Stage(w, eps=1e-6)).shape == (0, D)
+    none, narrow = mx.zeros((0, D)), random(3, 4, D)
+    assert [part.shape for part in chain_apart(narrow, Stage(w, none))] == [(4, D), (4, 0)]
+
+
 @pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16])
 def test_the_result_is_of_the_type_of_what_goes_in(dtype: mx.Dtype) -> None:
     weights = [packed(i, *shape) for i, shape in enumerate(WEIGHTS)]

@@ -173,6 +173,18 @@ def test_a_machine_without_a_compiler_or_headers(
     assert machine.built == 0
 
 
+def test_a_compiler_that_is_no_program(
+    machine: Machine, kernels: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(command: Sequence[str], **options: object) -> None:
+        raise OSError(8, "Exec format error", command[0])
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(SetupError, match="`/usr/bin/c\\+\\+` cannot be run: Exec format error"):
+        setup(kernels, environment, required=False)
+    assert machine.built == 0
+
+
 def test_the_compiler_that_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)

@@ -34,11 +34,14 @@ struct HiddenLanes {
 
 struct Plan {
   const Attention& a;
+  // The same for all tasks, since tiles have its lanes.
+  const Kernels& k;
   int64_t lanes, rows, tiles, tiles_in_task, tasks_of_pair, width, value_width, key_stride, value_stride;
 
   explicit Plan(const Attention& of)
       : a(of),
-        lanes(kernels().query_lanes),
+        k(kernels()),
+        lanes(k.query_lanes),
         rows(a.queries * a.group()),
         tiles((rows + lanes - 1) / lanes),
         tiles_in_task(std::clamp<int64_t>(tiles / 8, 1, kTilesInTask)),
@@ -134,7 +137,7 @@ class Task {
                       biased ? bias : nullptr,
                       scores_};
     float* statistics = statistics_ + 2 * t * lanes;
-    kernels().attend_block(of, {q_ + t * plan_.width * lanes, statistics, statistics + lanes,
+    plan_.k.attend_block(of, {q_ + t * plan_.width * lanes, statistics, statistics + lanes,
                                 sums_ + t * lanes * plan_.value_width, plan_.value_width});
   }
 

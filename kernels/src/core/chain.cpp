@@ -13,7 +13,12 @@ int64_t Stage::product_width() const {
   return total;
 }
 
-void run_chain(const float* x, int64_t rows, const std::vector<Stage>& stages, const std::vector<float*>& results) {
+namespace {
+
+// More rows are taken in parts, so that the values between products stay small, and so does what threads keep for them.
+constexpr int64_t kRowsAtOnce = 512;
+
+void run_rows(const float* x, int64_t rows, const std::vector<Stage>& stages, const std::vector<float*>& results) {
   thread_local Scratch normed_memory, product_memory;
   // A value that is no result lives until the chain ends: a later stage may add it.
   std::vector<std::unique_ptr<Scratch>> kept;
@@ -45,6 +50,24 @@ void run_chain(const float* x, int64_t rows, const std::vector<Stage>& stages, c
       each_row(rows, out, [&](int64_t r) { k.add(value + r * out, added + r * out, value + r * out, out); });
     }
     values.push_back(value);
+  }
+}
+
+}  // namespace
+
+void run_chain(const float* x, int64_t rows, const std::vector<Stage>& stages, const std::vector<float*>& results) {
+  const int64_t parts = (rows + kRowsAtOnce - 1) / kRowsAtOnce;
+  for (int64_t part = 0; part < parts; ++part) {
+    // Of even sizes: a few rows left over would be computed as few rows are.
+    const int64_t first = rows * part / parts, last = rows * (part + 1) / parts;
+    std::vector<Stage> these = stages;
+    std::vector<float*> to = results;
+    for (size_t i = 0; i < stages.size(); ++i) {
+      const int64_t skipped = first * stages[i].width();
+      if (these[i].add) these[i].add += skipped;
+      if (to[i]) to[i] += skipped;
+    }
+    run_rows(x + first * stages[0].matrices[0].width, last - first, these, to);
   }
 }
 

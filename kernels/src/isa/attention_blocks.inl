@@ -61,6 +61,8 @@ inline void attend_block(const KeyBlock& block, const QueryTile& tile) {
   float* scores = block.scores;
   Floats top[2] = {Floats::load(tile.largest), Floats::load(tile.largest + width)};
   const Floats before[2] = {top[0], top[1]};
+  // Without items a query's product with a key is 0.
+  for (int64_t i = 0; block.width == 0 && i < block.count * kLanes; ++i) scores[i] = 0;
   for (int64_t d = 0; d < block.width; d += kItemsAtOnce) {
     const int64_t n = block.width - d < kItemsAtOnce ? block.width - d : kItemsAtOnce;
     for (int64_t j = 0; j < block.count; j += kTileRows) {

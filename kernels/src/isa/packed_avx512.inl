@@ -275,8 +275,8 @@ struct Multiples {
   float sum() const { return static_cast<float>(_mm512_reduce_add_epi32(_mm512_add_epi32(p, q))); }
 };
 
-// In `digits` bytes each. With `to_16_bits` the lowest of three is rounded away where the items' mean size is at least 1/16
-// of the largest: they are then off by at most 2^-16 of the largest, and so by at most 2^-12 of their mean, which is half
+// In `digits` bytes each. With `to_16_bits` the lowest of three is rounded away where the items' mean size is at least 1/15
+// of the largest: they are then off by at most 1/64000 of the largest, and so by at most 2^-12 of their mean, which is half
 // of what float16 may lose.
 template <int digits>
 inline Multiples multiples(const float* x, bool to_16_bits = false) {
@@ -291,7 +291,7 @@ inline Multiples multiples(const float* x, bool to_16_bits = false) {
   __mmask16 finite = _mm512_cmp_ps_mask(poison, _mm512_setzero_ps(), _CMP_EQ_OQ);
   __m512i p = _mm512_maskz_cvtps_epi32(finite, _mm512_mul_ps(a, _mm512_set1_ps(factor)));
   __m512i q = _mm512_maskz_cvtps_epi32(finite, _mm512_mul_ps(b, _mm512_set1_ps(factor)));
-  if (digits == 3 && to_16_bits && _mm512_reduce_add_ps(_mm512_add_ps(size_a, size_b)) >= 2 * largest) {
+  if (digits == 3 && to_16_bits && _mm512_reduce_add_ps(_mm512_add_ps(size_a, size_b)) >= 32.0f / 15 * largest) {
     const __m512i half = _mm512_set1_epi32(128), high = _mm512_set1_epi32(~255);
     p = _mm512_and_si512(_mm512_add_epi32(p, half), high);
     q = _mm512_and_si512(_mm512_add_epi32(q, half), high);

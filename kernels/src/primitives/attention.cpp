@@ -134,8 +134,8 @@ class AttentionNode : public Kernel {
     mx::array k = settings_.bits ? unpacked(1) : wide(inputs[1]), v = settings_.bits ? unpacked(4) : wide(inputs[2]);
     std::optional<mx::array> mask;
     if (inputs.size() > count) mask = inputs[count].dtype() == mx::bool_ ? inputs[count] : wide(inputs[count]);
-    if (settings_.causal && (settings_.window || mask)) {
-      const int queries = q.shape(2), keys = k.shape(2);
+    const int queries = q.shape(2), keys = k.shape(2);
+    if (settings_.causal && (settings_.window || mask || queries > keys)) {
       auto places = mx::expand_dims(mx::arange(keys - queries, keys), 1), at = mx::expand_dims(mx::arange(keys), 0);
       auto seen = mx::less_equal(at, places);
       if (settings_.window) {
@@ -149,9 +149,17 @@ class AttentionNode : public Kernel {
         mask = mx::where(seen, *mask, mx::array(-std::numeric_limits<float>::infinity()));
       }
     }
-    const std::string mode = mask ? "array" : settings_.causal ? "causal" : "";
-    auto out = mx::fast::scaled_dot_product_attention(q, k, v, settings_.scale, mode, mask);
-    return {mx::astype(out, inputs[0].dtype())};
+    if (mask) {
+      // MLX gives NaN, or the mean of all values, where a query sees nothing.
+      const auto nothing = mx::array(mask->dtype() == mx::bool_ ? 0.0f : -std::numeric_limits<float>::infinity());
+      const auto sees = mx::any(mx::not_equal(wide(*mask), nothing), -1, true);
+      const auto everything = mx::astype(mx::array(mask->dtype() == mx::bool_), mask->dtype());
+      auto out = mx::fast::scaled_dot_product_attention(q, k, v, settings_.scale, "array",
+                                                        mx::where(sees, *mask, everything));
+      return {mx::astype(mx::where(sees, out, mx::array(0.0f)), inputs[0].dtype())};
+    }
+    const std::string mode = settings_.causal ? "causal" : "";
+    return {mx::astype(mx::fast::scaled_dot_product_attention(q, k, v, settings_.scale, mode), inputs[0].dtype())};
   }
 
  private:

@@ -95,8 +95,10 @@ class CachedAttentionNode : public Kernel {
     a.out_type = element_of(outputs[0].dtype());
     std::vector<Input> vectors;
     for (size_t i = 3; i < inputs.size(); ++i) vectors.emplace_back(inputs[i]);
-    QueuedMemory queued(inputs, outputs);
+    auto queued = std::make_shared<QueuedMemory>(inputs, outputs);
     dispatch([a, keys, values, vectors = std::move(vectors), queued = std::move(queued), s]() mutable {
+      // Ends before the task does, also where it fails.
+      const auto leaving = std::move(queued);
       thread_local Scratch memory[3];
       size_t next = 0;
       auto floats = [&](bool given) {
@@ -111,7 +113,6 @@ class CachedAttentionNode : public Kernel {
       keys.run();
       values.run();
       attend_cached(a);
-      queued.leave();
     });
   }
 
@@ -166,6 +167,7 @@ std::vector<mx::array> cached_attention(const mx::array& qkv, const mx::array& k
           "rope_dims is an even number of at most " + std::to_string(width) + ", not " + std::to_string(o.rope_dims));
   require(o.rope_dims ? o.rope_base.has_value() != o.freqs.has_value() : !o.freqs, kName,
           "rotary positions take rope_base or freqs, one of the two");
+  require(!o.rope_base || *o.rope_base > 0, kName, "rope_base is above 0");
   require_vector(o.freqs, o.rope_dims / 2, "freqs");
   require_vector(o.query_norm, width, "q_norm");
   require_vector(o.key_norm, width, "k_norm");

@@ -110,7 +110,7 @@ class ChainNode : public Kernel {
       allocate(output);
       out.emplace_back(output);
     }
-    const int64_t rows = plan_->width ? static_cast<int64_t>(inputs[0].size()) / plan_->width : 0;
+    const int64_t rows = static_cast<int64_t>(inputs[0].size()) / plan_->width;
     const size_t addends = plan_->addend_widths.size();
     std::vector<Stage> stages;
     std::vector<Input> floats(inputs.begin() + 1, inputs.begin() + 1 + static_cast<std::ptrdiff_t>(addends));
@@ -217,15 +217,29 @@ void require_norm(const std::optional<float>& eps, const std::optional<mx::array
 
 }  // namespace
 
-Matrix::Matrix(mx::array weight_) : weight(std::move(weight_)), bits(0), group(0), packing(Packing::none) {
+namespace {
+
+// As the kernels read it.
+mx::array without_gaps(mx::array a) {
+  return a.is_available() && a.flags().row_contiguous ? a : mx::contiguous(std::move(a));
+}
+
+void require_items(const Matrix& m, const char* name) {
+  require(m.rows() > 0 && m.width() > 0, name, "a matrix has rows and columns, not " + text(m.weight.shape()));
+}
+
+}  // namespace
+
+Matrix::Matrix(mx::array weight_) : weight(without_gaps(std::move(weight_))), bits(0), group(0), packing(Packing::none) {
   require(is_float(weight.dtype()) && weight.ndim() == 2, "tensorlogic_cpu.Matrix.dense",
           "weights are floats [O, I], not " + text(weight.dtype()) + " " + text(weight.shape()));
+  require_items(*this, "tensorlogic_cpu.Matrix.dense");
 }
 
 Matrix::Matrix(mx::array weight_, mx::array scales_, std::optional<mx::array> biases_, int bits_, int group_,
                const std::string& mode)
-    : weight(std::move(weight_)),
-      scales(std::move(scales_)),
+    : weight(without_gaps(std::move(weight_))),
+      scales(without_gaps(std::move(scales_))),
       biases(std::move(biases_)),
       bits(bits_),
       group(group_),
@@ -249,6 +263,8 @@ Matrix::Matrix(mx::array weight_, mx::array scales_, std::optional<mx::array> bi
   require(scales->shape() == groups, name, "scales are " + text(groups) + ", not " + text(scales->shape()));
   require(!biases || (biases->shape() == groups && biases->dtype() == scales->dtype()), name,
           "biases are like scales, not " + (biases ? text(biases->shape()) : ""));
+  require_items(*this, name);
+  if (biases) biases = without_gaps(std::move(*biases));
 }
 
 Chain::Chain(const std::vector<StageArrays>& stages, std::vector<int> results) {

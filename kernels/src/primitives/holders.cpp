@@ -49,7 +49,7 @@ QueuedMemory::QueuedMemory(const std::vector<mx::array>& inputs, std::vector<mx:
   }
 }
 
-void QueuedMemory::leave() const {
+QueuedMemory::~QueuedMemory() {
   Queue& q = queue();
   std::lock_guard<std::mutex> held(q.mutex);
   for (const void* memory : memory_) {

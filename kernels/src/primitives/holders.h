@@ -15,12 +15,14 @@ namespace tensorlogic {
 // any more: MLX does the same when a node is done. Arrays that a transformation traces keep them.
 void let_siblings_go(const std::vector<mlx::core::array>& inputs, std::vector<mlx::core::array>& outputs);
 
-// At the end of eval_cpu: the memory of the outputs that MLX's queue will hold until after the task. The task calls
-// `leave` when it ends.
+// Made at the end of eval_cpu: the memory of the outputs that MLX's queue will hold until after the task. Must end with
+// the task's work, before MLX lets go.
 class QueuedMemory {
  public:
   QueuedMemory(const std::vector<mlx::core::array>& inputs, std::vector<mlx::core::array>& outputs);
-  void leave() const;
+  QueuedMemory(const QueuedMemory&) = delete;
+  QueuedMemory& operator=(const QueuedMemory&) = delete;
+  ~QueuedMemory();
 
  private:
   std::vector<const void*> memory_;
