@@ -22,6 +22,9 @@ from tensorlogic.runtime.joining import why_apart
 from tensorlogic.runtime.models import Model, load_model
 from tensorlogic.runtime.packed import Tensor
 
+PART = 128
+"""The most tokens of a prompt that are computed together."""
+
 Matrices = tuple[Tensor, ...]
 Cache = list[tuple[mx.array, mx.array]]
 
@@ -167,7 +170,13 @@ class Decoder:
         self._offset = 0
 
     def prefill(self, ids: list[int]) -> mx.array:
-        return self._forward(mx.array([ids]))
+        """In parts of even sizes, so that the values on the way of a long prompt do not all wait for their turn."""
+        parts = -(-len(ids) // PART)
+        ends = [len(ids) * part // parts for part in range(parts + 1)]
+        for begin, end in zip(ends[:-2], ends[1:-1], strict=True):
+            self._forward(mx.array([ids[begin:end]]))
+            mx.eval(self._caches)
+        return self._forward(mx.array([ids[ends[-2] :]]))
 
     def step(self, token: int | mx.array) -> mx.array:
         return self._forward(mx.array([[token]]) if isinstance(token, int) else token.reshape(1, 1))

@@ -82,9 +82,9 @@ class Stage:
     place among them).
 
     `activations` says how exactly the rows that meet packed weights are kept, in blocks of 32 items: `float32` in 24
-    bits; `float16` at least as exactly as float16 would on a block's average, so that 16 bits do where an item's mean
-    size is at least 1/15 of the largest (more than 8 rows, with VNNI; else as float32); `int8` in one byte (up to 8
-    rows, any number with VNNI; else as float32).
+    bits; `float16` at least as exactly as float16 would on a block's average, so that 16 bits do where the items' mean
+    size is at least 1/15 of the largest (with VNNI; else as float32); `int8` in one byte (up to 8 rows, any number with
+    VNNI; else as float32).
     """
 
     def __init__(

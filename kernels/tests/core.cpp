@@ -37,15 +37,16 @@ void every_item_once() {
 // The same bits whatever the number of threads, and near the reference.
 void products(std::string_view set, Random& random) {
   for (int64_t m : {1, 3, 8, 9, 20}) {
-    for (Activations kept : {Activations::float32, Activations::float16, Activations::int8}) {
+    for (Activations kept : kAllKept) {
       RandomMatrix w(random, kLayouts[random.integer(0, 6)], 32, Element::f16, 131, 192);
-      testing("%s packed_matmul of %lld rows in %s", set.data(), static_cast<long long>(m), name_of(kept));
+      testing("%s packed products of %lld rows in %s", set.data(), static_cast<long long>(m), name_of(kept));
       const Guarded<float> x(random.normals(m * 192));
       std::vector<float> first(static_cast<size_t>(m * 131));
       for (int threads : {1, 2, 5}) {
         pool().set_threads(threads);
         Guarded<float> y(m * 131);
-        packed_matmul(x, 192, m, w.view(), kept, y, 131);
+        const PackedMatrix matrix = w.view();
+        packed_products(x, 192, m, {&matrix, 1}, kept, y, 131);
         if (threads == 1) std::memcpy(first.data(), y.data(), first.size() * 4);
         expect(std::memcmp(first.data(), y.data(), first.size() * 4) == 0, "%d threads give other bits", threads);
       }

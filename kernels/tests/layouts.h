@@ -8,6 +8,8 @@
 
 namespace tensorlogic::tests {
 
+inline constexpr Activations kAllKept[] = {Activations::float32, Activations::float16, Activations::int8};
+
 inline const char* name_of(Activations kept) {
   return kept == Activations::float32 ? "float32" : kept == Activations::float16 ? "float16" : "int8";
 }

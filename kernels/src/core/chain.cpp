@@ -36,11 +36,7 @@ void run_rows(const float* x, int64_t rows, const std::vector<Stage>& stages, co
     float* value = results[i];
     if (!value) value = kept.emplace_back(std::make_unique<Scratch>())->get<float>(rows * out);
     float* product = stage.gate == Gate::none ? value : product_memory.get<float>(rows * wide);
-    int64_t column = 0;
-    for (const PackedMatrix& w : stage.matrices) {
-      packed_matmul(from, in, rows, w, stage.kept, product + column, wide);
-      column += w.rows;
-    }
+    packed_products(from, in, rows, stage.matrices, stage.kept, product, wide);
     if (stage.gate != Gate::none) {
       auto gated = stage.gate == Gate::silu ? k.silu_times : k.gelu_tanh_times;
       each_row(rows, wide, [&](int64_t r) { gated(product + r * wide, product + r * wide + out, value + r * out, out); });

@@ -18,7 +18,8 @@ namespace tensorlogic {
 // and `steps`.
 struct PreparedRows {
   int count = 0;            // 1 to kDecodeRows
-  bool int8 = false;        // whether an activation becomes one byte
+  Activations kept = Activations::float32;
+  int digits = 0;           // bytes of an activation in `codes`, where `prepare` chooses
   float* x = nullptr;       // `prepared_width` floats for each row
   int8_t* codes = nullptr;  // kDigits times `prepared_width` bytes for each row
   float* steps = nullptr;   // what 1 in a block of 32 codes means, padded to 16 blocks for each row

@@ -1,6 +1,7 @@
 #include "core/packed.h"
 
 #include <algorithm>
+#include <span>
 
 #include "core/blas.h"
 #include "core/dense.h"
@@ -23,7 +24,7 @@ void few_rows(const float* x, int64_t x_stride, int m, const PackedMatrix& w, Ac
   const int64_t width = prepared_width(w.width);
   PreparedRows rows;
   rows.count = m;
-  rows.int8 = kept == Activations::int8;
+  rows.kept = kept;
   rows.sums = sums.get<float>(m * padded_to_16(w.groups()));
   rows.codes = codes.get<int8_t>(m * kDigits * width);
   rows.steps = steps.get<float>(m * padded_to_16(w.width / 32));
@@ -37,30 +38,54 @@ void few_rows(const float* x, int64_t x_stride, int m, const PackedMatrix& w, Ac
                   [&](int64_t first, int64_t last) { k.multiply(rows, w, first, last, y, y_stride); });
 }
 
-// In tiles of rows of w, whose codes meet the digits of all rows of x.
-void many_rows_by_digits(const float* x, int64_t x_stride, int64_t m, const PackedMatrix& w, Activations kept,
-                         float* y, int64_t y_stride) {
+DigitRows digits_of(const float* x, int64_t x_stride, int64_t m, int64_t width, Activations kept) {
   thread_local Scratch codes, steps, sums, lowest;
-  const Kernels& k = kernels();
-  const int64_t blocks = w.width / 32, tile = k.tile;
+  const int64_t blocks = width / 32;
   DigitRows rows{};
   rows.count = m;
   rows.digits = kept == Activations::int8 ? 1 : kDigits;
   rows.to_16_bits = kept == Activations::float16;
-  rows.stride = w.width;
-  rows.plane = m * w.width;
+  rows.stride = width;
+  rows.plane = m * width;
   rows.codes = codes.get<int8_t>(rows.digits * rows.plane);
   rows.steps = steps.get<float>(m * blocks);
   rows.sums = sums.get<float>(m * blocks);
   rows.lowest = lowest.get<uint8_t>(m * blocks);
-  pool().parallel(m, 8, [&](int64_t first, int64_t last) { k.quantize_rows(x, x_stride, first, last, w.width, rows); });
-  pool().parallel(w.rows, tile, [&](int64_t first, int64_t last) {
-    thread_local Scratch tile_codes, tile_factors;
-    uint8_t* filled = tile_codes.get<uint8_t>(tile * ((w.width + 63) / 64 * 64));
-    float* factors = tile_factors.get<float>(2 * tile * blocks);
-    k.fill_codes(w, first, last, filled);
-    k.tile_factors(w, first, last, factors);
-    k.multiply_tile(rows, w, last - first, filled, factors, y + first, y_stride);
+  const Kernels& k = kernels();
+  pool().parallel(m, 8, [&](int64_t first, int64_t last) { k.quantize_rows(x, x_stride, first, last, width, rows); });
+  return rows;
+}
+
+// A tile's rows of w, whose codes meet the digits of all rows of x.
+void multiply_tile(const Kernels& k, const DigitRows& rows, const PackedMatrix& w, int64_t index, float* y,
+                   int64_t y_stride) {
+  thread_local Scratch codes, factors;
+  const int64_t first = index * k.tile, last = std::min(first + k.tile, w.rows);
+  uint8_t* filled = codes.get<uint8_t>(k.tile * ((w.width + 63) / 64 * 64));
+  float* scales = factors.get<float>(2 * k.tile * (w.width / 32));
+  k.fill_codes(w, first, last, filled);
+  k.tile_factors(w, first, last, scales);
+  k.multiply_tile(rows, w, last - first, filled, scales, y + first, y_stride);
+}
+
+// The packed ones among the matrices, all their tiles as one list.
+void many_rows_by_digits(const float* x, int64_t x_stride, int64_t m, std::span<const PackedMatrix> matrices,
+                         Activations kept, float* y, int64_t y_stride) {
+  const Kernels& k = kernels();
+  auto tiles_of = [&](const PackedMatrix& w) {
+    return w.packing == Packing::none ? 0 : (w.rows + k.tile - 1) / k.tile;
+  };
+  int64_t tiles = 0;
+  for (const PackedMatrix& w : matrices) tiles += tiles_of(w);
+  if (tiles == 0) return;
+  const DigitRows rows = digits_of(x, x_stride, m, matrices[0].width, kept);
+  pool().parallel(tiles, 1, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) {
+      int64_t index = i, column = 0;
+      auto w = matrices.begin();
+      for (; index >= tiles_of(*w); ++w) index -= tiles_of(*w), column += w->rows;
+      multiply_tile(k, rows, *w, index, y + column, y_stride);
+    }
   });
 }
 
@@ -77,16 +102,19 @@ void many_rows(const float* x, int64_t x_stride, int64_t m, const PackedMatrix& 
 
 }  // namespace
 
-void packed_matmul(const float* x, int64_t x_stride, int64_t m, const PackedMatrix& w, Activations kept, float* y,
-                   int64_t y_stride) {
-  if (w.packing == Packing::none) {
-    dense_matmul(x, x_stride, m, w.codes, w.scale_type, w.rows, w.width, y, y_stride);
-  } else if (m > kDecodeRows && kernels().tile) {
-    many_rows_by_digits(x, x_stride, m, w, kept, y, y_stride);
-  } else if (m > kDecodeRows) {
-    many_rows(x, x_stride, m, w, y, y_stride);
-  } else if (m > 0) {
-    few_rows(x, x_stride, static_cast<int>(m), w, kept, y, y_stride);
+void packed_products(const float* x, int64_t x_stride, int64_t m, std::span<const PackedMatrix> matrices,
+                     Activations kept, float* y, int64_t y_stride) {
+  const bool tiled = m > kDecodeRows && kernels().tile;
+  if (tiled) many_rows_by_digits(x, x_stride, m, matrices, kept, y, y_stride);
+  for (const PackedMatrix& w : matrices) {
+    if (w.packing == Packing::none) {
+      dense_matmul(x, x_stride, m, w.codes, w.scale_type, w.rows, w.width, y, y_stride);
+    } else if (m > kDecodeRows && !tiled) {
+      many_rows(x, x_stride, m, w, y, y_stride);
+    } else if (m > 0 && !tiled) {
+      few_rows(x, x_stride, static_cast<int>(m), w, kept, y, y_stride);
+    }
+    y += w.rows;
   }
 }
 

@@ -81,8 +81,8 @@ inline void multiply_rows(const PreparedRows& rows, const PackedMatrix& w, int64
                           int64_t y_stride) {
   for (int64_t n = first; n < last; ++n) {
     for (int m = 0; m < rows.count; ++m) {
-      y[m * y_stride + n] =
-          rows.int8 ? row_product<bits, table, true>(rows, m, w, n) : row_product<bits, table, false>(rows, m, w, n);
+      auto product = rows.kept == Activations::int8 ? row_product<bits, table, true> : row_product<bits, table, false>;
+      y[m * y_stride + n] = product(rows, m, w, n);
     }
   }
 }
@@ -139,7 +139,8 @@ inline void prepare_sums(const float* x, int64_t m, const PackedMatrix& w, Prepa
   const int64_t groups = w.groups(), blocks_in_group = w.group / 32, width = prepared_width(w.width);
   float* sums = rows.sums + m * padded_to_16(groups);
   for (int64_t g = 0; g < padded_to_16(groups); ++g) sums[g] = 0;
-  if (!rows.int8) {
+  const bool int8 = rows.kept == Activations::int8;
+  if (!int8) {
     for (int64_t b = 0; b < w.width / 32; ++b) sums[b / blocks_in_group] += sum_of_32(x + 32 * b);
     return;
   }
@@ -160,7 +161,7 @@ inline void prepare_any(const float* x, int64_t stride, const PackedMatrix& w, P
   for (int m = 0; m < rows.count; ++m) {
     const float* row = x + m * stride;
     prepare_sums(row, m, w, rows);
-    if (rows.int8) continue;
+    if (rows.kept == Activations::int8) continue;
     float* to = rows.x + m * width;
     std::memcpy(to, row, static_cast<size_t>(w.width) * 4);
     for (int64_t i = w.width; i < width; ++i) to[i] = 0;

@@ -2,8 +2,9 @@
 //
 // `prepare` writes each block of 32 activations as whole multiples of one step: under int8 in one signed byte (step =
 // largest / 127), else in three, digits to the base 256 (step = largest / 127 / 65536). The latter are 24-bit numbers: an
-// item is off by at most 2^-24 of its block's largest, which is what adding it to that one in float32 would lose. Products
-// with codes are then exact, and a line of codes costs the same few instructions for each digit.
+// item is off by at most 2^-24 of its block's largest, which is what adding it to that one in float32 would lose. Where
+// float16 is enough two digits may be. Products with codes are then exact, and a line of codes costs the same few
+// instructions for each digit.
 //
 // A block is one 64-byte line of 4-bit codes (128 of them) or 64 codes of another width. Each of its sixteen 32-bit lanes
 // holds codes of one group, so that a whole block is summed before it meets its scales, a lane each. Activations stand in
@@ -96,6 +97,10 @@ inline __m512 block_products(__m512i v, const int8_t* x, int64_t digit) {
     __m512i codes = low_bits<bits>(v);
     __m512i sum = _mm512_dpbusd_epi32(zero, codes, _mm512_loadu_si512(x));
     if constexpr (digits == 1) return _mm512_cvtepi32_ps(sum);
+    if constexpr (digits == 2) {
+      sum = _mm512_dpbusd_epi32(_mm512_slli_epi32(sum, 8), codes, _mm512_loadu_si512(x + digit));
+      return _mm512_cvtepi32_ps(sum);
+    }
     __m512 high = _mm512_cvtepi32_ps(sum);
     sum = _mm512_dpbusd_epi32(bits == 8 ? zero : _mm512_slli_epi32(sum, 8), codes, _mm512_loadu_si512(x + digit));
     sum = _mm512_dpbusd_epi32(_mm512_slli_epi32(sum, 8), codes, _mm512_loadu_si512(x + 2 * digit));
@@ -172,7 +177,7 @@ class RowProducts {
         groups_(w.groups()),
         bytes_(w.row_bytes()),
         digit_(prepared_width(w.width)),
-        codes_(rows.codes + m * digits * digit_),
+        codes_(rows.codes + m * kDigits * digit_),
         steps_(rows.steps + m * padded_to_16(w.width / 32)),
         sums_(rows.sums + m * padded_to_16(groups_)),
         lanes_(group_of_lane<bits>(w.group)),
@@ -250,8 +255,10 @@ template <int bits, bool table>
 inline void multiply_layout(const PreparedRows& rows, const PackedMatrix& w, int64_t first, int64_t last, float* y,
                             int64_t y_stride) {
   auto by_digits = [&]<Element e>() {
-    rows.int8 ? multiply_digits<bits, e, table, 1>(rows, w, first, last, y, y_stride)
-              : multiply_digits<bits, e, table, 3>(rows, w, first, last, y, y_stride);
+    auto multiply = rows.digits == 1   ? multiply_digits<bits, e, table, 1>
+                    : rows.digits == 2 ? multiply_digits<bits, e, table, 2>
+                                       : multiply_digits<bits, e, table, 3>;
+    multiply(rows, w, first, last, y, y_stride);
   };
   if (table || w.scale_type == Element::f32) {
     by_digits.template operator()<Element::f32>();
@@ -299,7 +306,7 @@ inline Multiples multiples(const float* x, bool to_16_bits = false) {
   return {p, q, largest / most + _mm512_reduce_add_ps(poison)};
 }
 
-// The digits of 32 multiples, `digit` bytes apart, the highest first; whether the lowest is 0 in all.
+// The digits of 32 multiples, `digit` bytes apart, the highest first. Gives whether the lowest is 0 in all.
 template <int digits>
 inline bool write_digits(const Multiples& from, int8_t* to, int64_t digit) {
   __m512i p = from.p, q = from.q;
@@ -328,31 +335,42 @@ inline void split_even_odd(int8_t* codes, int64_t width) {
   }
 }
 
+// Gives whether two digits hold all items.
 template <int digits>
-inline void prepare_digits(const float* x, int64_t m, const PackedMatrix& w, PreparedRows& rows) {
+inline bool prepare_digits(const float* x, int64_t m, const PackedMatrix& w, PreparedRows& rows) {
   const int64_t groups = w.groups(), blocks = w.width / 32, digit = prepared_width(w.width);
-  int8_t* codes = rows.codes + m * digits * digit;
+  int8_t* codes = rows.codes + m * kDigits * digit;
   float* steps = rows.steps + m * padded_to_16(blocks);
   float* sums = rows.sums + m * padded_to_16(groups);
   std::memset(sums, 0, static_cast<size_t>(padded_to_16(groups)) * 4);
   std::memset(steps, 0, static_cast<size_t>(padded_to_16(blocks)) * 4);
   for (int d = 0; d < digits; ++d) std::memset(codes + d * digit + w.width, 0, static_cast<size_t>(digit - w.width));
   const int blocks_shift = w.group == 32 ? 0 : w.group == 64 ? 1 : 2;
+  bool two = true;
   for (int64_t b = 0; b < blocks; ++b) {
-    const Multiples block = multiples<digits>(x + 32 * b);
-    write_digits<digits>(block, codes + 32 * b, digit);
+    const Multiples block = multiples<digits>(x + 32 * b, rows.kept == Activations::float16);
+    two &= write_digits<digits>(block, codes + 32 * b, digit);
     steps[b] = block.step;
     sums[b >> blocks_shift] += block.step * block.sum();
   }
   if (w.bits == 4) {
     for (int d = 0; d < digits; ++d) split_even_odd(codes + d * digit, digit);
   }
+  return two;
 }
 
 inline void prepare_packed(const float* x, int64_t stride, const PackedMatrix& w, PreparedRows& rows) {
-  for (int m = 0; m < rows.count; ++m) {
-    rows.int8 ? prepare_digits<1>(x + m * stride, m, w, rows) : prepare_digits<3>(x + m * stride, m, w, rows);
+  if (rows.kept == Activations::int8) {
+    rows.digits = 1;
+    for (int m = 0; m < rows.count; ++m) prepare_digits<1>(x + m * stride, m, w, rows);
+    return;
   }
+  bool two = true;
+  for (int m = 0; m < rows.count; ++m) two &= prepare_digits<3>(x + m * stride, m, w, rows);
+  rows.digits = two ? 2 : 3;
+  if (!two) return;
+  // The steps of a lowest digit that is left out.
+  for (int64_t i = 0; i < rows.count * padded_to_16(w.width / 32); ++i) rows.steps[i] *= 256;
 }
 
 }  // namespace tensorlogic::TENSORLOGIC_SET
