@@ -12,6 +12,7 @@ sliding window in five layers of six, and embeddings scaled by the root of their
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -171,12 +172,12 @@ class Decoder:
 
     def prefill(self, ids: list[int]) -> mx.array:
         """In parts of even sizes, so that the values on the way of a long prompt do not all wait for their turn."""
-        parts = -(-len(ids) // PART)
-        ends = [len(ids) * part // parts for part in range(parts + 1)]
-        for begin, end in zip(ends[:-2], ends[1:-1], strict=True):
+        count = -(-len(ids) // PART)
+        begins = [len(ids) * part // count for part in range(count)]
+        for begin, end in pairwise(begins):
             self._forward(mx.array([ids[begin:end]]))
             mx.eval(self._caches)
-        return self._forward(mx.array([ids[ends[-2] :]]))
+        return self._forward(mx.array([ids[begins[-1] :]]))
 
     def step(self, token: int | mx.array) -> mx.array:
         return self._forward(mx.array([[token]]) if isinstance(token, int) else token.reshape(1, 1))

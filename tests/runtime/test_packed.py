@@ -118,7 +118,8 @@ def test_ends_beyond_float16_that_no_element_has_are_fine(tmp_path: Path) -> Non
 def test_matmul_agrees_with_the_expanded_matrix(tmp_path: Path, storage: str, left: tuple[int, ...]) -> None:
     x = mx.random.normal(left, key=mx.random.key(1))
     w = packed(tmp_path, storage, (96,), 64)
-    assert close(matmul(x, w, transpose=True), x @ dense(w, mx.float32).T)
+    # What is half precision to a program may be kept in 16 bits.
+    assert close(matmul(x, w, transpose=True), x @ dense(w, mx.float32).T, 1e-4)
     w = packed(tmp_path, storage, (64,), 96)
     assert close(matmul(x, w, transpose=False), x @ dense(w, mx.float32))
 

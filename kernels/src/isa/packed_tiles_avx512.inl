@@ -86,15 +86,18 @@ inline void row_products(const DigitRows& x, int64_t row, int64_t blocks, const 
   const float* steps = x.steps + row * blocks;
   const float* sums = x.sums + row * blocks;
   const uint8_t* lowest = x.lowest + row * blocks;
-  for (int64_t b = 0; b < blocks; ++b, tile += 32 * kTile, factors += 2 * kTile) {
-    const __m512 scale_a = _mm512_loadu_ps(factors), scale_b = _mm512_loadu_ps(factors + 16);
-    const __m512 bias_a = _mm512_loadu_ps(factors + kTile), bias_b = _mm512_loadu_ps(factors + kTile + 16);
+  // The biases first: with their products in the loop below there would be more vectors than registers.
+  for (int64_t b = 0; b < blocks; ++b) {
+    const float* biases = factors + (2 * b + 1) * kTile;
+    const __m512 bias_a = _mm512_loadu_ps(biases), bias_b = _mm512_loadu_ps(biases + 16);
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r) {
       __m512 sum = _mm512_set1_ps(sums[r * blocks + b]);
       total_a[r] = _mm512_fmadd_ps(bias_a, sum, total_a[r]);
       total_b[r] = _mm512_fmadd_ps(bias_b, sum, total_b[r]);
     }
+  }
+  for (int64_t b = 0; b < blocks; ++b, tile += 32 * kTile, factors += 2 * kTile) {
     __m512i a[R], c[R];
     auto add_digit = [&](int digit) __attribute__((always_inline)) {
       const int8_t* p = codes + digit * x.plane + 32 * b;
@@ -112,6 +115,9 @@ inline void row_products(const DigitRows& x, int64_t row, int64_t blocks, const 
       }
     };
     auto add_to_totals = [&](float worth) __attribute__((always_inline)) {
+      // Loaded here and no earlier, for want of registers.
+      asm volatile("" : "+r"(factors));
+      const __m512 scale_a = _mm512_loadu_ps(factors), scale_b = _mm512_loadu_ps(factors + 16);
 #pragma GCC unroll 6
       for (int r = 0; r < R; ++r) {
         __m512 step = _mm512_set1_ps(steps[r * blocks + b] * worth);
@@ -190,16 +196,23 @@ inline void quantize_rows(const float* x, int64_t x_stride, int64_t first, int64
 // For each block of a tile the scales of its rows, then their biases; 0 for rows that are not there.
 inline void tile_factors(const PackedMatrix& w, int64_t first, int64_t last, float* factors) {
   const int64_t groups = w.groups(), blocks_in_group = w.group / 32;
-  std::memset(factors, 0, static_cast<size_t>(w.width / 32 * 2 * kTile) * 4);
-  for (int64_t n = first; n < last; ++n) {
-    for (int64_t start = 0; start < groups; start += kStretch) {
-      float scales[kStretch], biases[kStretch];
-      int64_t count = groups - start < kStretch ? groups - start : kStretch;
-      group_factors(w, n, start, count, true, scales, biases);
+  for (int64_t from = 0; from < kTile; from += 16) {
+    for (int64_t start = 0; start < groups; start += 16) {
+      const int64_t count = groups - start < 16 ? groups - start : 16;
+      // Of sixteen rows each, then of sixteen groups each.
+      __m512i scales[16], biases[16];
+      for (int i = 0; i < 16; ++i) {
+        alignas(64) float of_scales[16] = {}, of_biases[16] = {};
+        if (first + from + i < last) group_factors(w, first + from + i, start, count, true, of_scales, of_biases);
+        scales[i] = _mm512_load_si512(of_scales);
+        biases[i] = _mm512_load_si512(of_biases);
+      }
+      transpose_16(scales);
+      transpose_16(biases);
       for (int64_t i = 0; i < count * blocks_in_group; ++i) {
-        float* to = factors + (start * blocks_in_group + i) * 2 * kTile + (n - first);
-        to[0] = scales[i / blocks_in_group];
-        to[kTile] = biases[i / blocks_in_group];
+        float* to = factors + (start * blocks_in_group + i) * 2 * kTile + from;
+        _mm512_storeu_si512(to, scales[i / blocks_in_group]);
+        _mm512_storeu_si512(to + kTile, biases[i / blocks_in_group]);
       }
     }
   }
