@@ -43,7 +43,8 @@ def byte_level(texts: Iterable[str], rounds: int = 4) -> tuple[list[str], list[s
 
 def sentence_pieces(texts: Iterable[str], rounds: int = 3) -> tuple[list[str], list[float], list[int]]:
     """Tokens, scores and types of an SPM vocabulary: the bytes, and pairs; later ones have lower scores."""
-    words = [text.replace(" ", "\u2581") for text in texts]
+    # llama.cpp ends a token at its first zero.
+    words = [text.replace(" ", "\u2581").replace("\0", "") for text in texts]
     merges = joined_pairs(words, rounds)
     letters = sorted({letter for word in words for letter in word if letter.isascii() or letter == "\u2581"})
     first = {"<unk>": UNKNOWN, "<s>": CONTROL, "</s>": CONTROL, **{f"<0x{i:02X}>": BYTE for i in range(256)}}
@@ -105,9 +106,10 @@ def spm_file(path: Path, texts: Sequence[str], **metadata: Any) -> Path:
 
 def letters_file(path: Path, texts: Sequence[str], **metadata: Any) -> Path:
     """A GGUF file of a vocabulary of letters with merges, as Gemma 4 has them: byte fallback, lines by themselves."""
-    words = [line for text in texts for line in text.replace(" ", "\u2581").split("\n")]
-    merges = joined_pairs(words, 3)
-    letters = sorted({letter for word in words for letter in word if letter.isascii() or letter == "\u2581"})
+    words = [line for text in texts for line in text.replace(" ", "\u2581").replace("\0", "").split("\n")]
+    # Some scripts by letters, the others by bytes.
+    letters = sorted({letter for word in words for letter in word if letter < "\u0500" or letter == "\u2581"})
+    merges = [(a, b) for a, b in joined_pairs(words, 3) if set(a + b) <= set(letters)]
     first = {"<pad>": CONTROL, "<eos>": CONTROL, "<bos>": CONTROL, **{f"<0x{i:02X}>": BYTE for i in range(256)}}
     tokens = list(dict.fromkeys([*first, "\n", "\n\n", *letters, *(a + b for a, b in merges)]))
     types = [first.get(token, NORMAL) for token in tokens]

@@ -5,8 +5,8 @@ text that is cut differently gives ids that the model has never seen. A pattern 
 its matches and what lies between them.
 
 The names, and what belongs to them, are those of llama.cpp (https://github.com/ggml-org/llama.cpp, src/llama-vocab.cpp).
-Where a model's own pattern is known (the file quotes it) that one stands here, and not the form that llama.cpp gives it
-for C++'s regular expressions, which know neither categories of letters nor combining marks: `gpt-4o`, `tekken` and
+Where a model's own pattern is known (the file quotes it) that one stands here, and not the form that llama.cpp gives
+it for C++'s regular expressions, which know neither categories of letters nor combining marks: `gpt-4o`, `tekken` and
 their kin keep the marks of Devanagari or Thai with their letters, as the models were trained. `afmoe` is not here:
 llama.cpp cuts its numbers by code that has no pattern.
 """
@@ -76,17 +76,17 @@ _LLAMA = PreTokenizer((_LLAMA3,), whole_words=True, adds_bos=True)
 _QWEN = PreTokenizer((_QWEN2,))
 _DEEPSEEK3 = PreTokenizer((r"\p{N}{1,3}", _KANA, rf"{_DEEPSEEK_WORDS}[\r\n]*|{_LINES}"))
 _OMNI = PreTokenizer((_GPT4O,))
-_BAILING = PreTokenizer(
-    (rf"'(?i:[sdmt]|ll|ve|re)|{_WORD}|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]|{_SPACE}",)
-)
+_BAILING = PreTokenizer((rf"'(?i:[sdmt]|ll|ve|re)|{_WORD}|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]|{_SPACE}",))
 
 PRE_TOKENIZERS: dict[str, PreTokenizer] = {
     "default": PreTokenizer((r"[\p{P}\$\+<=>\^~\|]+", _GPT2, r"\p{N}+", "[0-9][0-9][0-9]")),
     # Words and numbers, as GPT-2.
     **dict.fromkeys(
-        ("gpt-2", "phi-2", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "jina-v1-en", "jina-v2-code")
-        + ("roberta-bpe", "modern-bert", "mellum", "gigachat", "a.x-4.0", "exaone4")
-        + ("mpt", "olmo", "jais", "trillion", "granite-docling"),
+        (
+            *("gpt-2", "phi-2", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "jina-v1-en", "jina-v2-code"),
+            *("roberta-bpe", "modern-bert", "mellum", "gigachat", "a.x-4.0", "exaone4"),
+            *("mpt", "olmo", "jais", "trillion", "granite-docling"),
+        ),
         _BY_WORDS,
     ),
     # Each digit for itself.
@@ -107,9 +107,7 @@ PRE_TOKENIZERS: dict[str, PreTokenizer] = {
             + r"\s{1}",
         )
     ),
-    "minicpm5": PreTokenizer(
-        (r"\p{N}{1,3}", rf"{_SUFFIXES}|{_WORD}|\p{{N}}+|{_SIGNS}|{_LINES}"), whole_words=True
-    ),
+    "minicpm5": PreTokenizer((r"\p{N}{1,3}", rf"{_SUFFIXES}|{_WORD}|\p{{N}}+|{_SIGNS}|{_LINES}"), whole_words=True),
     # One digit at a time, signs with the newlines behind them.
     **dict.fromkeys(
         ("qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "megrez", "stablelm2", "hunyuan", "solar-open", "grok-2"),
