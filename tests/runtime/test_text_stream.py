@@ -53,7 +53,8 @@ def test_a_stream_of_a_text_is_the_text(name: str) -> None:
         assert streamed(tokenizer, ids) == tokenizer.decode(ids)
 
 
-@given(text=st.text(max_size=60))
+# SmolLM2 has no tokens for some control characters, and for the first bytes of planes without characters.
+@given(text=st.text(st.characters(max_codepoint=0x2FFFF, exclude_categories=("Cs", "Cc")), max_size=60))
 def test_text_of_bytes_comes_back(text: str) -> None:
     tokenizer = loaded(SMOLLM2)
     ids = tokenizer.encode(text)

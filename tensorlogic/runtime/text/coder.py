@@ -104,10 +104,10 @@ class VocabularyCoder:
                 begins = False
         return ids
 
-    def _piece(self, id: int, begins: bool) -> bytes:
+    def _piece(self, id: int, begins: bool) -> bytes | None:
         token, type = self._vocabulary.tokens[id], self._vocabulary.types[id]
         if type in (CONTROL, UNKNOWN):
-            return b""
+            return None
         if type == BYTE:
             return byte_of(token)
         if self._spells_bytes and type == NORMAL:

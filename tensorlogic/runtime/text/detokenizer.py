@@ -11,8 +11,8 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Iterable
 
-Piece = Callable[[int, bool], bytes]
-"""The bytes of an id, empty for one that is no text. Told whether a text begins with it: there some kinds have a space
+Piece = Callable[[int, bool], bytes | None]
+"""The bytes of an id, None for one that is no text. Told whether a text begins with it: there some kinds have a space
 that stands for nothing."""
 
 
@@ -30,8 +30,9 @@ class Stream:
         """The text that is certain with one more id; often empty. Raises `BoundaryError` for what is no id (TL5401)."""
         self._check(id)
         data = self._piece(id, self._begins)
-        if data:
-            self._begins = False
+        if data is None:
+            return ""
+        self._begins = False
         return self._decoder.decode(data)
 
     def end(self) -> str:
@@ -46,7 +47,7 @@ class HeldStream(Stream):
     """A stream of a tokenizer whose tokens change with what follows them: it gives all at its end."""
 
     def __init__(self, decode: Callable[[Iterable[int]], str], check: Callable[[int], None]) -> None:
-        super().__init__(lambda id, begins: b"", check)
+        super().__init__(lambda id, begins: None, check)
         self._decode = decode
         self._ids: list[int] = []
 
@@ -62,7 +63,9 @@ class HeldStream(Stream):
 
 def join(piece: Piece, ids: Iterable[int]) -> str:
     """The text of ids."""
-    whole = bytearray()
+    pieces: list[bytes] = []
     for id in ids:
-        whole += piece(id, not whole)
-    return whole.decode("utf-8", "replace")
+        data = piece(id, not pieces)
+        if data is not None:
+            pieces.append(data)
+    return b"".join(pieces).decode("utf-8", "replace")

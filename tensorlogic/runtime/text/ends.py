@@ -50,7 +50,8 @@ _FILL = {
 """Tokens of filling in code that end a generation, too: the first that a vocabulary has, where its file names none."""
 
 _MARKS = (
-    "<|fim_prefix|> <fim-prefix> <fim_prefix> <\uff5cfim\u2581begin\uff5c> <PRE> \u2581<PRE> <|code_prefix|> <|prefix|>",
+    "<|fim_prefix|> <fim-prefix> <fim_prefix> <\uff5cfim\u2581begin\uff5c> "
+    "<PRE> \u2581<PRE> <|code_prefix|> <|prefix|>",
     "<|fim_suffix|> <fim-suffix> <fim_suffix> <\uff5cfim\u2581hole\uff5c> <SUF> \u2581<SUF> <|code_suffix|> <|suffix|>",
     "<|fim_middle|> <fim-middle> <fim_middle> <\uff5cfim\u2581end\uff5c> <MID> \u2581<MID> <|code_middle|> <|middle|>",
 )

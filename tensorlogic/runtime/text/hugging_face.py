@@ -126,20 +126,20 @@ class LibraryCoder:
             None,
         )
         if anchor is None:
-            return lambda id, begins: b""
+            return lambda id, begins: None
         length = len(self._library.decode([anchor]))
 
-        def piece(id: int, begins: bool) -> bytes:
+        def piece(id: int, begins: bool) -> bytes | None:
             if id in self._special_ids:
-                return b""
+                return None
             return (self._library.decode([id]) if begins else self._library.decode([anchor, id])[length:]).encode()
 
         return piece
 
-    def _bytes_of(self, id: int, begins: bool) -> bytes:
+    def _bytes_of(self, id: int, begins: bool) -> bytes | None:
         token = self._library.id_to_token(id)
         if id in self._special_ids or token is None:
-            return b""
+            return None
         if self._fallback is None:
             return spelled(token)
         data = byte_of(token.replace(SPACE, " "))

@@ -4,7 +4,8 @@
 text that is cut differently gives ids that the model has never seen. A pattern cuts what the ones before it left into
 its matches and what lies between them.
 
-The names, and what belongs to them, are those of llama.cpp (https://github.com/ggml-org/llama.cpp, src/llama-vocab.cpp).
+The names, and what belongs to them, are those of llama.cpp (https://github.com/ggml-org/llama.cpp,
+src/llama-vocab.cpp).
 Where a model's own pattern is known (the file quotes it) that one stands here, and not the form that llama.cpp gives
 it for C++'s regular expressions, which know neither categories of letters nor combining marks: `gpt-4o`, `tekken` and
 their kin keep the marks of Devanagari or Thai with their letters, as the models were trained. `afmoe` is not here:

@@ -34,11 +34,13 @@ _LARGEST_NUMBER = 100_000
 _MOST_BITS = 4_096
 _LONGEST_SEPARATOR = 64
 
-_FILTERS = """
-abs attr batch capitalize center count d default dictsort e escape first float format groupby indent int items join last
-length list lower map max min reject rejectattr replace reverse round safe select selectattr slice sort string sum title
-trim truncate unique upper wordcount
-""".split()
+_FILTERS = (
+    *("abs", "attr", "batch", "capitalize", "center", "count", "d", "default", "dictsort", "e"),
+    *("escape", "first", "float", "format", "groupby", "indent", "int", "items", "join", "last"),
+    *("length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse"),
+    *("round", "safe", "select", "selectattr", "slice", "sort", "string", "sum", "title", "trim"),
+    *("truncate", "unique", "upper", "wordcount"),
+)
 _SIZED = frozenset({"batch", "center", "indent", "round", "slice", "tojson", "truncate"})
 """Filters whose numbers are widths."""
 

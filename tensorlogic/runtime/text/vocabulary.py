@@ -87,7 +87,10 @@ class _Reader:
         ids = {name: self.token_id(kind, name, len(tokens)) for name in _IDS}
         merges = self.merges(set(tokens)) if kind == "gpt2" else ()
         index = {token: i for i, token in enumerate(tokens)}
-        end_ids, types = ends.decide(index, types, {name: ids[name] for name in ends.KEYS})
+        end_ids, changed = ends.decide(index, types, {name: ids[name] for name in ends.KEYS})
+        # What merges make is text, whatever it reads like: `</s>` is a tag of HTML to some vocabularies.
+        made = {index[left + right] for left, right in merges}
+        types = tuple(NORMAL if i in made and types[i] == NORMAL else type for i, type in enumerate(changed))
         adds_bos = self.flag("add_bos_token", kind != "gpt2" or (pre is not None and pre.adds_bos))
         adds_eos = self.flag("add_eos_token", False)
         if pre is not None and not pre.bytes and pre.adds_bos:

@@ -306,7 +306,8 @@ tlc run model.tl""",
     "TL4403": Page(
         "a tokenizer cannot encode a text",
         "The text has a character that is not in the tokenizer's vocabulary, and the tokenizer has no token for "
-        "unknown ones. Remove the character, or use a tokenizer that falls back to bytes.",
+        "unknown ones, nor for the character's bytes. Vocabularies of bytes may lack some too: many have none for rare "
+        "control characters. Remove the character, since the model has never seen it.",
         """\
 # model.tl: print(load_tokenizer("tokenizer.json").encode("\\u{1F600}"))
 tlc run model.tl""",
