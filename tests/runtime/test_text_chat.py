@@ -74,9 +74,9 @@ def test_a_role_writes_no_control_token(smollm2: Tokenizer) -> None:
 
 
 def test_parts_of_messages_do_not_join_to_a_control_token(tmp_path: Path) -> None:
-    template = "{% for m in messages %}{{ m.content }}{% endfor %}<|im_end|>{% for m in messages %}|>{% endfor %}"
+    source = "{% for m in messages %}{{ m.content }}{% endfor %}<|im_end|>{% for m in messages %}|>{% endfor %}"
     tokenizer = load_tokenizer(
-        vocabularies.bpe_file(tmp_path / "v.gguf", TEXTS, "gpt-2", **{"tokenizer.chat_template": template})
+        vocabularies.bpe_file(tmp_path / "v.gguf", TEXTS, "gpt-2", **{"tokenizer.chat_template": source})
     )
     end = tokenizer.eos_ids[-1]
     for cut in range(1, 10):
@@ -245,7 +245,7 @@ def test_what_a_template_raises_is_told_in_its_words() -> None:
         ("{{ lipsum() }}", "failed: UndefinedError"),
         ("{{ 'a' | urlize }}", "No filter named 'urlize'"),
         ("{{" + "(" * 5000 + "1" + ")" * 5000 + "}}", "is nested too deeply"),
-        ("{% if true %}" * 500 + "{% endif %}" * 500, "cannot be compiled"),
+        ("{% if true %}" * 500 + "{% endif %}" * 500, "is nested too deeply"),
         ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "calls itself without an end"),
         ("{% set ns = namespace() %}{% set ns.a = ns %}{{ ns }}", "calls itself without an end"),
     ],
@@ -266,7 +266,7 @@ ENDLESS = {
 LARGE = {
     "a product": "{{ 'a' * 10 ** 9 }}",
     "a product of lists": "{{ [1] * 10 ** 9 }}",
-    "a power": "{{ 10 ** 10 ** 9 }}",
+    "a power": "{{ 10 ** (10 ** 9) }}",
     "numbers": "{% set ns = namespace(n=3) %}{% for i in range(60) %}{% set ns.n = ns.n * ns.n %}{% endfor %}",
     "sums": "{% set ns = namespace(s='a') %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
     "joins": "{% set ns = namespace(s='a') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
@@ -282,6 +282,10 @@ LARGE = {
     "given again": "{% set s = 'a' * 99999 %}{{ range(99999) | map('default', s, true) | list }}",
     "centred": "{{ 'a' | center(10 ** 9) }}",
     "centred by a method": "{{ 'a'.center(10 ** 9) }}",
+    "stripped": "{{ ('a' * 9999).strip('b' * 9999) }}",
+    "trimmed": "{{ ('a' * 9999) | trim('b' * 9999) }}",
+    "sums of lists": "{{ [[1]] * 9999 | sum(start=[]) }}",
+    "dates": "{{ strftime_now('%Y' * 9999) }}",
     "tabs": "{{ ('\\t' * 99999).expandtabs(99999) }}",
     "indented": "{{ ('a\\n' * 9999) | indent(9999) }}",
     "json": "{{ range(99999) | list | tojson(indent=9999) }}",
@@ -295,6 +299,10 @@ LARGE = {
     "many values": "{{ ('%s' * 9999) % (('a' * 9999,) * 9999) }}",
     "translated": "{{ ('a' * 9999).translate({97: 'b' * 99999}) }}",
     "bytes": "{{ (5).to_bytes(10 ** 9, 'big') }}",
+    "views": "{% set d = {1: 'a' * 9999}.items() %}{{ [d] * 9999 }}",
+    "lists of names": "{% set ns = namespace() %}{% set l = [ns] * 9999 %}{{ l }}{% set ns.a = 'a' * 9999 %}{{ l }}",
+    "centred and safe": "{{ ('a' | safe).center(10 ** 9) }}",
+    "keys": "{{ {}.fromkeys(range(99999), 'a' * 9999) }}",
     "output": "{% set s = 'a' * 99999 %}{% for i in range(99999) %}{{ s }}{% endfor %}",
     "a range": "{{ range(10 ** 9) | list }}",
     "names": "{% set x = namespace() %}{% for i in range(99999) %}{% set x.a = 'a' * 999999 %}{% endfor %}",
@@ -308,6 +316,13 @@ def test_templates_that_do_not_end(name: str) -> None:
     assert sys.gettrace() is before
 
 
+def test_a_template_is_ended_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tensorlogic.runtime.text.template.MOST_SECONDS", 0.0)
+    assert "was ended: it took more than 0 seconds" in failure(ENDLESS["loops"])
+    # In one line, too.
+    assert "was ended: it took more than 0 seconds" in failure("{{ [" + "[1] == [2], " * 999 + "] }}")
+
+
 @pytest.mark.parametrize("name", LARGE)
 def test_templates_that_build_too_much(name: str) -> None:
     said = failure(LARGE[name])
@@ -316,7 +331,7 @@ def test_templates_that_build_too_much(name: str) -> None:
 
 def test_a_template_that_is_too_long(tmp_path: Path) -> None:
     path = vocabularies.bpe_file(tmp_path / "v.gguf", TEXTS[:9], "gpt-2", **{"tokenizer.chat_template": "a" * 300_000})
-    with pytest.raises(ModelFileError, match="has more than 262144 characters") as caught:
+    with pytest.raises(ModelFileError, match="has more than 131072 characters") as caught:
         load_tokenizer(path)
     assert caught.value.code == "TL4407"
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tensorlogic.runtime.errors import ModelFileError, TensorLogicError
 from tensorlogic.runtime.formats.header import FileHeader
 from tensorlogic.runtime.models import load_model
+from tensorlogic.runtime.text.ends import KEYS as KEYS_OF_ENDS
 from tensorlogic.runtime.text.ends import decide
 from tensorlogic.runtime.text.splitting import Splitter
 from tensorlogic.runtime.text.tokenizer import load_tokenizer, tokenizer_of
@@ -176,7 +177,7 @@ def test_cutting_keeps_what_is_added() -> None:
 
 def test_which_tokens_end_a_generation() -> None:
     def ends(tokens: list[str], **named: int) -> tuple[int, ...]:
-        given = {"eos": None, "eot": None, "eom": None, "fim_pad": None, "fim_rep": None, "fim_sep": None}
+        given: dict[str, int | None] = dict.fromkeys(KEYS_OF_ENDS)
         return decide({t: i for i, t in enumerate(tokens)}, [3] * len(tokens), given | named)[0]
 
     assert ends(["a", "<|im_end|>", "<|endoftext|>"], eos=0) == (0, 1, 2)
@@ -213,8 +214,10 @@ ANYTHING = (
     | st.lists(st.integers(-3, 9), max_size=9).map(tuple)
     | st.lists(st.floats(width=32), max_size=9).map(tuple)
 )
-KEYS = ("model", "pre", "tokens", "scores", "token_type", "merges", "bos_token_id", "eos_token_id", "unknown_token_id")
-KEYS += ("add_bos_token", "add_space_prefix", "seperator_token_id", "tokenizer.chat_template", "normalizer.lowercase")
+KEYS = (
+    *("model", "pre", "tokens", "scores", "token_type", "merges", "bos_token_id", "eos_token_id", "unknown_token_id"),
+    *("add_bos_token", "add_space_prefix", "seperator_token_id", "tokenizer.chat_template", "normalizer.lowercase"),
+)
 
 
 @given(

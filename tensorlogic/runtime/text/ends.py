@@ -70,20 +70,20 @@ def decide(
     for key, texts in _FILL.items():
         if named[key] is None:
             found.update(_first(texts, index, changed))
-    for texts in _MARKS:
-        _first(texts.split(), index, changed)
+    for marks in _MARKS:
+        _first(marks.split(), index, changed)
     for text in ENDS & index.keys():
         found.add(index[text])
         changed[index[text]] = CONTROL
     for text in _SHOWN & index.keys():
         changed[index[text]] = USER_DEFINED
-    texts = {text for text in ENDS & index.keys() if index[text] in found}
-    calls = "<|call|>" in texts or "<|calls|>" in texts
-    if calls and "<|end|>" in texts and ("<|return|>" in texts or "<|flush|>" in texts):
+    there = {text for text in ENDS & index.keys() if index[text] in found}
+    calls = "<|call|>" in there or "<|calls|>" in there
+    if calls and "<|end|>" in there and ("<|return|>" in there or "<|flush|>" in there):
         # There it ends a message, and others follow in the same turn.
         found.discard(index["<|end|>"])
         changed[index["<|end|>"]] = USER_DEFINED
-    if "<|tool_response>" in texts and "</s>" in texts:
+    if "<|tool_response>" in there and "</s>" in there:
         # Gemma 4's is a tag of HTML.
         found.discard(index["</s>"])
         changed[index["</s>"]] = NORMAL

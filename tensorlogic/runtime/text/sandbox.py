@@ -14,8 +14,8 @@ import functools
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from types import BuiltinFunctionType, CodeType
+from collections.abc import Callable, Iterable, Mapping, MappingView
+from types import CodeType
 from typing import Any, NoReturn
 
 import jinja2
@@ -33,6 +33,8 @@ _LARGEST_NUMBER = 100_000
 """Of the numbers that say how wide or how long something is to be."""
 _MOST_BITS = 4_096
 _LONGEST_SEPARATOR = 64
+_MOST_LETTERS = 1_000
+"""Of those that `strip` takes away, each of which is looked for at every letter, and of a date's pattern."""
 
 _FILTERS = (
     *("abs", "attr", "batch", "capitalize", "center", "count", "d", "default", "dictsort", "e"),
@@ -43,6 +45,10 @@ _FILTERS = (
 )
 _SIZED = frozenset({"batch", "center", "indent", "round", "slice", "tojson", "truncate"})
 """Filters whose numbers are widths."""
+
+
+_PLAIN = (str, bytes, int, float, list, tuple, dict, type)
+_CONTAINERS = (list, tuple, dict, MappingView, Namespace)
 
 
 class Refusal(Exception):
@@ -141,7 +147,7 @@ class Environment(ImmutableSandboxedEnvironment):
         """The value as a text."""
         return str(self.measured(value))
 
-    def concat(self, parts: Iterable[str]) -> str:  # type: ignore[override]
+    def concat(self, parts: Iterable[str]) -> str:
         """Texts as one."""
         found = list(parts)
         self._count(sum(map(len, found)))
@@ -172,7 +178,7 @@ class Environment(ImmutableSandboxedEnvironment):
             self._size(value)
         name = getattr(function, "__name__", "")
         owner = getattr(function, "__self__", None)
-        if isinstance(function, BuiltinFunctionType) and owner is not None:
+        if isinstance(owner, _PLAIN):
             self._check_method(owner, name, given, named)
         elif name in ("format", "format_map") and hasattr(function, "__wrapped__"):
             self._check_format(function.__wrapped__.__self__, (*given, *named.values()))
@@ -185,15 +191,17 @@ class Environment(ImmutableSandboxedEnvironment):
         match value:
             case str() | bytes():
                 size = len(value) + 1
-            case list() | tuple() | dict() | Namespace():
+            case list() | tuple() | dict() | MappingView() | Namespace():
                 return self._size_of_items(value)
+            case range():
+                size = len(value)
             case _:
                 return 1
         self._check(size)
         return size
 
     def _size_of_items(self, value: Any) -> int:
-        # Nothing that a template sees can be changed, but for namespaces, so that sizes stay.
+        # Nothing that a template sees can be changed, but for namespaces, so that the sizes of others stay.
         known = self._sizes.get(id(value))
         if known is not None:
             return known[1]
@@ -202,14 +210,15 @@ class Environment(ImmutableSandboxedEnvironment):
             case dict():
                 items = [*value.keys(), *value.values()]
             case Namespace():
-                items = vars(value)["_Namespace__attrs"].values()
+                items = getattr(value, "_Namespace__attrs").values()  # noqa: B009
             case _:
                 items = value
-        size = 1
+        size, stays = 1, not isinstance(value, Namespace)
         for item in items:
             size += self._size(item)
             self._check(size)
-        if not isinstance(value, Namespace):
+            stays = stays and (not isinstance(item, _CONTAINERS) or id(item) in self._sizes)
+        if stays:
             self._sizes[id(value)] = (value, size)
             self._count(len(value))
         return size
@@ -254,8 +263,14 @@ class Environment(ImmutableSandboxedEnvironment):
                 self._check_replaced(owner, given[0], given[1])
             elif name == "join":
                 self._check_joined(owner, values)
+            elif name in ("strip", "lstrip", "rstrip"):
+                self._check_letters(values)
             elif name == "expandtabs":
                 self._check(len(owner) * max([8, *numbers]))
+
+    def _check_letters(self, values: Iterable[Any]) -> None:
+        if any(isinstance(value, str | bytes) and len(value) > _MOST_LETTERS for value in values):
+            raise TooMuch(f"it strips more than {_MOST_LETTERS} letters from a text")
 
     def _check_replaced(self, text: Any, old: Any, new: Any) -> None:
         if isinstance(text, str) and isinstance(old, str) and isinstance(new, str):
@@ -278,6 +293,9 @@ class Environment(ImmutableSandboxedEnvironment):
             value, *given = args[skipped:] or (None,)
             values = (*given, *named.values())
             size = self._size(value)
+            if isinstance(value, list | tuple | dict | range):
+                # What it may go through, however little it gives.
+                self._count(len(value))
             for other in values:
                 self._size(other)
             if name in _SIZED:
@@ -287,6 +305,10 @@ class Environment(ImmutableSandboxedEnvironment):
                     self._check_replaced(str(value), str(old), str(new))
                 case "join", (separator, *_):
                     self._check_joined(str(separator), (value,))
+                case "trim", _:
+                    self._check_letters(values)
+                case "sum", _ if any(isinstance(other, _CONTAINERS) for other in values):
+                    raise TooMuch("it sums lists, which takes the square of their length")
                 case "format", _:
                     self._check_format(str(value), values)
                 case "indent", (int() as width, *_):
@@ -312,6 +334,8 @@ def _to_json(
 
 
 def _strftime_now(pattern: str) -> str:
+    if len(pattern) > _MOST_LETTERS:
+        raise TooMuch(f"it writes a date with a pattern of more than {_MOST_LETTERS} letters")
     return datetime.datetime.now().strftime(pattern)
 
 

@@ -18,8 +18,8 @@ from tensorlogic.runtime.formats.folder import check_inside, read_object
 from tensorlogic.runtime.formats.header import damaged
 from tensorlogic.runtime.text.ends import ENDS
 
-MAX_TEMPLATE_BYTES = 1 << 18
-"""Ten times the longest templates that are in use."""
+MAX_TEMPLATE_BYTES = 1 << 17
+"""Five times the longest templates that are in use. Compiling one that is made to be slow takes some seconds."""
 
 _CONFIG, _GENERATION, _TEMPLATE = "tokenizer_config.json", "generation_config.json", "chat_template.jinja"
 _TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")

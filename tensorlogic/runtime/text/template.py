@@ -80,22 +80,27 @@ def _counted(work: Callable[[], str]) -> str:
     """What work gives. It is ended after `MOST_STEPS` steps of a template, or after `MOST_SECONDS`.
 
     Python tells a trace function of each line that runs, which nothing in a sandbox can turn off; a loop in the
-    template is lines, and a recursion calls. A debugger's or a coverage tool's own function is put back.
+    template is lines, and a recursion calls. Of long expressions each instruction is told, to look at the clock. A
+    debugger's or a coverage tool's own function is put back.
     """
     from tensorlogic.runtime.text.sandbox import TooMuch
 
-    steps = 0
+    steps = events = 0
     end = time.monotonic() + MOST_SECONDS
 
     def trace(frame: FrameType, event: str, argument: Any) -> Callable[..., Any] | None:
-        nonlocal steps
-        steps += 1
+        nonlocal steps, events
+        events += 1
+        steps += event != "opcode"
         if steps > MOST_STEPS:
             raise TooMuch(f"it took more than {MOST_STEPS} steps")
-        if steps % _CLOCK_EVERY == 0 and time.monotonic() > end:
+        if events % _CLOCK_EVERY == 0 and time.monotonic() > end:
             raise TooMuch(f"it took more than {MOST_SECONDS:.0f} seconds")
         # Lines of the libraries that it calls do not count, but calls do.
-        return trace if frame.f_code.co_filename == _FILE else None
+        if frame.f_code.co_filename != _FILE:
+            return None
+        frame.f_trace_opcodes = True
+        return trace
 
     before = sys.gettrace()
     sys.settrace(trace)
