@@ -8,19 +8,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorlogic.runtime.errors import ModelFileError, TensorLogicError
 from tensorlogic.runtime.formats.header import FileHeader
-from tensorlogic.runtime.models import load_model
+from tensorlogic.runtime.models import load_model, save_model
 from tensorlogic.runtime.text.ends import KEYS as KEYS_OF_ENDS
 from tensorlogic.runtime.text.ends import decide
 from tensorlogic.runtime.text.splitting import Splitter
 from tensorlogic.runtime.text.tokenizer import load_tokenizer, tokenizer_of
 from tests.models import GEMMA3, MINILM, SMOLLM2, model_path
 from tests.runtime import vocabularies
+from tests.runtime.model_files import write_gguf
 
 PATH = Path("model.gguf")
 TEXTS = ("Hello world 123",)
@@ -194,6 +196,15 @@ def test_a_model_has_the_tokenizer_of_its_file() -> None:
     assert model.tokenizer.encode("Hello world") == [19556, 905]
     assert load_model(model_path(MINILM)).tokenizer.encode("hello") == [101, 7592, 102]
     assert load_model(model_path(MINILM) / "model.safetensors").tokenizer.vocab_size == 30522
+
+
+def test_a_gguf_file_keeps_its_tokenizer_when_it_is_saved_as_safetensors(tmp_path: Path) -> None:
+    metadata = {f"tokenizer.ggml.{key}": value for key, value in of_bytes().items()}
+    path = write_gguf(tmp_path / "m.gguf", {"w": np.ones(4, np.float32)}, metadata | {"tokenizer.chat_template": "t"})
+    save_model(load_model(path), tmp_path / "m.safetensors")
+    saved = load_model(tmp_path / "m.safetensors").tokenizer
+    assert saved.encode("Hello world") == load_tokenizer(path).encode("Hello world")
+    assert saved.chat_template == "t"
 
 
 def test_a_model_without_a_tokenizer(tmp_path: Path) -> None:

@@ -16,14 +16,16 @@ of bounds (TL5401), a text that is not Unicode (TL5402), messages that are none 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tensorlogic.runtime.errors import BoundaryError, ModelFileError, TensorLogicError
-from tensorlogic.runtime.formats import FileHeader, read_header
+from tensorlogic.runtime.formats import FileHeader, MetadataValue, read_header
 from tensorlogic.runtime.formats.folder import check_inside
+from tensorlogic.runtime.formats.gguf.header import decoded
+from tensorlogic.runtime.formats.gguf.text import GGUF_KEY, from_text
 from tensorlogic.runtime.text.chat import Chat, Message
 from tensorlogic.runtime.text.settings import Settings, check_template, read_settings
 
@@ -134,11 +136,17 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
 
 
 def tokenizer_of(header: FileHeader) -> Tokenizer:
-    """The tokenizer of an open model: from a GGUF file's metadata, else the `tokenizer.json` beside its files."""
+    """The tokenizer of an open model: from a GGUF file's metadata, else the `tokenizer.json` beside its files.
+
+    The metadata of a GGUF file go along when it is saved as safetensors, and are asked where there is no such file.
+    """
     if header.format == "gguf":
-        return _of_metadata(header)
+        return _of_metadata(header.path, header.metadata)
     folder = header.path if header.path.is_dir() else header.path.parent
     if not (folder / FILE_NAME).is_file():
+        text = header.metadata.get(GGUF_KEY)
+        if isinstance(text, str):
+            return _of_metadata(header.path, decoded(from_text(header.path, text), header.path))
         raise ModelFileError("TL4402", f"there is no tokenizer in `{header.path}`, and no `{folder / FILE_NAME}`")
     check_inside(folder, folder / FILE_NAME)
     return _of_file(folder / FILE_NAME)
@@ -155,19 +163,19 @@ def _of_file(path: Path) -> Tokenizer:
     return _made(coder, path, read_settings(path.parent, library.token_to_id, coder.special))
 
 
-def _of_metadata(header: FileHeader) -> Tokenizer:
+def _of_metadata(path: Path, metadata: Mapping[str, MetadataValue]) -> Tokenizer:
     _require_library()
     from tensorlogic.runtime.text.vocabulary import read_vocabulary
 
-    vocabulary = read_vocabulary(header.path, header.metadata)
+    vocabulary = read_vocabulary(path, metadata)
     tokens = vocabulary.tokens
     names = {"bos_token": vocabulary.bos_id, "eos_token": vocabulary.eos_id, "unk_token": vocabulary.unknown_id}
     variables = {name: tokens[id] for name, id in names.items() if id is not None}
     template = vocabulary.chat_template
     if template is not None:
-        check_template(template, header.path)
+        check_template(template, path)
     settings = Settings(vocabulary.bos_id, vocabulary.end_ids, template, variables)
-    return _made(_coder(vocabulary), header.path, settings)
+    return _made(_coder(vocabulary), path, settings)
 
 
 def _coder(vocabulary: Vocabulary) -> Coder:
