@@ -1,7 +1,7 @@
 """Makes `reference.json`: the ids that llama.cpp gives to the texts of `torture.py`.
 
-    python -m venv /tmp/reference && /tmp/reference/bin/pip install llama-cpp-python==0.3.36 gguf
-    PYTHONPATH=. /tmp/reference/bin/python tests/data/text/make_reference.py
+    python -m venv ../reference && ../reference/bin/pip install llama-cpp-python==0.3.36 gguf
+    PYTHONPATH=. ../reference/bin/python tests/data/text/make_reference.py
 
 from the root of the repository, with the model files in their cache (`make setup`). For each vocabulary the file has
 the ids without what is added to every text, with special tokens taken as text (`ids`) and as themselves (`special`,
