@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import mlx.core as mx
@@ -11,17 +12,19 @@ from click.testing import CliRunner
 from tensorlogic.cli import main
 from tensorlogic.runtime.formats.gguf.types import STORAGES
 from tests.documents import Page, assert_prints
+from tests.models import MINILM, model_path
 
 PAGE = Page("docs/models.md")
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the model that the page speaks of and its programs, which is the working directory."""
+    """A folder with the model that the page speaks of, a tokenizer and its programs, which is the working directory."""
     PAGE.write_programs(tmp_path)
     weight = (mx.arange(64 * 32).reshape(64, 32) / 1000).astype(mx.float16)
     tensors = {"layer.weight": weight, "layer.bias": mx.zeros((64,), mx.float32)}
     mx.save_safetensors(str(tmp_path / "model.safetensors"), tensors, metadata={"format": "pt"})
+    shutil.copy(model_path(MINILM) / "tokenizer.json", tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -36,7 +39,8 @@ def test_programs_run(text: str, folder: Path) -> None:
     (folder / "program.tl").write_text(text, encoding="utf-8")
     result = CliRunner().invoke(main, ["run", "program.tl"])
     assert result.exit_code == 0
-    assert result.output.startswith("[64, 64]")
+    expected = "[101, 7592, 1010, 2088, 999, 102] hello, world! 30522\n" if "load_tokenizer" in text else "[64, 64]"
+    assert result.output.startswith(expected)
 
 
 @pytest.mark.parametrize("text", PAGE.python)

@@ -40,6 +40,7 @@ from tensorlogic.runtime.packed import Tensor
 from tensorlogic.runtime.predicting import Runner, load_runner
 from tensorlogic.runtime.reading import FloatType, Job, Wanted
 from tensorlogic.runtime.saving import save_model
+from tensorlogic.runtime.text.tokenizer import Tokenizer, tokenizer_of
 from tensorlogic.runtime.workers import read_in_order
 
 __all__ = ["FloatType", "Model", "ModelMetadata", "load_model", "save_model"]
@@ -102,6 +103,15 @@ class Model:
         if self._runner is None:
             self._runner = load_runner(self.header)
         return self._runner.predict({**(inputs or {}), **named})
+
+    @functools.cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer: from a GGUF file's metadata, else the `tokenizer.json` beside the model's files.
+
+        Read when it is first asked for. Raises `TensorLogicError` as `load_tokenizer` does (TL4401, TL4402, TL4404,
+        TL4405, TL4065).
+        """
+        return tokenizer_of(self.header)
 
     @functools.cached_property
     def names(self) -> Names:

@@ -20,11 +20,24 @@ HEAD = 'let m = load_model("m" + ".safetensors")\nlet w = m.get_tensor("w")\n'
         ('m.bool("flag")', "TL1011", "`Model` has no `bool`", "`model.string(key)` and `model.int(key)` read metadata"),
         ("m.exp()", "TL1011", "`Model` has no `exp`", None),
         ("m.tensors_", "TL1011", "`Model` has no `tensors_`", "did you mean `tensors`?"),
+        ("m.tokenizer()", "TL2005", "`tokenizer` of `Model` is not a function", "`m.tokenizer`"),
         (
-            "m.tokenizer",
+            "m.tokenizer.eos_id",
             "TL1011",
-            "`Model` has no `tokenizer`",
-            '`load_tokenizer("tokenizer.json")` reads the file beside the model',
+            "`Tokenizer` has no `eos_id`",
+            "`eos_ids` has all tokens that end a generation",
+        ),
+        (
+            "m.tokenizer.stream()",
+            "TL1011",
+            "`Tokenizer` has no `stream`",
+            "Python has it: `load_tokenizer(...).stream()` turns ids into text one by one",
+        ),
+        (
+            'm.tokenizer.chat_text(["user"])',
+            "TL2001",
+            "item 0 of `messages` of `chat_text` is `(string, string)`, not `string`",
+            None,
         ),
         (
             "w[0]",

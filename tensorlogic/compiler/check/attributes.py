@@ -75,6 +75,9 @@ def check_attribute(cx: Context, node: nodes.Attribute, expected: Type | None) -
                 return attribute(cx, value, value.type, node)
         case OpaqueType(name):
             type = ATTRIBUTES.get(name, {}).get(node.name.name)
+            if type == OpaqueType("Tokenizer"):
+                # It is read then, and may be refused, as by the function of this name.
+                return cx.add("load_tokenizer", (value,), type, node.span)
             if type is not None:
                 return cx.add("attribute", (value,), type, node.span, name_=node.name.name)
     refuse_attribute(cx, value, node)

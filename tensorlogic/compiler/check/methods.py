@@ -27,6 +27,7 @@ from tensorlogic.compiler.types import (
     PackVariable,
     Shape,
     TensorType,
+    TupleType,
     Type,
 )
 
@@ -41,6 +42,7 @@ class Method:
 
 _KEY = (("key", STRING),)
 _NAME = (("name", STRING),)
+_CHAT = (("messages", ListType(TupleType((STRING, STRING)))), ("add_generation_prompt", OptionalType(BOOLEAN)))
 
 METHODS: dict[str, dict[str, Method]] = {
     "Model": {
@@ -52,8 +54,12 @@ METHODS: dict[str, dict[str, Method]] = {
         "ints": Method(_KEY, ListType(INT)),
     },
     "Tokenizer": {
-        "encode": Method((("text", STRING), ("max_length", OptionalType(INT))), ListType(INT)),
+        "encode": Method(
+            (("text", STRING), ("max_length", OptionalType(INT)), ("special", OptionalType(BOOLEAN))), ListType(INT)
+        ),
         "decode": Method((("ids", ListType(INT)),), STRING),
+        "chat_text": Method(_CHAT, STRING),
+        "apply_chat_template": Method(_CHAT, ListType(INT)),
     },
 }
 
@@ -63,20 +69,27 @@ ATTRIBUTES: dict[str, dict[str, Type]] = {
         "metadata": OpaqueType("Metadata"),
         "inputs": ListType(STRING),
         "outputs": ListType(STRING),
+        "tokenizer": OpaqueType("Tokenizer"),
     },
     "Metadata": {
         "format": OptionalType(STRING),
         "quantization": OptionalType(STRING),
         "architecture": OptionalType(STRING),
     },
-    "Tokenizer": {"vocab_size": INT},
+    "Tokenizer": {
+        "vocab_size": INT,
+        "bos_id": OptionalType(INT),
+        "eos_ids": ListType(INT),
+        "chat_template": OptionalType(STRING),
+    },
 }
 
 
 INSTEAD = {
-    ("Model", "tokenizer"): '`load_tokenizer("tokenizer.json")` reads the file beside the model',
     ("Model", "bool"): "`model.string(key)` and `model.int(key)` read metadata",
     ("Model", "predict"): "Python runs a Core ML model: `extern` calls a function that uses `load_model(...).predict`",
+    ("Tokenizer", "stream"): "Python has it: `load_tokenizer(...).stream()` turns ids into text one by one",
+    ("Tokenizer", "eos_id"): "`eos_ids` has all tokens that end a generation",
     ("Model", "shape"): "`model.get_tensor(name).shape` is a tensor's",
 }
 """What to use for names that one may look for."""

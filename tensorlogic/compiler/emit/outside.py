@@ -81,7 +81,10 @@ def _save_model(o: Naming, operation: Operation, texts: Texts) -> Text:
 
 
 def _load_tokenizer(o: Naming, operation: Operation, texts: Texts) -> Text:
-    return Text(f"{o.runtime('load_tokenizer')}({texts[operation.operands[0]].code})")
+    (source,) = operation.operands
+    if isinstance(source.type, OpaqueType):
+        return Text(f"{texts[source]:atom}.tokenizer")
+    return Text(f"{o.runtime('load_tokenizer')}({texts[source].code})")
 
 
 def _bind(o: Naming, operation: Operation, texts: Texts) -> Text:

@@ -99,9 +99,9 @@ tlc run model.tl -- 40000""",
     ),
     "TL5401": Page(
         "a token id or a length is out of bounds",
-        "`decode` was given a number that is no id of the tokenizer, or `encode` a `max_length` that leaves no room "
-        "for the special tokens it must add. The message shows the number. Ids come from `encode` of the same "
-        "tokenizer, or from logits over its vocabulary.",
+        "`decode` or a stream was given a number that is no id of the tokenizer, or `encode` a `max_length` that "
+        "leaves no room for the special tokens it must add. The message shows the number. Ids come from `encode` of "
+        "the same tokenizer, or from logits over its vocabulary.",
         """\
 # model.tl: print(load_tokenizer("tokenizer.json").decode([1000000]))
 tlc run model.tl""",
@@ -112,7 +112,16 @@ tlc run model.tl""",
         "tokenizer can read it. Such texts come from files that were decoded with `surrogateescape`, or were cut in "
         'the middle of a character. Decode the bytes again with `errors="replace"`.',
         """\
-python -c "from tensorlogic.runtime.text import load_tokenizer
+python -c "from tensorlogic.runtime import load_tokenizer
 load_tokenizer('tokenizer.json').encode(chr(0xD800))\"""",
+    ),
+    "TL5403": Page(
+        "messages of a chat are not written as messages",
+        "A chat is a list of messages. Each is a pair of the role and the content, both strings, or in Python a dict "
+        "with `role`, `content` and whatever else the template knows, of the kinds that JSON has: strings, numbers, "
+        "truth values, lists and dicts.",
+        """\
+python -c "from tensorlogic.runtime import load_tokenizer
+load_tokenizer('model.gguf').chat_text('Hello')\"""",
     ),
 }

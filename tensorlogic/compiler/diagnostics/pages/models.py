@@ -287,18 +287,18 @@ ln -s /somewhere/else.safetensors folder/model.safetensors
 tlc run model.tl""",
     ),
     "TL4401": Page(
-        "the library for tokenizers is not installed",
-        "Texts are split into tokens by the library `tokenizers`, which is not among the packages that are always "
-        "installed. Install it with the extra `text`.",
+        "a library for text is not installed",
+        "Texts are split into tokens by the library `tokenizers`, and chat templates are run by `jinja2`. They are not "
+        "among the packages that are always installed. Install them with the extra `text`.",
         """\
 # model.tl: let t = load_tokenizer("tokenizer.json")
 tlc run model.tl""",
     ),
     "TL4402": Page(
         "a file is no tokenizer",
-        "There is no file of this name, or it is not in the format of Hugging Face's `tokenizer.json`. A folder stands "
-        "for the `tokenizer.json` in it. Older models have `vocab.txt` or `tokenizer.model` alone; save the tokenizer "
-        "again with a recent version of the library that made it.",
+        "There is no file of this name, or it is neither in the format of Hugging Face's `tokenizer.json` nor a GGUF "
+        "file with a vocabulary. A folder stands for the `tokenizer.json` in it. Older models have `vocab.txt` or "
+        "`tokenizer.model` alone; save the tokenizer again with a recent version of the library that made it.",
         """\
 # model.tl: let t = load_tokenizer("vocab.txt")
 tlc run model.tl""",
@@ -306,9 +306,48 @@ tlc run model.tl""",
     "TL4403": Page(
         "a tokenizer cannot encode a text",
         "The text has a character that is not in the tokenizer's vocabulary, and the tokenizer has no token for "
-        "unknown ones. Remove the character, or use a tokenizer that falls back to bytes.",
+        "unknown ones, nor for the character's bytes. Vocabularies of bytes may lack some too: many have none for rare "
+        "control characters. Remove the character, since the model has never seen it.",
         """\
 # model.tl: print(load_tokenizer("tokenizer.json").encode("\\u{1F600}"))
+tlc run model.tl""",
+    ),
+    "TL4404": Page(
+        "a tokenizer is of a kind that is not known",
+        "A GGUF file names the kind of its tokenizer (`tokenizer.ggml.model`) and, for vocabularies of bytes, how "
+        "texts are cut into words first (`tokenizer.ggml.pre`). The message lists the kinds that are known. One that "
+        "is nearly right would give ids that the model has never seen, and answers that are a little wrong; so it is "
+        "refused. Where the model comes with a `tokenizer.json`, `load_tokenizer` reads that file.",
+        """\
+# model.tl: print(load_tokenizer("model.gguf").encode("Hello"))
+tlc run model.tl""",
+    ),
+    "TL4405": Page(
+        "the vocabulary of a model file is damaged",
+        "The metadata of a GGUF file hold its tokens, their scores and types, and which pairs of them are joined. Here "
+        "they contradict each other: a list has another length than the vocabulary, a token is there twice, a pair "
+        "does not join to a token, or a value is of the wrong kind. Fetch the file again, or convert the model again.",
+        """\
+# model.tl: print(load_model("model.gguf").tokenizer.vocab_size)
+tlc run model.tl""",
+    ),
+    "TL4406": Page(
+        "a model has no chat template",
+        "How a chat is written for a model stands in its file: under `tokenizer.chat_template` in a GGUF file's "
+        "metadata, else in `chat_template.jinja` or `tokenizer_config.json` beside the tokenizer. Models that were not "
+        "trained to answer have none: `encode` takes a text for them to continue.",
+        """\
+# model.tl: print(load_model("base.gguf").tokenizer.apply_chat_template([("user", "Hello")]))
+tlc run model.tl""",
+    ),
+    "TL4407": Page(
+        "a chat template failed",
+        "A chat template is a small program in a model's file. It is run in a sandbox: it sees the messages and "
+        "nothing else, and is ended when it takes too many steps, too long, or builds too much. The message says "
+        "whether it is no valid Jinja, refuses these messages in its own words (many want user and assistant to "
+        "alternate, or know no system message), or was ended.",
+        """\
+# model.tl: print(load_model("chat.gguf").tokenizer.chat_text([("system", "Be brief."), ("system", "Be kind.")]))
 tlc run model.tl""",
     ),
 }

@@ -95,6 +95,11 @@ def parse_raw_metadata(data: bytes, path: Path) -> dict[str, bytes]:
     return raw
 
 
+def decoded(raw: Mapping[str, bytes], path: Path) -> Metadata:
+    """The values of metadata whose types and bytes were read already, and checked by that."""
+    return Metadata(path, {key: _Cursor(data, len(data), path).value(key) for key, data in raw.items()})
+
+
 def raw_string(text: str) -> bytes:
     """A string as the format has it: its length, and its bytes."""
     data = text.encode()
