@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tensorlogic.runtime.binding import *
     from tensorlogic.runtime.boundary import *
+    from tensorlogic.runtime.caching import KVCache as KVCache
     from tensorlogic.runtime.carrying import *
     from tensorlogic.runtime.chains import Stage as Stage
     from tensorlogic.runtime.chains import chain as chain
@@ -58,6 +59,7 @@ _WHERE = {
         "set_fields",
         "string",
     ),
+    "caching": ("KVCache",),
     "carrying": ("tensor", "weight"),
     "chains": ("Stage", "chain", "chain_apart"),
     "device": ("carried",),

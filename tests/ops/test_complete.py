@@ -16,6 +16,8 @@ from tests.ops.catalogue import CASES, REFERENCES
 
 FORMS = frozenset({"host.len", "transpose_last", "astype"})
 """Ops that the checker makes of something else than a call of a prelude function with their name."""
+STATEFUL = frozenset({"update_cache"})
+"""Ops whose operands no case can write down; tests/runtime/test_caching.py holds a cache beside concatenation."""
 
 
 def _declarations() -> dict[str, list[nodes.FunctionDeclaration]]:
@@ -73,7 +75,7 @@ def test_a_function_is_documented(name: str) -> None:
         assert text.strip().endswith((".", ")."))
 
 
-@pytest.mark.parametrize("name", OPS)
+@pytest.mark.parametrize("name", sorted(OPS.keys() - STATEFUL))
 def test_an_op_has_a_reference_and_a_case(name: str) -> None:
     assert name in REFERENCES
     assert any(case.op == name for case in CASES)
@@ -89,7 +91,7 @@ def test_references_and_cases_are_of_ops() -> None:
     assert {case.op for case in CASES} <= set(OPS)
 
 
-@pytest.mark.parametrize("name", DECLARATIONS)
+@pytest.mark.parametrize("name", sorted(DECLARATIONS.keys() - STATEFUL))
 def test_a_reference_takes_the_declared_parameters(name: str) -> None:
     """Named functions have the parameters' names, so that a case may name its arguments."""
     reference = REFERENCES[name]

@@ -13,7 +13,7 @@ from tensorlogic.compiler.check.binding import Binder
 from tensorlogic.compiler.check.bindings import Binding, FunctionSymbolType, LambdaType, check_operands
 from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.matching import Given
-from tensorlogic.compiler.check.methods import METHODS, call_method
+from tensorlogic.compiler.check.methods import FUNCTIONS, METHODS, call_method
 from tensorlogic.compiler.check.overloads import Written, choose
 from tensorlogic.compiler.check.plan import Parameter
 from tensorlogic.compiler.check.refusals import Failure, fail
@@ -99,6 +99,10 @@ def _call_attribute(cx: Context, callee: nodes.Attribute, node: nodes.Call, expe
     check_operands(value)
     if isinstance(value.type, OpaqueType) and name in METHODS.get(value.type.name, ()):
         return call_method(cx, value, name, node, callee, expected)
+    if isinstance(value.type, OpaqueType) and (value.type.name, name) in FUNCTIONS:
+        symbol = cx.world.graph.prelude.scope[FUNCTIONS[value.type.name, name]]
+        receiver = nodes.Argument(callee.value.span, None, callee.value)
+        return call_symbol(cx, symbol, [(receiver, value), *_givens(cx, node, symbol, 1)], node, name)
     if isinstance(value.type, StructType) and name in value.type.definition.fields:
         return _call_local(cx, attributes.field(cx, value, callee), node)
     receiver = nodes.Argument(callee.value.span, None, callee.value)
@@ -196,7 +200,15 @@ def call_function(cx: Context, signature: Signature, written: list[Written], spa
             arguments.update({g.name: Argument(g.name, g.value, g.span) for g in extra})
             type = op.rule(Application(signature.name, arguments, span, element, cx))
         else:
+            sizes, places = chosen.renew(signature)
             type = substitute(signature.result, binder.substitution)
+            if places:
+                result = cx.instantiate(chosen.open_result(type, sizes))
+                cx.builder.add_statement(op.name, tuple(operands), span, results=(result,))
+                chosen.read_off(cx, result, places)
+                for bound in op.bounds([v.type for v in operands], result.type) if op.bounds is not None else ():
+                    cx.facts = cx.facts.with_bound(bound)
+                return result
         names = tuple(g.name for g in extra)
         attributes = {"extra": names} if names else {}
         result = cx.add(op.name, (*operands, *(g.value for g in extra)), type, span, **attributes)

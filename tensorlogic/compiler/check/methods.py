@@ -61,7 +61,14 @@ METHODS: dict[str, dict[str, Method]] = {
         "chat_text": Method(_CHAT, STRING),
         "apply_chat_template": Method(_CHAT, ListType(INT)),
     },
+    "KVCache": {
+        "length": Method((("layer", OptionalType(INT)),), INT),
+        "copy": Method((), OpaqueType("KVCache")),
+    },
 }
+
+FUNCTIONS: dict[tuple[str, str], str] = {("KVCache", "update"): "update_cache"}
+"""Methods whose shapes need a signature: the functions of the prelude that they are."""
 
 ATTRIBUTES: dict[str, dict[str, Type]] = {
     "Model": {
@@ -157,4 +164,4 @@ def in_model(model: OpaqueType, wanted: Element | None, span: Span) -> ElementTy
     return wanted
 
 
-__all__ = ["ATTRIBUTES", "INSTEAD", "METHODS", "call_method", "in_model"]
+__all__ = ["ATTRIBUTES", "FUNCTIONS", "INSTEAD", "METHODS", "call_method", "in_model"]

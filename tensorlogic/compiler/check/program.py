@@ -40,6 +40,7 @@ from tensorlogic.compiler.check.bindings import Binding
 from tensorlogic.compiler.check.chosen import chosen_by
 from tensorlogic.compiler.check.context import Context
 from tensorlogic.compiler.check.entry import make_constructor, make_entry
+from tensorlogic.compiler.check.once import require_once
 from tensorlogic.compiler.check.places import witness_plan
 from tensorlogic.compiler.check.refusals import Failure, fail
 from tensorlogic.compiler.check.signatures import Signature
@@ -184,7 +185,7 @@ def check_function(world: World, signature: Signature) -> Function | None:
     if not right:
         return None
     names = tuple(p.name for p in signature.parameters)
-    return Function(
+    function = Function(
         symbol=signature.symbol,
         parameters=tuple(zip(names, values, strict=True)),
         result=signature.result,
@@ -193,6 +194,16 @@ def check_function(world: World, signature: Signature) -> Function | None:
         span=node.name.span,
         documentation=node.documentation,
     )
+    return function if _is_once(cx, function) else None
+
+
+def _is_once(cx: Context, function: Function) -> bool:
+    try:
+        require_once(function)
+    except Failure as failure:
+        cx.report(failure)
+        return False
+    return True
 
 
 def _parameter_names(signature: Signature) -> set[str]:
@@ -242,4 +253,5 @@ def check_script(world: World, module: FileModule) -> Function | None:
     statements.check_statements(cx, module.tree.statements)
     if not cx.builder.terminated:
         cx.builder.add_statement("return", (), module.tree.span)
-    return Function("main", (), None, cx.builder.close(), cx.builder.names, module.tree.span)
+    function = Function("main", (), None, cx.builder.close(), cx.builder.names, module.tree.span)
+    return function if _is_once(cx, function) else None

@@ -60,6 +60,7 @@ HOST_TYPES: dict[str, Type] = {
     "axes": OpaqueType("axes"),
     "Model": OpaqueType("Model"),
     "Tokenizer": OpaqueType("Tokenizer"),
+    "KVCache": OpaqueType("KVCache"),
 }
 
 WORDS = frozenset({*ELEMENT_TYPES, "int", "float", "string", "dtype", "device", "axes"})
@@ -136,9 +137,6 @@ class TypeReader:
         if name == "float64":
             most = "`float64` exists in files only: `float32` is the most precise type of a program"
             fail("TL1013", "there is no type `float64`", node.name.span, helps=[most])
-        if name == "KVCache":
-            later = "the language has it; the compiler does not yet"
-            fail("TL1013", "`KVCache` is not in this version", node.name.span, notes=[later])
         known = [*ELEMENT_TYPES, *HOST_TYPES, *self.elements]
         known += [n for n, s in self.module.scope.items() if isinstance(s, StructSymbol)]
         fail("TL1013", f"there is no type `{name}`", node.name.span, helps=_near(name, known))

@@ -7,6 +7,9 @@ have PyTorch's order of dims and are turned into MLX's by a view. Weights of `li
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+from tensorlogic.compiler.dims import Polynomial
 from tensorlogic.compiler.ops import neural_rules
 from tensorlogic.compiler.ops.growth import guarded
 from tensorlogic.compiler.ops.lowering import PRODUCT, SUM, Call, Text
@@ -14,7 +17,17 @@ from tensorlogic.compiler.ops.products import allowed, product
 from tensorlogic.compiler.ops.shape import indexed
 from tensorlogic.compiler.ops.shape_rules import same_shape_along_axis
 from tensorlogic.compiler.ops.table import Op
-from tensorlogic.compiler.types import BoolType, ElementVariable, FloatType, IntType, NoneType, OptionalType
+from tensorlogic.compiler.types import (
+    BoolType,
+    ElementVariable,
+    FloatType,
+    IntType,
+    NoneType,
+    OptionalType,
+    TensorType,
+    TupleType,
+    Type,
+)
 
 
 def _given(call: Call, name: str) -> bool:
@@ -103,6 +116,24 @@ def _both(call: Call, name: str) -> str:
 # --- attention, rotary positions, dropout
 
 
+def _lower_update(call: Call) -> Text:
+    """Half precision is kept as it can be seen, whatever carries it."""
+    window = f", {call['window']}" if _given(call, "window") else ""
+    dtype = call.names.visible_dtype(call.tensor("k").element)
+    return Text(f"{call['cache']:atom}.update({call['layer']}, {call['k']}, {call['v']}{window}, dtype={dtype})")
+
+
+def _bounds_of_update(operands: Sequence[Type], result: Type) -> Iterator[Polynomial]:
+    """All keys are at least as many as the new ones."""
+    k = operands[2]
+    assert isinstance(k, TensorType)
+    assert isinstance(result, TupleType)
+    ks = result.items[0]
+    assert isinstance(ks, TensorType)
+    yield ks.shape.dims[-2] - k.shape.dims[-2]
+    yield ks.shape.dims[-2] - 1
+
+
 def _scale(call: Call) -> str | None:
     """The factor of the scores; None where only run time knows it."""
     if _given(call, "scale"):
@@ -187,5 +218,6 @@ OPS: tuple[Op, ...] = (
     Op("avg_pool2d", lambda call: _lower_pool("avg_pool", call), rule=neural_rules.pool2d, coreml="avg_pool"),
     Op("dropout", _lower_dropout, rule=neural_rules.dropout),
     Op("attention", _lower_attention, rule=neural_rules.attention, coreml="scaled_dot_product_attention"),
+    Op("update_cache", _lower_update, effect=True, sees=True, bounds=_bounds_of_update),
     Op("rope", _lower_rope, rule=neural_rules.rope),
 )

@@ -7,14 +7,16 @@ the passes must know. The tests hold a NumPy reference for each entry, and fail 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tensorlogic.compiler.dims import Polynomial
 from tensorlogic.compiler.ops.lowering import Lowering
 from tensorlogic.compiler.ops.rule import Rule
 from tensorlogic.compiler.ops.sizes import within_limits
 from tensorlogic.compiler.records import dataclass
+from tensorlogic.compiler.types import Type
 
 NO_COREML = "none"
 """The word that an op has no Core ML lowering."""
@@ -29,6 +31,7 @@ class Op:
     `gives_packed` marks an op whose result may be a packed weight.
     `variadic` ops take any number of operands in place of their last parameter, `keywords` ops named ints besides.
     `sees` marks an op whose text asks for the element type of its result as it can be seen, not only as it is carried.
+    `bounds` gives for the operands' types and the result's what is never negative: facts on sizes that the op chooses.
     `effect` marks what may be neither removed nor merged; `fold` computes the op on host constants.
     """
 
@@ -41,6 +44,7 @@ class Op:
     sees: bool = False
     effect: bool = False
     fold: Callable[..., Any] | None = None
+    bounds: Callable[[Sequence[Type], Type], Iterable[Polynomial]] | None = None
     variadic: bool = False
     keywords: bool = False
     coreml: str = NO_COREML

@@ -97,6 +97,61 @@ tlc run model.tl""",
 #           print(zeros([n * 100_000]))
 tlc run model.tl -- 40000""",
     ),
+    "TL5020": Page(
+        "a cache was used already",
+        "A `KVCache` is used once: `update`, and the `step` of a model, change it in place and give the next one. Go "
+        "on with that one, or keep a `copy()` before.",
+        """\
+python -c "import mlx.core as mx
+from tensorlogic.runtime import KVCache
+k, cache = mx.zeros((1, 1, 1, 32)), KVCache()
+cache.update(0, k, k); cache.update(0, k, k)\"""",
+    ),
+    "TL5021": Page(
+        "a cache is full",
+        "A `KVCache` with a `capacity` refuses more tokens than that, so that its memory is bounded. Make it larger, "
+        "leave the capacity out, so that it grows, or give it a `window`: it keeps the last tokens alone then.",
+        """\
+python -c "import mlx.core as mx
+from tensorlogic.runtime import KVCache
+k = mx.zeros((1, 1, 5, 32))
+KVCache(capacity=4).update(0, k, k)\"""",
+    ),
+    "TL5022": Page(
+        "keys and values do not fit a cache",
+        "The keys and values of a layer are `[B, G, L, K]` and `[B, G, L, E]` with the same B, G, K and E at each "
+        "update; quantized ones have a multiple of 32 items. The message shows the shapes, or the number that makes no "
+        "sense.",
+        """\
+python -c "from tensorlogic.runtime import KVCache
+KVCache(bits=3)\"""",
+    ),
+    "TL5023": Page(
+        "a setting of the sampling makes no sense",
+        "`temperature`, `top_k` and `min_p` are at least 0, `top_p` and `repetition_penalty` above 0, `top_p` and "
+        "`min_p` at most 1. The message names the one.",
+        """\
+python -c "from tensorlogic.runtime.sampling import Sampler
+Sampler(top_p=1.5)\"""",
+    ),
+    "TL5024": Page(
+        "a prompt does not fit the model's context",
+        "The prompt has no tokens, or more than the model was trained for, with those that its cache holds already. "
+        "Make the prompt shorter, begin with a new cache, or ask for one with a `window`, which keeps the last tokens "
+        "alone.",
+        """\
+python -c "from tensorlogic.runtime.generation import require_prompt
+require_prompt(5000, 0, 4096)\"""",
+    ),
+    "TL5025": Page(
+        "a model's logits are no numbers",
+        "A step gave NaN, so that no token can be chosen. Most often a value left float16's range on the way: load the "
+        "model as bfloat16 or float32. Otherwise the weights are damaged.",
+        """\
+python -c "import mlx.core as mx
+from tensorlogic.runtime.generation import number_of
+number_of(mx.array([-1]))\"""",
+    ),
     "TL5401": Page(
         "a token id or a length is out of bounds",
         "`decode` or a stream was given a number that is no id of the tokenizer, or `encode` a `max_length` that "

@@ -180,4 +180,17 @@ fn clamped(x: float16[N]) -> float16[N] {
         "keep the loading in a program of its own and pass tensors to functions.",
         'let model = load_model("model.safetensors")',
     ),
+    "TL2022": Page(
+        "a cache of keys and values is used once more",
+        "`update` changes a `KVCache` in place and gives the next one: the one before is gone, and nothing may use or "
+        "ask it again, on any way through the function. Go on with the cache that `update`, or the function that was "
+        "given the cache, returned. In a loop rebind the name: `cache = next`. `cache.copy()` is another cache of "
+        "the same tokens.",
+        """\
+fn twice(cache: KVCache, k: float16[B, G, L, K]) -> KVCache {
+    let (ks, vs, next) = cache.update(0, k, k)
+    let (all, values, other) = cache.update(0, k, k)
+    return next
+}""",
+    ),
 }

@@ -1,0 +1,227 @@
+"""Keys and values of the tokens so far: what a model that generates hands from one step to the next.
+
+A `KVCache` is a value that is used once. `update` gives all keys and values of a layer, the new ones last, and the next
+cache; in place underneath, so that the old one is gone. `copy` keeps it. Layers are numbered from 0; each begins empty
+and takes its sizes and its element type from what is put into it first.
+
+Kinds: growing as it is needed; with a `capacity`, preallocated, which refuses more; with a `window`, rotating: the last
+tokens alone, so that memory is bounded and attention sees no further back; with `bits`, quantized in groups along a
+key's items, as `mx.quantize` does. Positions are those of the tokens in either kind: keys are kept as they were turned.
+
+Refuses, with a `BoundaryError`: a cache that was used already (TL5020), more tokens than a capacity (TL5021), keys and
+values that do not fit those before, and numbers that make no sense (TL5022).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import mlx.core as mx
+
+from tensorlogic.runtime.errors import BoundaryError
+
+STEP = 256
+"""A growing cache has room for whole multiples of so many tokens."""
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Rows [B, G, C, K] of one layer's keys or values, in memory as they are kept: one array, or three where packed."""
+
+    parts: tuple[mx.array, ...]
+    bits: int | None
+    dtype: mx.Dtype
+
+    @classmethod
+    def empty(cls, x: mx.array, capacity: int, bits: int | None, dtype: mx.Dtype) -> Self:
+        parts = _kept(x[:, :, :0], bits, dtype)
+        return cls(tuple(_resized(part, 0, 0, capacity) for part in parts), bits, dtype)
+
+    @property
+    def capacity(self) -> int:
+        return self.parts[0].shape[2]
+
+    def move(self, begin: int, end: int, capacity: int) -> None:
+        """Rows `begin` to `end` become the first of so many."""
+        self.parts = tuple(_resized(part, begin, end, capacity) for part in self.parts)
+
+    def put(self, x: mx.array, at: int) -> None:
+        end = at + x.shape[2]
+        new = _kept(x, self.bits, self.dtype)
+        # In place where nothing else holds the array.
+        for old, part in zip(self.parts, new, strict=True):
+            old[:, :, at:end] = part
+
+    def get(self, begin: int, end: int, dtype: mx.Dtype) -> mx.array:
+        parts = [part[:, :, begin:end] for part in self.parts]
+        if self.bits is None:
+            return parts[0] if parts[0].dtype == dtype else parts[0].astype(dtype)
+        words, scales, biases = parts
+        return mx.dequantize(words, scales, biases, group_size=_group(scales, words, self.bits), bits=self.bits).astype(
+            dtype
+        )
+
+
+@dataclass(slots=True)
+class _Layer:
+    keys: _Rows
+    values: _Rows
+    sizes: tuple[int, ...]
+    """B, G, K and E of the keys [B, G, L, K] and values [B, G, L, E]."""
+    begin: int = 0
+    """Where the first row that is still kept lies."""
+    end: int = 0
+    length: int = 0
+    """How many tokens there were, those that are kept no more included."""
+
+
+@dataclass(slots=True)
+class _Store:
+    capacity: int | None
+    window: int | None
+    bits: int | None
+    layers: dict[int, _Layer] = field(default_factory=dict)
+    updates: int = 0
+
+
+class KVCache:
+    """Keys and values of each layer; used once, as the module says."""
+
+    __slots__ = ("_store", "_updates")
+
+    def __init__(self, *, capacity: int | None = None, window: int | None = None, bits: int | None = None) -> None:
+        for name, number in (("capacity", capacity), ("window", window)):
+            if number is not None and number < 1:
+                raise BoundaryError("TL5022", f"the {name} of a cache is at least 1, not {number}")
+        if bits not in (None, 4, 8):
+            raise BoundaryError("TL5022", f"a cache is quantized to 4 or 8 bits, not {bits}")
+        if capacity is not None and window is not None:
+            raise BoundaryError("TL5022", "a cache has a capacity or a window")
+        self._store = _Store(capacity, window, bits)
+        self._updates = 0
+
+    def __repr__(self) -> str:
+        return f"KVCache({len(self._store.layers)} layers, {self._current().updates} updates)"
+
+    def length(self, layer: int | None = None) -> int:
+        """How many tokens a layer has seen, the first one if none is named: the position of the next token."""
+        found = self._current().layers.get(layer or 0)
+        return 0 if found is None else found.length
+
+    def evaluate(self) -> None:
+        """Computes what is put into it."""
+        layers = self._current().layers.values()
+        mx.eval([rows.parts for layer in layers for rows in (layer.keys, layer.values)])
+
+    def rewind(self, length: int) -> None:
+        """Forgets the tokens from position `length` on, in all layers; what a window has dropped cannot come back."""
+        for layer in self._current().layers.values():
+            dropped = layer.length - length
+            if dropped > layer.end - layer.begin or length < 0:
+                raise BoundaryError("TL5022", f"a cache cannot go back to {length} tokens: it keeps the last alone")
+            if dropped > 0:
+                layer.end -= dropped
+                layer.length = length
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that it takes in memory."""
+        layers = self._current().layers.values()
+        return sum(part.nbytes for layer in layers for rows in (layer.keys, layer.values) for part in rows.parts)
+
+    def copy(self) -> KVCache:
+        """Another cache of the same tokens; memory is shared until one of the two changes."""
+        store = self._current()
+        other = KVCache(capacity=store.capacity, window=store.window, bits=store.bits)
+        for number, layer in store.layers.items():
+            # An array that is assigned to is the same object afterwards.
+            keys, values = (
+                replace(rows, parts=tuple(map(mx.array, rows.parts))) for rows in (layer.keys, layer.values)
+            )
+            other._store.layers[number] = replace(layer, keys=keys, values=values)
+        return other
+
+    def update(
+        self, layer: int, k: mx.array, v: mx.array, window: int | None = None, *, dtype: mx.Dtype | None = None
+    ) -> tuple[mx.array, mx.array, KVCache]:
+        """All keys and values of a layer, those of `k` [B, G, L, K] and `v` [B, G, L, E] last, and the next cache.
+
+        With a `window` the last `L + window - 1` of them are enough. They are kept as `dtype`, or as they are.
+        """
+        store, sizes = self._current(), _sizes(k, v)
+        kept = store.layers.get(layer)
+        if kept is None:
+            keys, values = (_Rows.empty(x, store.capacity or 0, store.bits, dtype or x.dtype) for x in (k, v))
+            kept = store.layers[layer] = _Layer(keys, values, sizes)
+        elif kept.sizes != sizes:
+            message = f"keys of shape {list(k.shape)} and values of shape {list(v.shape)} do not follow those before"
+            raise BoundaryError("TL5022", message)
+        self._make_room(kept, k.shape[2], window)
+        for rows, x in ((kept.keys, k), (kept.values, v)):
+            rows.put(x, kept.end)
+        kept.end += k.shape[2]
+        kept.length += k.shape[2]
+        begin = kept.begin
+        if window is not None:
+            begin = max(begin, kept.end - k.shape[2] - window + 1)
+        return kept.keys.get(begin, kept.end, k.dtype), kept.values.get(begin, kept.end, v.dtype), self._next()
+
+    def _make_room(self, layer: _Layer, count: int, window: int | None) -> None:
+        store = self._store
+        if store.capacity is not None and layer.length + count > store.capacity:
+            message = f"{count} more tokens do not fit a cache of {store.capacity}, which has {layer.length}"
+            raise BoundaryError("TL5021", message, helps=["`KVCache(window=...)` keeps the last tokens alone"])
+        if store.window is not None:
+            layer.begin = max(layer.begin, layer.end - store.window + 1)
+        if layer.end + count <= layer.keys.capacity:
+            return
+        left = layer.end - layer.begin
+        room = -(-(left + count) // STEP) * STEP
+        if store.window is not None:
+            # Rows are moved once in as many tokens as the window has, or in a step.
+            room = max(room, store.window + max(store.window, STEP))
+        for rows in (layer.keys, layer.values):
+            rows.move(layer.begin, layer.end, room)
+        layer.begin, layer.end = 0, left
+
+    def _current(self) -> _Store:
+        if self._updates != self._store.updates:
+            helps = ["`update` gives the next cache", "`copy` keeps one"]
+            raise BoundaryError("TL5020", "this cache was used already: it has become another", helps=helps)
+        return self._store
+
+    def _next(self) -> KVCache:
+        following = object.__new__(KVCache)
+        self._store.updates += 1
+        following._store, following._updates = self._store, self._store.updates
+        return following
+
+
+def _sizes(k: mx.array, v: mx.array) -> tuple[int, ...]:
+    if k.ndim != 4 or v.ndim != 4 or k.shape[:3] != v.shape[:3]:
+        message = (
+            f"keys of shape {list(k.shape)} and values of shape {list(v.shape)} are no pairs [B, G, L, K], [B, G, L, E]"
+        )
+        raise BoundaryError("TL5022", message)
+    return (*k.shape[:2], k.shape[3], v.shape[3])
+
+
+def _kept(x: mx.array, bits: int | None, dtype: mx.Dtype) -> tuple[mx.array, ...]:
+    x = x if x.dtype == dtype else x.astype(dtype)
+    if bits is None:
+        return (x,)
+    width = x.shape[-1]
+    group = next((size for size in (64, 32) if width % size == 0), None)
+    if group is None:
+        raise BoundaryError("TL5022", f"keys and values of {width} items are not whole groups of 32 to be quantized in")
+    return tuple(mx.quantize(x, group_size=group, bits=bits))
+
+
+def _group(scales: mx.array, words: mx.array, bits: int) -> int:
+    return words.shape[-1] * 32 // bits // scales.shape[-1]
+
+
+def _resized(x: mx.array, begin: int, end: int, capacity: int) -> mx.array:
+    rest = mx.zeros((*x.shape[:2], capacity - (end - begin), x.shape[3]), x.dtype)
+    return mx.concatenate([x[:, :, begin:end], rest], axis=2) if end > begin else rest
