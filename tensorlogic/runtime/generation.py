@@ -1,0 +1,184 @@
+"""Text from a model: the loop around its `step`, prompt in chunks, one token ahead of what is read.
+
+Takes a `LanguageModel`: the weights as an emitted module bound them, its `step(net, ids, cache) -> (logits, cache)` and
+a tokenizer. `Generation` is the iterator of one answer: pieces of text whose sum is the text of the tokens, never half
+a character. The graph of a token is built while the one before it is computed. It ends at a token that ends texts, at
+a stop string, after `max_tokens`, and where the cache is full; `finish` says which, and `cache` holds all tokens but
+the last.
+
+Refuses, with a `BoundaryError`: a prompt without tokens or longer than the context (TL5024), logits that are no numbers
+(TL5025), and what `Sampler` and `KVCache` refuse.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Literal
+
+import mlx.core as mx
+import numpy as np
+
+from tensorlogic.runtime.caching import KVCache
+from tensorlogic.runtime.errors import BoundaryError
+from tensorlogic.runtime.sampling import Sampler
+from tensorlogic.runtime.text.tokenizer import Tokenizer
+
+CHUNK = 128
+"""The most tokens of a prompt that are computed together, so that the memory they take is bounded."""
+
+Step = Callable[[Any, mx.array, KVCache], tuple[mx.array, KVCache]]
+Finish = Literal["end", "stop", "length"]
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A model that generates. `context` is how many tokens it was trained for, where the file says it."""
+
+    net: Any
+    step: Step
+    tokenizer: Tokenizer
+    context: int | None = None
+
+
+@dataclass
+class Generation(Iterator[str]):
+    """One answer, piece by piece."""
+
+    model: LanguageModel
+    prompt: Sequence[int]
+    sampler: Sampler
+    cache: KVCache
+    max_tokens: int = 256
+    stop: Sequence[str] = ()
+    ids: list[int] = field(default_factory=list, init=False)
+    """The tokens so far, without the one that ended it."""
+    finish: Finish | None = field(default=None, init=False)
+    prompt_seconds: float = field(default=0.0, init=False)
+    """From the first piece's being asked for to the first token."""
+    seconds: float = field(default=0.0, init=False)
+    """From the first token to the last."""
+
+    def __post_init__(self) -> None:
+        require_prompt(len(self.prompt), self.cache.length(), self.model.context)
+        self._pieces = self._run()
+
+    def __next__(self) -> str:
+        return next(self._pieces)
+
+    def _run(self) -> Iterator[str]:
+        stream = _Stopped(self.model.tokenizer, self.stop)
+        for token in self._tokens():
+            piece = stream.push(token)
+            if piece:
+                yield piece
+            if stream.stopped:
+                self.finish = "stop"
+                return
+        rest = stream.end()
+        if rest:
+            yield rest
+
+    def _tokens(self) -> Iterator[int]:
+        begun = time.perf_counter()
+        ends = frozenset(self.model.tokenizer.eos_ids)
+        token = self._prefill()
+        first: float | None = None
+        for _ in range(self.max_tokens):
+            ahead = self._next(token)
+            number = number_of(token)
+            now = time.perf_counter()
+            if first is None:
+                first, self.prompt_seconds = now, now - begun
+            self.seconds = now - first
+            if number in ends:
+                self.finish = "end"
+                return
+            self.ids.append(number)
+            yield number
+            token = ahead
+        self.finish = "length"
+
+    def _prefill(self) -> mx.array:
+        """The first token, being computed."""
+        ids = mx.array([list(self.prompt)], mx.int32)
+        count = -(-len(self.prompt) // CHUNK)
+        # Of even sizes: a few tokens left over would take as long as many.
+        bounds = [len(self.prompt) * i // count for i in range(count + 1)]
+        for begin, end in pairwise(bounds):
+            logits, self.cache = self.model.step(self.model.net, ids[:, begin:end], self.cache)
+            if end < len(self.prompt):
+                self.cache.evaluate()
+        self.sampler.note(ids, logits.shape[-1])
+        return self._sampled(logits)
+
+    def _next(self, token: mx.array) -> mx.array:
+        logits, self.cache = self.model.step(self.model.net, token[:, None], self.cache)
+        return self._sampled(logits)
+
+    def _sampled(self, logits: mx.array) -> mx.array:
+        # -1 where the logits are no numbers, which a largest or a draw would hide.
+        token = mx.where(mx.isnan(mx.sum(logits.astype(mx.float32), axis=-1)), -1, self.sampler(logits))
+        mx.async_eval(token)  # type: ignore[no-untyped-call]
+        return token
+
+
+def require_prompt(count: int, before: int, context: int | None) -> None:
+    """Refuse a prompt of so many tokens behind those of a cache."""
+    if count == 0:
+        raise BoundaryError("TL5024", "a prompt has at least one token")
+    if context is not None and before + count > context:
+        more = f", and {before} stand before it" if before else ""
+        message = f"the prompt has {count} tokens{more}; the model's context has room for {context}"
+        raise BoundaryError("TL5024", message)
+
+
+def number_of(token: mx.array) -> int:
+    """The id that was sampled; -1 says that the logits were no numbers."""
+    number = int(np.asarray(token)[0])
+    if number < 0:
+        raise BoundaryError(
+            "TL5025",
+            "the model's logits are no numbers",
+            helps=["float16 may be too narrow for this model: load it as bfloat16 or float32"],
+        )
+    return number
+
+
+class _Stopped:
+    """The pieces of a text up to the first of the stop strings; what may begin one is held back."""
+
+    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str]) -> None:
+        self._stream = tokenizer.stream()
+        self._stop = [text for text in stop if text]
+        self._held = ""
+        self.stopped = False
+
+    def push(self, token: int) -> str:
+        return self._past(self._stream.push(token))
+
+    def end(self) -> str:
+        rest = self._past(self._stream.end())
+        return rest if self.stopped else rest + self._held
+
+    def _past(self, piece: str) -> str:
+        if not self._stop:
+            return piece
+        text = self._held + piece
+        places = [place for stop in self._stop if (place := text.find(stop)) >= 0]
+        if places:
+            self.stopped, self._held = True, ""
+            return text[: min(places)]
+        begun = max(
+            (
+                size
+                for stop in self._stop
+                for size in range(1, min(len(stop), len(text) + 1))
+                if text.endswith(stop[:size])
+            ),
+            default=0,
+        )
+        self._held = text[len(text) - begun :]
+        return text[: len(text) - begun]
