@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tensorlogic.runtime.attending import cached_attention as cached_attention
     from tensorlogic.runtime.binding import *
     from tensorlogic.runtime.boundary import *
     from tensorlogic.runtime.caching import KVCache as KVCache
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "binding": ("Field", "bind", "of_elements", "tensors_of"),
+    "attending": ("cached_attention",),
     "boundary": (
         "array",
         "boolean",

@@ -167,6 +167,36 @@ class KVCache:
             begin = max(begin, kept.end - k.shape[2] - window + 1)
         return kept.keys.get(begin, kept.end, k.dtype), kept.values.get(begin, kept.end, v.dtype), self._next()
 
+    def arrays(
+        self, layer: int, sizes: tuple[int, int, int], count: int, dtype: mx.Dtype
+    ) -> tuple[mx.array, mx.array, int] | None:
+        """A layer's arrays of keys and values [B, G, C, K], and behind how many rows they have room for `count` more.
+
+        For who puts them there himself, and calls `put_arrays`. None where they are kept otherwise. `sizes` are B, G
+        and K; a layer that is empty keeps `dtype`.
+        """
+        store = self._current()
+        if store.bits is not None or store.window is not None:
+            return None
+        kept = store.layers.get(layer)
+        if kept is None:
+            batch, heads, width = sizes
+            none = mx.zeros((batch, heads, store.capacity or 0, width), dtype)
+            keys, values = (_Rows((mx.array(none),), None, dtype) for _ in range(2))
+            kept = store.layers[layer] = _Layer(keys, values, (*sizes, sizes[2]))
+        if kept.sizes != (*sizes, sizes[2]) or kept.begin:
+            return None
+        self._make_room(kept, count, None)
+        return kept.keys.parts[0], kept.values.parts[0], kept.end
+
+    def put_arrays(self, layer: int, keys: mx.array, values: mx.array, count: int) -> KVCache:
+        """The next cache, after `count` rows were put into the arrays of a layer: these are in their place."""
+        kept = self._current().layers[layer]
+        kept.keys.parts, kept.values.parts = (keys,), (values,)
+        kept.end += count
+        kept.length += count
+        return self._next()
+
     def _make_room(self, layer: _Layer, count: int, window: int | None) -> None:
         store = self._store
         if store.capacity is not None and layer.length + count > store.capacity:

@@ -200,6 +200,8 @@ def _by_parts(values: Sequence[mx.array], stage: Stage) -> mx.array:
     product, *others = _products(values[-1], stage)
     if stage.gate is not None:
         product = gated(product, others[0], stage.gate)
+    elif others:
+        product = mx.concatenate([product, *others], axis=-1)
     if stage.eps_after is not None:
         product = rms_norm(product, stage.norm_after, stage.eps_after)
     return product if added is None else product + added

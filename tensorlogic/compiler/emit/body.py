@@ -265,7 +265,7 @@ class Body:
             if item is None:
                 chosen.append("_")
                 continue
-            name = self.names.get(item.result, "product" if operation.name == "chain" else "item")
+            name = self.names.get(item.result, _PARTS.get(operation.name, "item"))
             variable = self.variables.choose(name, last, self.hint(item.result.type), tuple(chosen))
             chosen.append(variable)
             self.bind(item.result, Text(variable), frozenset((variable,)))
@@ -296,6 +296,9 @@ def _may_hold_function(t: Type) -> bool:
             return False
     return "fn" in str(t)
 
+
+_PARTS = {"chain": "product", "cached_attention": "mixed"}
+"""What the parts are called that an operation gives as a tuple."""
 
 _NOUNS = {
     "add": "total",

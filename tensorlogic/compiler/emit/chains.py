@@ -1,4 +1,4 @@
-"""Chains of products as a call of the runtime, an argument for each stage."""
+"""What the passes `fuse` and `attend` make, each as a call of the runtime."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tensorlogic.compiler.emit.naming import Expression, Naming, Texts
 from tensorlogic.compiler.ir.chain import Stage
 from tensorlogic.compiler.ir.core import Operation
 from tensorlogic.compiler.ops.lowering import Text
+from tensorlogic.compiler.types import TensorType, TupleType
 
 
 def _chain(o: Naming, operation: Operation, texts: Texts) -> Text:
@@ -43,4 +44,20 @@ def _norm(weight_name: str, eps_name: str, norm: tuple[int, int], given: list[st
     yield f"{eps_name}={eps}"
 
 
-CHAINS: dict[str, Expression] = {"chain": _chain}
+def _cached_attention(o: Naming, operation: Operation, texts: Texts) -> Text:
+    cache, layer, joined, heads, kv_heads, *given = (texts[v].code for v in operation.operands)
+    named = zip(operation.attributes["names"], given, strict=True)
+    chosen = [f"{name}={code}" for name, code in named if (name, code) not in _DEFAULTS]
+    mixed = operation.result.type
+    assert isinstance(mixed, TupleType)
+    tensor = mixed.items[0]
+    assert isinstance(tensor, TensorType)
+    arguments = [cache, layer, joined, heads, kv_heads, *chosen, f"dtype={o.visible_dtype(tensor.element)}"]
+    return Text(f"{o.runtime('cached_attention')}({', '.join(arguments)})")
+
+
+_DEFAULTS = frozenset(
+    {("scale", "None"), ("window", "None"), ("dims", "None"), ("rope_scale", "1.0"), ("traditional", "False")}
+)
+
+CHAINS: dict[str, Expression] = {"chain": _chain, "cached_attention": _cached_attention}

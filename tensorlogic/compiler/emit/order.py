@@ -21,7 +21,10 @@ SUMS = frozenset({"host.add", "host.subtract", "host.multiply", "host.floor_divi
 STATEMENTS = frozenset({"print", "save_model", "set_fields"})
 """Operations that stand for what they do: each is a statement where it stands."""
 
-ORDERED = frozenset({"read_line", "load_model", "load_tokenizer", "bind", "method", "accept", "ranked", "debug"})
+ORDERED = frozenset(
+    {"read_line", "load_model", "load_tokenizer", "bind", "method", "accept", "ranked", "debug"}
+    | {"update_cache", "cached_attention"}
+)
 """Operations that read the world or may refuse: they stay where they stand, in a statement of their own."""
 
 _CALLS = frozenset({"extern", "tensor", "int", "float", "bool", "string", "select"})

@@ -15,6 +15,7 @@ Structural operations (everything else is an entry of the op table, under its na
     tuple, list (items...)                  item {index} (tuple or list)
     struct {definition, names} (fields...)  field {field} (struct)
     chain {stages, apart} (tensors...)      products in a row, with what stands between them (ir/chain.py)
+    cached_attention {names} (...)          from a joined projection over a cache to mixed heads (passes/attend.py)
     dim {axis} (tensor)                     a size as a host int
     retype (value)                          the same value under another type (narrowed, widened, declared)
     demand {kind, message...} (ints...)     a check that only run time can make; no result
@@ -38,7 +39,7 @@ from tensorlogic.compiler.types import ElementVariable, StructDefinition, Type
 _serial = itertools.count(1)
 
 TERMINATORS = frozenset({"yield", "break", "continue", "return"})
-EFFECTS = frozenset({"demand", "accept"}) | TERMINATORS
+EFFECTS = frozenset({"demand", "accept", "cached_attention"}) | TERMINATORS
 """Structural operations that may not be removed or merged; the op table says which of its entries are such."""
 
 

@@ -18,6 +18,7 @@ STRUCTURAL = TERMINATORS | frozenset(
         "arguments",
         "attribute",
         "bind",
+        "cached_attention",
         "call",
         "call_value",
         "chain",

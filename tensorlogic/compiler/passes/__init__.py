@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tensorlogic.compiler.ir.core import Function
-from tensorlogic.compiler.passes import common, dead, fold, fuse, transposes
+from tensorlogic.compiler.passes import attend, common, dead, fold, fuse, transposes
 
 Pass = Callable[[Function], Function]
 
@@ -19,8 +19,9 @@ PASSES: dict[str, Pass] = {
     "common": common.run,
     "dead": dead.run,
     "fuse": fuse.run,
+    "attend": attend.run,
 }
-"""`fuse` is the last, since it looks at how often a value is used."""
-CARRYING = frozenset({"fuse"})
+"""The last two look at how often a value is used; `attend` begins at a chain of `fuse`."""
+CARRYING = frozenset({"fuse", "attend"})
 """The passes that round less often than the program says: left out under `--strict`. Those that the runtime is needed
 for, which are the same, are left out of standalone modules."""

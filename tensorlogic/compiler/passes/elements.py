@@ -32,7 +32,7 @@ from tensorlogic.compiler.types import (
     Type,
 )
 
-_OF_RESULT = frozenset({"accept", "give", "tensor", "struct", "method", "bind"})
+_OF_RESULT = frozenset({"accept", "give", "tensor", "struct", "method", "bind", "cached_attention"})
 """Structural operations that ask for the element types of their result."""
 _OF_OPERANDS = frozenset({"extern", "print", "format", "debug"})
 """Operations that ask for the element types of what they hand out."""

@@ -225,7 +225,7 @@ class _Packed:
                 self.arrays_alone.update(operation.results if plain else ())
             case "call" if operation.attributes["callee"] not in self.giving:
                 self.arrays_alone.update(operation.results)
-            case "chain":
+            case "chain" | "cached_attention":
                 self.arrays_alone.update(operation.results)
             case name if name in OPS and OPS[name].gives_packed:
                 self._add(operation)
