@@ -119,6 +119,6 @@ def test_it_computes_what_the_program_says(name: str, used: bool, monkeypatch: p
     if not used:
         monkeypatch.setattr(kernels, "active", lambda: None)
     expected = steps(strict, KVCache())
-    for make in (KVCache, lambda: KVCache(capacity=309), lambda: KVCache(window=1000)):
-        for found, wanted in zip(steps(whole, make()), expected, strict=True):
+    for cache in (KVCache(), KVCache(capacity=309), KVCache(window=1000)):
+        for found, wanted in zip(steps(whole, cache), expected, strict=True):
             np.testing.assert_allclose(found, wanted, atol=2e-4)
