@@ -47,10 +47,10 @@ class Template:
             self._code = compiled(source)
         except jinja2.TemplateSyntaxError as fault:
             raise self._failed(f"is no valid Jinja: line {fault.lineno}: {shown(str(fault.message))}") from None
-        except (RecursionError, MemoryError):
+        except (RecursionError, MemoryError, SyntaxError):
+            # Whichever of Jinja's and Python's own compilers is the first to have enough of it.
             raise self._failed("is nested too deeply") from None
         except Exception as fault:
-            # What Python's own compiler refuses: too many nested blocks, for one.
             raise self._failed(f"cannot be compiled: {shown(str(fault))}") from None
 
     def render(self, variables: Mapping[str, Any]) -> str:
