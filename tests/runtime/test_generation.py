@@ -11,21 +11,38 @@ import numpy as np
 import pytest
 
 import tensorlogic
+from benchmarks import decoder
 from tensorlogic.compiler.names import PRELUDE
 from tensorlogic.runtime import KVCache, load_model
 from tensorlogic.runtime.errors import BoundaryError
 from tensorlogic.runtime.generation import CHUNK, Generation, LanguageModel
 from tensorlogic.runtime.sampling import Sampler
-from tests.models import SMOLLM2, model_path
+from tests.models import GEMMA3, SMOLLM2, model_path
 
+MODELS = PRELUDE.parent / "models"
 QUESTION = "What is the capital of France? Answer in one sentence."
 
 
 @pytest.fixture(scope="module")
 def smollm2() -> LanguageModel:
-    module: Any = tensorlogic.load(PRELUDE.parent / "models" / "llama.tl")
+    module: Any = tensorlogic.load(MODELS / "llama.tl")
     model = load_model(model_path(SMOLLM2))
     return LanguageModel(module.load(model), module.step, model.tokenizer, context=2048)
+
+
+@pytest.mark.parametrize(("file", "weights"), [("llama.tl", SMOLLM2), ("gemma3.tl", GEMMA3)])
+def test_logits_are_those_of_the_decoder_by_hand(file: str, weights: str) -> None:
+    """On a prompt that is longer than Gemma's window."""
+    module: Any = tensorlogic.load(MODELS / file)
+    ids = [2, *((7 * i * i + 13 * i) % 5000 + 10 for i in range(600))]
+    by_hand = decoder.load(model_path(weights))
+    by_hand.new_cache(len(ids))
+    expected = np.asarray(by_hand.prefill(ids))
+    net, cache = module.load(load_model(model_path(weights))), KVCache()
+    for begin in range(0, len(ids), CHUNK):
+        logits, cache = module.step(net, mx.array([ids[begin : begin + CHUNK]], mx.int32), cache)
+    # Logits reach 20, and float16 carries them to 0.008.
+    assert np.abs(np.asarray(logits.astype(mx.float32))[0] - expected).max() < 0.05
 
 
 def ask(model: LanguageModel, text: str = QUESTION) -> list[int]:

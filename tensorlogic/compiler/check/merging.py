@@ -49,10 +49,10 @@ def merged(sides: Sequence[Side]) -> Type | None:
     if all(t == first for t in types):
         return first
     plain = [widen(t) for t in types]
-    if any(isinstance(t, FloatType) for t in plain) and all(isinstance(t, IntType | FloatType) for t in plain):
-        return None
     if all(t == plain[0] for t in plain):
         return plain[0]
+    if any(isinstance(t, FloatType) for t in plain) and all(isinstance(t, IntType | FloatType) for t in plain):
+        return None
     found: Type | None = None
     match first:
         case TensorType():
