@@ -1,7 +1,7 @@
 // Many rows of x times packed rows with AVX-512 VNNI, by the integers of packed_avx512.inl.
 //
 // The codes of 32 rows of w become a tile in which a lane is a row: for each block of 32 codes eight steps of four codes,
-// two vectors of sixteen rows a step. Six rows of x meet a tile at a time, their bytes broadcast four by four; a block's
+// two vectors of sixteen rows a step. Four rows of x meet a tile at a time, their bytes broadcast four by four; a block's
 // sums are whole numbers below 2^31, then meet the scales of their rows and the step of their activations, and the biases
 // meet the activations' sum. With three digits the lowest goes alone, since 32 products of all three would not fit, and is
 // left out in blocks where it is 0.
@@ -9,7 +9,6 @@
 namespace tensorlogic::TENSORLOGIC_SET {
 
 inline constexpr int kTile = 32;
-inline constexpr int kRowsOfX = 6;
 
 // Sixteen vectors of sixteen 32-bit items, rows and columns exchanged.
 inline void transpose_16(__m512i* r) {
@@ -80,7 +79,7 @@ template <int digits, int R>
 inline void row_products(const DigitRows& x, int64_t row, int64_t blocks, const uint8_t* tile, const float* factors,
                          float* y, int64_t y_stride, __mmask16 mask_a, __mmask16 mask_b) {
   __m512 total_a[R], total_b[R];
-#pragma GCC unroll 6
+#pragma GCC unroll 4
   for (int r = 0; r < R; ++r) total_a[r] = total_b[r] = _mm512_setzero_ps();
   const int8_t* codes = x.codes + row * x.stride;
   const float* steps = x.steps + row * blocks;
@@ -90,7 +89,7 @@ inline void row_products(const DigitRows& x, int64_t row, int64_t blocks, const 
   for (int64_t b = 0; b < blocks; ++b) {
     const float* biases = factors + (2 * b + 1) * kTile;
     const __m512 bias_a = _mm512_loadu_ps(biases), bias_b = _mm512_loadu_ps(biases + 16);
-#pragma GCC unroll 6
+#pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
       __m512 sum = _mm512_set1_ps(sums[r * blocks + b]);
       total_a[r] = _mm512_fmadd_ps(bias_a, sum, total_a[r]);
@@ -104,7 +103,7 @@ inline void row_products(const DigitRows& x, int64_t row, int64_t blocks, const 
 #pragma GCC unroll 8
       for (int step = 0; step < 8; ++step) {
         __m512i wa = _mm512_loadu_si512(tile + step * 128), wb = _mm512_loadu_si512(tile + step * 128 + 64);
-#pragma GCC unroll 6
+#pragma GCC unroll 4
         for (int r = 0; r < R; ++r) {
           int32_t four;
           __builtin_memcpy(&four, p + r * x.stride + 4 * step, 4);
@@ -118,35 +117,35 @@ inline void row_products(const DigitRows& x, int64_t row, int64_t blocks, const 
       // Loaded here and no earlier, for want of registers.
       asm volatile("" : "+r"(factors));
       const __m512 scale_a = _mm512_loadu_ps(factors), scale_b = _mm512_loadu_ps(factors + 16);
-#pragma GCC unroll 6
+#pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
         __m512 step = _mm512_set1_ps(steps[r * blocks + b] * worth);
         total_a[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(a[r]), _mm512_mul_ps(scale_a, step), total_a[r]);
         total_b[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(c[r]), _mm512_mul_ps(scale_b, step), total_b[r]);
       }
     };
-#pragma GCC unroll 6
+#pragma GCC unroll 4
     for (int r = 0; r < R; ++r) a[r] = c[r] = _mm512_setzero_si512();
     add_digit(0);
     if constexpr (digits == 1) {
       add_to_totals(1.0f);
     } else {
-#pragma GCC unroll 6
+#pragma GCC unroll 4
       for (int r = 0; r < R; ++r) a[r] = _mm512_slli_epi32(a[r], 8), c[r] = _mm512_slli_epi32(c[r], 8);
       add_digit(1);
       add_to_totals(256.0f);
       int any = 0;
-#pragma GCC unroll 6
+#pragma GCC unroll 4
       for (int r = 0; r < R; ++r) any |= lowest[r * blocks + b];
       if (any) {
-#pragma GCC unroll 6
+#pragma GCC unroll 4
         for (int r = 0; r < R; ++r) a[r] = c[r] = _mm512_setzero_si512();
         add_digit(2);
         add_to_totals(1.0f);
       }
     }
   }
-#pragma GCC unroll 6
+#pragma GCC unroll 4
   for (int r = 0; r < R; ++r) {
     _mm512_mask_storeu_ps(y + r * y_stride, mask_a, total_a[r]);
     _mm512_mask_storeu_ps(y + r * y_stride + 16, mask_b, total_b[r]);
@@ -164,7 +163,6 @@ inline void tile_products(const DigitRows& x, int64_t blocks, int64_t columns, c
       row_products<digits, R>(x, row, blocks, tile, factors, y + row * y_stride, y_stride, a, b);
     }
   };
-  take.template operator()<kRowsOfX>();
   take.template operator()<4>();
   take.template operator()<2>();
   take.template operator()<1>();
