@@ -18,10 +18,11 @@ next cache, and all that it replaces has no other use.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
-from tensorlogic.compiler.ir.core import Function, Operation, Region, Value, uses, walk
+from tensorlogic.compiler.ir.core import Function, Operation, Value, walk
+from tensorlogic.compiler.passes.neighbours import Neighbours, each_region
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.types import BoolType, IntType, NoneType, Shape, TensorType, TupleType, Type
 
@@ -59,40 +60,21 @@ def run(function: Function) -> Function:
     """The function with attention over its caches in one piece."""
     if not any(operation.name == "update_cache" for operation in walk(function.body)):
         return function
-    made = {result: operation for operation in walk(function.body) for result in operation.results}
-    return replace(function, body=_attending(function.body, made, uses(function.body)))
+    return each_region(function, lambda near: _Finder(near).rewritten())
 
 
-def _attending(region: Region, made: Mapping[Value, Operation], counts: Mapping[Value, int]) -> Region:
-    operations = [
-        replace(o, regions=tuple(_attending(inner, made, counts) for inner in o.regions)) if o.regions else o
-        for o in region.operations
-    ]
-    return Region(region.arguments, tuple(_Finder(operations, made, counts).rewritten()))
-
-
-@dataclass
+@dataclass(frozen=True)
 class _Finder:
-    """Rewrites one region. `made` and `counts` are of the whole function."""
+    """Rewrites one region."""
 
-    operations: list[Operation]
-    made: Mapping[Value, Operation]
-    counts: Mapping[Value, int]
-    positions: dict[Operation, int] = field(default_factory=dict)
-    users: dict[Value, list[Operation]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for position, operation in enumerate(self.operations):
-            self.positions[operation] = position
-            for operand in operation.operands:
-                self.users.setdefault(operand, []).append(operation)
+    near: Neighbours
 
     def rewritten(self) -> Iterator[Operation]:
-        found = [f for o in self.operations if o.name == "attention" and (f := self._found(o)) is not None]
+        found = [f for o in self.near.operations if o.name == "attention" and (f := self._found(o)) is not None]
         gone = {operation for f in found for operation in f.replaced}
         chains = {f.chain: Value(_side_by_side(f.chain.result.type)) for f in found}
         at = {f.mixed: f for f in found}
-        for operation in self.operations:
+        for operation in self.near.operations:
             if operation in at:
                 yield from _made(at[operation], chains[at[operation].chain])
             elif operation in chains:
@@ -107,10 +89,10 @@ class _Finder:
         keys, values = self._once(ks, "item"), self._once(vs, "item")
         if not isinstance(mask.type, NoneType) or causal.type != BoolType(True) or keys is None or values is None:
             return None
-        update = self.made.get(keys.operands[0])
+        update = self.near.made.get(keys.operands[0])
         if update is None or update.name != "update_cache" or values.operands[0] is not update.result:
             return None
-        if (keys.attributes["index"], values.attributes["index"]) != (0, 1) or update not in self.positions:
+        if (keys.attributes["index"], values.attributes["index"]) != (0, 1) or update not in self.near.positions:
             return None
         rows = tuple(self._rows(value) for value in (q, *update.operands[2:4]))
         mixed = self._mixed(attention)
@@ -120,20 +102,22 @@ class _Finder:
         chain = self._chain(q_rows, k_rows, v_rows)
         if chain is None or not _alike(q_rows, k_rows, v_rows):
             return None
-        following = tuple(o for o in self.users[update.result] if o.name == "item" and o.attributes["index"] == 2)
-        if len(following) + 2 != self.counts[update.result] or not self._is_free(following, mixed):
+        following = tuple(o for o in self.near.users[update.result] if o.name == "item" and o.attributes["index"] == 2)
+        if len(following) + 2 != self.near.counts[update.result] or not self._is_free(following, mixed):
             return None
         parts = [operation for r in (q_rows, k_rows, v_rows) for operation in r.replaced]
-        inner = self.made[mixed.operands[0]]
+        inner = self.near.made[mixed.operands[0]]
         replaced = frozenset({*parts, update, keys, values, attention, inner, mixed, *following})
-        if any(operation not in self.positions for operation in replaced | {chain}):
+        if any(operation not in self.near.positions for operation in replaced | {chain}):
             return None
         return _Found(chain, update, attention, (q_rows, k_rows, v_rows), replaced, mixed, following)
 
     def _once(self, value: Value, name: str) -> Operation | None:
         """The operation of that name that makes a value with one use."""
-        operation = self.made.get(value)
-        return operation if operation is not None and operation.name == name and self.counts.get(value) == 1 else None
+        operation = self.near.made.get(value)
+        return (
+            operation if operation is not None and operation.name == name and self.near.counts.get(value) == 1 else None
+        )
 
     def _rows(self, value: Value) -> _Rows | None:
         replaced: list[Operation] = []
@@ -152,7 +136,7 @@ class _Finder:
         item = self._once(value, "item")
         if shape is None or item is None:
             return None
-        sizes = self.made.get(shape.operands[1])
+        sizes = self.near.made.get(shape.operands[1])
         if sizes is None or sizes.name != "list" or len(sizes.operands) != len(_HEADS_FIRST):
             return None
         return _Rows(
@@ -164,7 +148,7 @@ class _Finder:
         )
 
     def _turns_heads(self, transpose: Operation) -> bool:
-        axes = self.made.get(transpose.operands[1])
+        axes = self.near.made.get(transpose.operands[1])
         if axes is None or axes.name != "list":
             return False
         return tuple(v.type.constant for v in axes.operands if isinstance(v.type, IntType)) == _HEADS_FIRST
@@ -184,17 +168,18 @@ class _Finder:
         return shaped if len(dims) == 3 and dims[:2] == (batch, length) else None
 
     def _only_user(self, value: Value, name: str) -> Operation | None:
-        users = self.users.get(value, [])
-        if self.counts.get(value) != 1 or len(users) != 1 or users[0].name != name:
-            return None
-        return users[0]
+        user = self.near.only_user(value)
+        return user if user is not None and user.name == name else None
 
     def _chain(self, *rows: _Rows) -> Operation | None:
         """The chain of whose products q, k and v are the first, the second and the third."""
-        chain = self.made.get(rows[0].item.operands[0])
+        chain = self.near.made.get(rows[0].item.operands[0])
         if chain is None or chain.name != "chain" or not chain.attributes["apart"]:
             return None
-        if len(chain.attributes["stages"][-1].weights) != _PROJECTIONS or self.counts[chain.result] != _PROJECTIONS:
+        if (
+            len(chain.attributes["stages"][-1].weights) != _PROJECTIONS
+            or self.near.counts[chain.result] != _PROJECTIONS
+        ):
             return None
         in_order = all(
             r.item.operands[0] is chain.result and r.item.attributes["index"] == i for i, r in enumerate(rows)
@@ -203,24 +188,22 @@ class _Finder:
 
     def _is_free(self, following: tuple[Operation, ...], mixed: Operation) -> bool:
         """Whether nothing uses the next cache before the place of the whole."""
-        place = self.positions[mixed]
-        users = (user for item in following for user in self.users.get(item.result, []))
-        return all(self.positions[user] > place for user in users)
+        place = self.near.positions[mixed]
+        users = (user for item in following for user in self.near.users.get(item.result, []))
+        return all(self.near.positions[user] > place for user in users)
 
 
 def _alike(q: _Rows, k: _Rows, v: _Rows) -> bool:
     """Whether queries and keys are turned and normed alike, and values not at all."""
-    if v.norm is not None or v.turned is not None or (q.norm is None) != (k.norm is None):
+    if v.norm is not None or v.turned is not None or k.heads is not v.heads:
         return False
-    if q.norm is not None and k.norm is not None and not _equal(q.norm[1], k.norm[1]):
+    if (q.norm is None) != (k.norm is None):
+        return False
+    if q.norm is not None and k.norm is not None and q.norm[1] is not k.norm[1]:
         return False
     if q.turned is None or k.turned is None:
         return q.turned is k.turned
-    return all(_equal(a, b) for a, b in zip(q.turned, k.turned, strict=True)) and _equal(k.heads, v.heads)
-
-
-def _equal(a: Value, b: Value) -> bool:
-    return a is b
+    return all(a is b for a, b in zip(q.turned, k.turned, strict=True))
 
 
 def _side_by_side(apart: Type) -> Type:

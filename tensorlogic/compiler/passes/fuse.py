@@ -23,12 +23,13 @@ stay apart stands where the first of them stood, and nothing is then checked bet
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import field
 
 from tensorlogic.compiler.ir.chain import Stage
-from tensorlogic.compiler.ir.core import Function, Operation, Region, Value, uses, walk
+from tensorlogic.compiler.ir.core import Function, Operation, Value
 from tensorlogic.compiler.ops.all_ops import OPS
+from tensorlogic.compiler.passes.neighbours import Neighbours, each_region
 from tensorlogic.compiler.passes.packing import may_be_packed
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.types import BoolType, NoneType, TensorType, TupleType
@@ -65,37 +66,21 @@ class _Link:
 
 def run(function: Function) -> Function:
     """The function with its chains."""
-    made = {result: operation for operation in walk(function.body) for result in operation.results}
-    return replace(function, body=_fused(function.body, made, uses(function.body)))
-
-
-def _fused(region: Region, made: Mapping[Value, Operation], counts: Mapping[Value, int]) -> Region:
-    operations = [
-        replace(o, regions=tuple(_fused(inner, made, counts) for inner in o.regions)) if o.regions else o
-        for o in region.operations
-    ]
-    return Region(region.arguments, tuple(_Fuser(operations, made, counts).fused()))
+    return each_region(function, lambda near: _Fuser(near).fused())
 
 
 @dataclass
 class _Fuser:
-    """Fuses one region. `made` and `counts` are of the whole function."""
+    """Fuses one region."""
 
-    operations: list[Operation]
-    made: Mapping[Value, Operation]
-    counts: Mapping[Value, int]
-    positions: dict[Operation, int] = field(default_factory=dict)
-    users: dict[Value, list[Operation]] = field(default_factory=dict)
+    near: Neighbours
     groups: dict[Value, list[Operation]] = field(default_factory=dict)
     """The products by their left side."""
     taken: set[Operation] = field(default_factory=set)
     """What some link replaces."""
 
     def __post_init__(self) -> None:
-        for position, operation in enumerate(self.operations):
-            self.positions[operation] = position
-            for operand in operation.operands:
-                self.users.setdefault(operand, []).append(operation)
+        for operation in self.near.operations:
             if self._is_product(operation):
                 self.groups.setdefault(operation.operands[0], []).append(operation)
 
@@ -105,7 +90,7 @@ class _Fuser:
         chains = [chain for chain in self._chains(links) if len(chain) > 1 or not chain[0].is_plain]
         gone = {operation for chain in chains for link in chain for operation in link.replaced}
         standing = {self._place(chain): chain for chain in chains}
-        for position, operation in enumerate(self.operations):
+        for position, operation in enumerate(self.near.operations):
             if position in standing:
                 chain = standing[position]
                 moved = [o for o in self._moved(chain, position) if o not in gone]
@@ -132,7 +117,7 @@ class _Fuser:
 
     def _may_arrive_packed(self, value: Value) -> bool:
         """Whether a matrix comes from where packed weights come from."""
-        operation = self.made.get(value)
+        operation = self.near.made.get(value)
         if operation is not None and operation.name in _HANDED_ON and operation.operands:
             return self._may_arrive_packed(operation.operands[0])
         if operation is not None and operation.name not in _SOURCES:
@@ -142,10 +127,8 @@ class _Fuser:
 
     def _only_user(self, value: Value) -> Operation | None:
         """The one operation of this region that uses a value, where nothing else does; not one that is replaced."""
-        users = self.users.get(value, [])
-        if self.counts.get(value) != 1 or len(users) != 1 or users[0] in self.taken:
-            return None
-        return users[0]
+        user = self.near.only_user(value)
+        return None if user in self.taken else user
 
     def _links(self, left: Value, products: list[Operation]) -> list[_Link]:
         """The stages that the products with one left side make."""
@@ -155,10 +138,10 @@ class _Fuser:
             links.append(_Link(left, alone, [*alone], tuple(p.result for p in alone)))
         else:
             links += [_Link(left, [p], [p], (p.result,)) for p in alone]
-        norm = self.made.get(left)
-        if len(links) == 1 and norm is not None and norm.name == "rms_norm" and norm in self.positions:
+        norm = self.near.made.get(left)
+        if len(links) == 1 and norm is not None and norm.name == "rms_norm" and norm in self.near.positions:
             (link,) = links
-            if self.counts[left] == len(link.products):
+            if self.near.counts[left] == len(link.products):
                 link.left, link.norm = norm.operands[0], _Norm(*norm.operands[1:])
                 link.replaced.insert(0, norm)
         for link in links:
@@ -224,7 +207,7 @@ class _Fuser:
         """A chain, parted behind each value that something outside needs."""
         inside = [operand for link in chain for operation in link.replaced for operand in operation.operands]
         for i, link in enumerate(chain[:-1], 1):
-            if inside.count(link.values[0]) != self.counts[link.values[0]]:
+            if inside.count(link.values[0]) != self.near.counts[link.values[0]]:
                 return [*self._parted(chain[:i]), *self._parted(chain[i:])]
         return [chain]
 
@@ -233,19 +216,19 @@ class _Fuser:
     def _place(self, chain: Sequence[_Link]) -> int:
         """The position of the operation in whose place the chain stands."""
         last = chain[-1]
-        return self.positions[last.products[0] if len(last.values) > 1 else last.replaced[-1]]
+        return self.near.positions[last.products[0] if len(last.values) > 1 else last.replaced[-1]]
 
     def _can_stand_together(self, products: Sequence[Operation]) -> bool:
         """Whether all of them may stand where the first does: their weights may, and no check lies between."""
-        first, last = (self.positions[products[i]] for i in (0, -1))
-        if any(operation.name == "demand" for operation in self.operations[first:last]):
+        first, last = (self.near.positions[products[i]] for i in (0, -1))
+        if any(operation.name == "demand" for operation in self.near.operations[first:last]):
             return False
         return all(self._movable(p.operands[1], first) is not None for p in products)
 
     def _movable(self, value: Value, position: int) -> list[Operation] | None:
         """What must be moved for a value to be there at a position, in order; None where something cannot be."""
-        operation = self.made.get(value)
-        place = -1 if operation is None else self.positions.get(operation, -1)
+        operation = self.near.made.get(value)
+        place = -1 if operation is None else self.near.positions.get(operation, -1)
         if operation is None or place < position:
             return []
         if operation.name not in _MOVABLE:
