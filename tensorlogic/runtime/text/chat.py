@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tensorlogic.runtime.errors import BoundaryError
-from tensorlogic.runtime.text.look_alikes import LookAlikes, choose_mark, each_text
+from tensorlogic.runtime.text.look_alikes import LookAlikes, choose_mark, each_text, texts_of
 from tensorlogic.runtime.text.template import Template
 
 Message = Mapping[str, Any] | tuple[str, str]
@@ -44,9 +44,7 @@ class Chat:
     ) -> tuple[str, str]:
         """The same with marks in what looks like special tokens in messages and variables, and the mark."""
         found, others = read_messages(messages), _checked(variables)
-        texts: list[str] = [self._source, *self._special, *self._tokens.values()]
-        each_text([found, others], lambda text: texts.append(text) or text)  # type: ignore[func-returns-value]
-        mark = choose_mark(texts)
+        mark = choose_mark([self._source, *self._special, *self._tokens.values(), *texts_of([found, others])])
         change = functools.partial(self._look_alikes.marked, mark=mark)
         return self._written(each_text(found, change), add_generation_prompt, each_text(others, change)), mark
 

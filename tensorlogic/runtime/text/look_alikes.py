@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tensorlogic.runtime.text.splitting import Splitter
@@ -66,6 +66,19 @@ def choose_mark(texts: Iterable[str]) -> str:
     """A character that none of the texts has."""
     used = {letter for text in texts for letter in text if ord(letter) >= _FIRST_MARK}
     return next(chr(code) for code in range(_FIRST_MARK, _LAST_MARK) if chr(code) not in used)
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """All texts of a value of JSON's kinds, the names of members left out."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            for member in value.values():
+                yield from texts_of(member)
+        case list() | tuple():
+            for item in value:
+                yield from texts_of(item)
 
 
 def each_text(value: Any, change: Callable[[str], str]) -> Any:
