@@ -8,6 +8,7 @@ Type checkers are told all public names of the modules that emitted code calls.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -109,7 +110,8 @@ def __getattr__(name: str) -> Any:
 
 def _helper(name: str) -> Any:
     # `from tensorlogic.runtime import kernels` asks here first, and what is being imported must not import the others.
-    is_module = find_spec(f"{__name__}.{name}") is not None
+    whole = f"{__name__}.{name}"
+    is_module = whole in sys.modules or find_spec(whole) is not None
     for module in () if is_module else _HELPERS:
         found = getattr(import_module(f"{__name__}.{module}"), name, None)
         if found is not None:
