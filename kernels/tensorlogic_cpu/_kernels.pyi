@@ -56,8 +56,9 @@ class Matrix:
     """Packed weights [O, I] as `mlx.core.quantize` gives their parts: `weight` uint32 [O, I * bits / 32], `scales` and
     `biases` [O, I / group_size], float32, float16 or bfloat16.
 
-    Modes: `affine` with 2, 3, 4, 5, 6 or 8 bits and groups of 32, 64 or 128; `mxfp4` (scales uint8, no biases, groups
-    of 32). ValueError for other layouts and for parts whose sizes do not fit each other.
+    Modes: `affine` with 2, 3, 4, 5, 6 or 8 bits and groups of 32, 64 or 128, and of 16 but for 4 bits; `mxfp4` (scales
+    uint8, no biases, groups of 32). Rows are whole blocks of 32. ValueError for other layouts, for parts whose sizes do
+    not fit each other, and without rows or columns.
     """
 
     def __init__(

@@ -63,6 +63,7 @@ def check_ending(target: Path) -> None:
 
 
 def _save_safetensors(target: Path, content: Content, tensors: tuple[Unsaved, ...]) -> None:
+    tensors = tuple(map(_in_mlx_layouts, tensors))
     names = {tensor.name for tensor in tensors}
     if "__metadata__" in names:
         refuse(target, "no tensor may be called `__metadata__`, which the format keeps for itself")
@@ -92,6 +93,12 @@ def _save_safetensors(target: Path, content: Content, tensors: tuple[Unsaved, ..
     kept = kept_metadata(content.metadata) | _gguf_text(content)
     possible = {tensor.name: tensor.layout for tensor in tensors if tensor.layout is not None}
     write_safetensors(target, pieces, kept | _notes(possible), lambda: kept | _notes(layouts))
+
+
+def _in_mlx_layouts(tensor: Unsaved) -> Unsaved:
+    """Expanded where MLX has no product by its layout: such triples would be of no use to anybody else."""
+    is_foreign = tensor.layout is not None and not tensor.layout.is_mlx
+    return tensor.expanded() if is_foreign and tensor.kept is None else tensor
 
 
 def _pieces(tensor: Unsaved, parts: _Parts) -> Iterator[Piece]:

@@ -21,11 +21,19 @@ class Layout:
     group: int
     mode: str = "affine"
 
+    @property
+    def block(self) -> int:
+        """What a row is a multiple of."""
+        return max(self.group, 32)
+
     def __str__(self) -> str:
         return f"{self.mode}{self.bits}x{self.group}"
 
 
-LAYOUTS = [Layout(bits, group) for bits in (2, 3, 4, 5, 6, 8) for group in (32, 64, 128)] + [Layout(4, 32, "mxfp4")]
+LAYOUTS = [
+    *(Layout(bits, group) for bits in (2, 3, 4, 5, 6, 8) for group in (16, 32, 64, 128) if (bits, group) != (4, 16)),
+    Layout(4, 32, "mxfp4"),
+]
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def bound(x: Floats, w: Packed, result: Floats, dtype: mx.Dtype, kept: Kept) -> 
 
 def random_case(seed: int, layout: Layout, dtype: mx.Dtype, scales: mx.Dtype, rows: int) -> tuple[mx.array, Packed]:
     rng = np.random.default_rng(seed)
-    width = layout.group * int(rng.integers(1, 9))
+    width = layout.block * int(rng.integers(1, 9))
     w = packed(rng, int(rng.integers(1, 70)), width, layout, scales)
     # Magnitudes from 1e-4 to 30 beside each other, as activations have.
     x = rng.normal(size=(rows, width)) * 10.0 ** rng.uniform(-4, 1.5, (rows, width))
@@ -73,7 +73,7 @@ def test_products_are_those_of_the_elements(seed: int, layout: Layout, kept: Kep
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_elements_are_what_mlx_says(layout: Layout) -> None:
     """Guards the reference itself."""
-    w = packed(np.random.default_rng(1), 5, 2 * layout.group, layout)
+    w = packed(np.random.default_rng(1), 5, 2 * layout.block, layout)
     weight, scales, biases = w.parts
     given = mx.dequantize(weight, scales, biases, group_size=layout.group, bits=layout.bits, mode=layout.mode)
     np.testing.assert_allclose(wide(given), w.elements, rtol=2e-6, atol=1e-6)
@@ -159,9 +159,9 @@ def test_the_last_bytes_of_a_matrix_are_the_last_read(instruction_set: str) -> N
     """Under `make sanitize` this sees a read behind the end: buffers of exactly the bytes that the shapes say."""
     for layout in LAYOUTS:
         for rows in (1, 3, 4):
-            w = packed(np.random.default_rng(8), rows, layout.group, layout, mx.float16)
+            w = packed(np.random.default_rng(8), rows, layout.block, layout, mx.float16)
             for count in (1, 9):
-                x = mx.ones((count, layout.group))
+                x = mx.ones((count, layout.block))
                 np.testing.assert_allclose(wide(product(x, w))[0], w.elements.sum(axis=1), rtol=1e-4, atol=1e-3)
 
 

@@ -241,3 +241,18 @@ def test_a_real_model_reads_back_bit_equal(tmp_path: Path) -> None:
     assert isinstance(norm, mx.array)
     np.testing.assert_array_equal(theirs["output_norm.weight"], np.asarray(norm))
     assert json.loads(again.string("tensorlogic.quantization"))["token_embd.weight"] == [8, 32]
+
+
+def test_layouts_that_mlx_does_not_have_are_saved_expanded(tmp_path: Path) -> None:
+    """Groups of 16, which our CPU kernels multiply by and nobody else does."""
+    blocks = random_blocks("Q6_K", (4,), 512, seed=3)
+    model = load_model(write_gguf(tmp_path / "model.gguf", {"w": ("Q6_K", blocks)}))
+    whole = model.get_tensor("w")
+    assert isinstance(whole, Packed)
+    save_model(model, tmp_path / "model.safetensors")
+    with safetensors.safe_open(tmp_path / "model.safetensors", "np") as file:
+        assert list(file.keys()) == ["w"]
+        np.testing.assert_array_equal(file.get_tensor("w"), np.asarray(dense(whole)))
+    save_model(model, tmp_path / "again.gguf")
+    again = load_model(tmp_path / "again.gguf").get_tensor("w")
+    np.testing.assert_array_equal(np.asarray(dense(again, mx.float32)), np.asarray(dense(whole, mx.float32)))

@@ -176,7 +176,11 @@ def test_a_quantized_model_comes_back_bit_equal(tmp_path: Path, name: str) -> No
     save_model({name: model.get_tensor(name) for name in readable}, path)
     again = load_model(path)
     assert sorted(again.tensors) == sorted(readable)
-    assert all(same(again.get_tensor(name), model.get_tensor(name)) for name in readable)
+    for name in readable:
+        before = model.get_tensor(name)
+        # What MLX has no layout for is saved as the floats that it is.
+        is_foreign = isinstance(before, Packed) and not before.layout.is_mlx
+        assert same(again.get_tensor(name), dense(before) if is_foreign else before)
 
 
 def test_minilm_comes_back_bit_equal(tmp_path: Path) -> None:

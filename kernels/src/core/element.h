@@ -30,9 +30,9 @@ struct PackedMatrix {
   Packing packing;
   Element scale_type;  // of scales and biases under `affine`
   int bits;
-  int group;  // 32, 64 or 128
+  int group;  // 16 (affine, not of 4 bits), 32, 64 or 128
   int64_t rows;
-  int64_t width;  // codes in a row, a multiple of `group`
+  int64_t width;  // codes in a row, a multiple of `group` and of 32
 
   int64_t groups() const { return width / group; }
   int64_t row_bytes() const { return width * bits / 8; }

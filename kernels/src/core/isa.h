@@ -49,8 +49,8 @@ struct DigitRows {
   int8_t* codes;         // digit d of item k of row r at d * plane + r * stride + k
   int64_t stride, plane;
   float* steps;  // of each block of 32 of each row, without gaps
-  float* sums;   // the same
-  uint8_t* lowest;  // the same: whether the lowest digit is anywhere not 0
+  float* sums;   // of each half of a block of each row, without gaps
+  uint8_t* lowest;  // as `steps`: whether the lowest digit is anywhere not 0
 };
 
 // More rows than this are multiplied as blocks of expanded weights.
@@ -79,7 +79,8 @@ struct Kernels {
   // `n` items of type `e`, `stride` items apart, as floats.
   void (*gather)(const void* from, Element e, int64_t stride, float* to, int64_t n);
   // Many rows by integers, where the set has them; else `tile` is 0 and the rest null. A tile is of `tile` rows of w: its
-  // codes take `tile` bytes for each of the width's items, rounded up to 64, its factors 2 * `tile` floats for each 32.
+  // codes take `tile` bytes for each of the width's items, rounded up to 64, its factors 2 * `tile` floats for each 32,
+  // or each group of 16.
   int64_t tile;
   void (*quantize_rows)(const float* x, int64_t x_stride, int64_t first, int64_t last, int64_t width, DigitRows& to);
   void (*tile_factors)(const PackedMatrix& w, int64_t first, int64_t last, float* factors);

@@ -49,7 +49,7 @@ DigitRows digits_of(const float* x, int64_t x_stride, int64_t m, int64_t width, 
   rows.plane = m * width;
   rows.codes = codes.get<int8_t>(rows.digits * rows.plane);
   rows.steps = steps.get<float>(m * blocks);
-  rows.sums = sums.get<float>(m * blocks);
+  rows.sums = sums.get<float>(2 * m * blocks);
   rows.lowest = lowest.get<uint8_t>(m * blocks);
   const Kernels& k = kernels();
   pool().parallel(m, 8, [&](int64_t first, int64_t last) { k.quantize_rows(x, x_stride, first, last, width, rows); });
@@ -76,7 +76,7 @@ void multiply_tile(const Kernels& k, const DigitRows& rows, const PackedMatrix& 
   thread_local Scratch codes, factors;
   const int64_t first = index * k.tile, last = std::min(first + k.tile, w.rows);
   uint8_t* filled = codes.get<uint8_t>(k.tile * ((w.width + 63) / 64 * 64));
-  float* scales = factors.get<float>(2 * k.tile * (w.width / 32));
+  float* scales = factors.get<float>(2 * k.tile * (w.width / std::min(w.group, 32)));
   // All at once, where they were not asked for before: a tile's rows would be waited for a few at a time.
   prefetch_rows(w, first, last);
   k.fill_codes(w, first, last, filled);

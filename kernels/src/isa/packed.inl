@@ -34,6 +34,15 @@ inline void group_factors(const PackedMatrix& w, int64_t row, int64_t g, int64_t
   }
 }
 
+// Of the first or the second half of the 32 codes at `p`, with 16 floats.
+template <int bits, bool table, int half>
+inline Floats half_dot(const uint8_t* p, const float* x) {
+  constexpr int width = Floats::width, vectors = 16 / width, first = half * vectors;
+  Floats d = float_codes<bits, table, first>(p) * Floats::load(x);
+  if constexpr (vectors == 2) d = fma(float_codes<bits, table, first + 1>(p), Floats::load(x + width), d);
+  return d;
+}
+
 template <int bits, bool table>
 inline Floats float_dot(const uint8_t* p, const float* x) {
   constexpr int width = Floats::width;
@@ -46,10 +55,16 @@ inline Floats float_dot(const uint8_t* p, const float* x) {
   return d;
 }
 
+// Whether activations are bytes here: in blocks of 32, which groups of 16 would part.
+inline bool in_bytes(const PreparedRows& rows, const PackedMatrix& w) {
+  return rows.kept == Activations::int8 && w.group >= 32;
+}
+
 // One row of `w` with one prepared row of floats.
 template <int bits, bool table, bool int8>
 inline float row_product(const PreparedRows& rows, int m, const PackedMatrix& w, int64_t n) {
   const int64_t width = prepared_width(w.width), groups = w.groups(), blocks_in_group = w.group / 32;
+  const bool halves = w.group == 16;
   const float* x = rows.x + m * width;
   const float* sums = rows.sums + m * padded_to_16(groups);
   const int8_t* codes = int8 ? rows.codes + m * width : nullptr;
@@ -62,6 +77,13 @@ inline float row_product(const PreparedRows& rows, int m, const PackedMatrix& w,
     group_factors(w, n, first, count, int8, scales, biases);
     for (int64_t g = 0; g < count; ++g) {
       int64_t block = (first + g) * blocks_in_group;
+      if (halves) {
+        const int64_t b = (first + g) / 2;
+        const uint8_t* codes_of_32 = p + b * 4 * bits;
+        Floats d = g % 2 ? half_dot<bits, table, 1>(codes_of_32, x + 32 * b + 16)
+                         : half_dot<bits, table, 0>(codes_of_32, x + 32 * b);
+        total = fma(d, Floats::all(scales[g]), total);
+      }
       for (int64_t b = block; b < block + blocks_in_group; ++b) {
         if constexpr (int8) {
           Floats d = integer_dot<bits, table>(p + b * 4 * bits, codes + 32 * b);
@@ -81,7 +103,7 @@ inline void multiply_rows(const PreparedRows& rows, const PackedMatrix& w, int64
                           int64_t y_stride) {
   for (int64_t n = first; n < last; ++n) {
     for (int m = 0; m < rows.count; ++m) {
-      auto product = rows.kept == Activations::int8 ? row_product<bits, table, true> : row_product<bits, table, false>;
+      auto product = in_bytes(rows, w) ? row_product<bits, table, true> : row_product<bits, table, false>;
       y[m * y_stride + n] = product(rows, m, w, n);
     }
   }
@@ -101,10 +123,11 @@ inline void multiply_rows(const PreparedRows& rows, const PackedMatrix& w, int64
     }                                                                      \
   } while (false)
 
-// The sum of 32 floats.
-inline float sum_of_32(const float* x) {
+// The sum of 16 or 32 floats.
+template <int count>
+inline float sum_of(const float* x) {
   Floats total = Floats::load(x);
-  for (int i = Floats::width; i < 32; i += Floats::width) total = total + Floats::load(x + i);
+  for (int i = Floats::width; i < count; i += Floats::width) total = total + Floats::load(x + i);
   return total.sum();
 }
 
@@ -139,9 +162,12 @@ inline void prepare_sums(const float* x, int64_t m, const PackedMatrix& w, Prepa
   const int64_t groups = w.groups(), blocks_in_group = w.group / 32, width = prepared_width(w.width);
   float* sums = rows.sums + m * padded_to_16(groups);
   for (int64_t g = 0; g < padded_to_16(groups); ++g) sums[g] = 0;
-  const bool int8 = rows.kept == Activations::int8;
-  if (!int8) {
-    for (int64_t b = 0; b < w.width / 32; ++b) sums[b / blocks_in_group] += sum_of_32(x + 32 * b);
+  if (w.group == 16) {
+    for (int64_t g = 0; g < groups; ++g) sums[g] = sum_of<16>(x + 16 * g);
+    return;
+  }
+  if (!in_bytes(rows, w)) {
+    for (int64_t b = 0; b < w.width / 32; ++b) sums[b / blocks_in_group] += sum_of<32>(x + 32 * b);
     return;
   }
   int8_t* codes = rows.codes + m * width;
@@ -161,7 +187,7 @@ inline void prepare_any(const float* x, int64_t stride, const PackedMatrix& w, P
   for (int m = 0; m < rows.count; ++m) {
     const float* row = x + m * stride;
     prepare_sums(row, m, w, rows);
-    if (rows.kept == Activations::int8) continue;
+    if (in_bytes(rows, w)) continue;
     float* to = rows.x + m * width;
     std::memcpy(to, row, static_cast<size_t>(w.width) * 4);
     for (int64_t i = w.width; i < width; ++i) to[i] = 0;
@@ -172,6 +198,7 @@ template <int bits, bool table>
 inline void expand_rows(const PackedMatrix& w, int64_t first, int64_t last, float* to) {
   float scales[kStretch], biases[kStretch];
   const int64_t groups = w.groups(), blocks_in_group = w.group / 32;
+  const bool halves = w.group == 16;
   for (int64_t n = first; n < last; ++n) {
     const uint8_t* p = w.codes + n * w.row_bytes();
     for (int64_t start = 0; start < groups; start += kStretch) {
@@ -180,6 +207,19 @@ inline void expand_rows(const PackedMatrix& w, int64_t first, int64_t last, floa
       for (int64_t g = 0; g < count; ++g) {
         Floats scale = Floats::all(scales[g]), bias = table ? Floats::zero() : Floats::all(biases[g]);
         int64_t block = (start + g) * blocks_in_group;
+        if (halves) {
+          constexpr int vectors = 16 / Floats::width;
+          const int64_t b = (start + g) / 2;
+          const uint8_t* codes = p + b * 4 * bits;
+          float* out = to + (n - first) * w.width + 16 * (start + g);
+          auto put = [&]<int c>() {
+            fma(float_codes<bits, table, c>(codes), scale, bias).store(out);
+            if constexpr (vectors == 2) {
+              fma(float_codes<bits, table, c + 1>(codes), scale, bias).store(out + Floats::width);
+            }
+          };
+          g % 2 ? put.template operator()<vectors>() : put.template operator()<0>();
+        }
         for (int64_t b = block; b < block + blocks_in_group; ++b) {
           const uint8_t* codes = p + b * 4 * bits;
           float* out = to + (n - first) * w.width + 32 * b;

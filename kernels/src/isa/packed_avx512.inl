@@ -182,7 +182,7 @@ class RowProducts {
         sums_(rows.sums + m * padded_to_16(groups_)),
         lanes_(group_of_lane<bits>(w.group)),
         step_lanes_(group_of_lane<bits>(32)),
-        group_shift_(w.group == 32 ? 5 : w.group == 64 ? 6 : 7),
+        group_shift_(w.group == 16 ? 4 : w.group == 32 ? 5 : w.group == 64 ? 6 : 7),
         whole_groups_(mask_of(w.group >= kBlock<bits> ? 1 : kBlock<bits> / w.group)),
         last_(width_ / kBlock<bits> * kBlock<bits>),
         last_bytes_((1ull << ((width_ - last_) * bits / 8)) - 1),
@@ -280,6 +280,8 @@ struct Multiples {
   float step;
 
   float sum() const { return static_cast<float>(_mm512_reduce_add_epi32(_mm512_add_epi32(p, q))); }
+  float first_half() const { return static_cast<float>(_mm512_reduce_add_epi32(p)); }
+  float second_half() const { return static_cast<float>(_mm512_reduce_add_epi32(q)); }
 };
 
 // In `digits` bytes each. With `to_16_bits` the lowest of three is rounded away where the items' mean size is at least 1/15
@@ -351,7 +353,12 @@ inline bool prepare_digits(const float* x, int64_t m, const PackedMatrix& w, Pre
     const Multiples block = multiples<digits>(x + 32 * b, rows.kept == Activations::float16);
     two &= write_digits<digits>(block, codes + 32 * b, digit);
     steps[b] = block.step;
-    sums[b >> blocks_shift] += block.step * block.sum();
+    if (w.group == 16) {
+      sums[2 * b] = block.step * block.first_half();
+      sums[2 * b + 1] = block.step * block.second_half();
+    } else {
+      sums[b >> blocks_shift] += block.step * block.sum();
+    }
   }
   if (w.bits == 4) {
     for (int d = 0; d < digits; ++d) split_even_odd(codes + d * digit, digit);

@@ -75,7 +75,8 @@ inline void fill_codes(const PackedMatrix& w, int64_t first, int64_t last, uint8
   TENSORLOGIC_BY_LAYOUT(w, fill_tile, w, first, last, tile);
 }
 
-template <int digits, int R>
+// `G`: how many codes have one scale here, 16 or 32; with 16 a block is taken in two parts.
+template <int digits, int R, int G>
 inline void row_products(const DigitRows& x, int64_t row, int64_t blocks, const uint8_t* tile, const float* factors,
                          float* y, int64_t y_stride, __mmask16 mask_a, __mmask16 mask_b) {
   __m512 total_a[R], total_b[R];
@@ -83,25 +84,28 @@ inline void row_products(const DigitRows& x, int64_t row, int64_t blocks, const 
   for (int r = 0; r < R; ++r) total_a[r] = total_b[r] = _mm512_setzero_ps();
   const int8_t* codes = x.codes + row * x.stride;
   const float* steps = x.steps + row * blocks;
-  const float* sums = x.sums + row * blocks;
+  const float* sums = x.sums + row * 2 * blocks;
   const uint8_t* lowest = x.lowest + row * blocks;
+  const int64_t parts = blocks * 32 / G;
   // The biases first: with their products in the loop below there would be more vectors than registers.
-  for (int64_t b = 0; b < blocks; ++b) {
-    const float* biases = factors + (2 * b + 1) * kTile;
+  for (int64_t i = 0; i < parts; ++i) {
+    const float* biases = factors + (2 * i + 1) * kTile;
     const __m512 bias_a = _mm512_loadu_ps(biases), bias_b = _mm512_loadu_ps(biases + 16);
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
-      __m512 sum = _mm512_set1_ps(sums[r * blocks + b]);
+      const float* of_16 = sums + 2 * r * blocks + i * G / 16;
+      __m512 sum = _mm512_set1_ps(G == 16 ? of_16[0] : of_16[0] + of_16[1]);
       total_a[r] = _mm512_fmadd_ps(bias_a, sum, total_a[r]);
       total_b[r] = _mm512_fmadd_ps(bias_b, sum, total_b[r]);
     }
   }
-  for (int64_t b = 0; b < blocks; ++b, tile += 32 * kTile, factors += 2 * kTile) {
+  for (int64_t i = 0; i < parts; ++i, tile += G * kTile, factors += 2 * kTile) {
+    const int64_t b = i * G / 32;
     __m512i a[R], c[R];
     auto add_digit = [&](int digit) __attribute__((always_inline)) {
-      const int8_t* p = codes + digit * x.plane + 32 * b;
+      const int8_t* p = codes + digit * x.plane + G * i;
 #pragma GCC unroll 8
-      for (int step = 0; step < 8; ++step) {
+      for (int step = 0; step < G / 4; ++step) {
         __m512i wa = _mm512_loadu_si512(tile + step * 128), wb = _mm512_loadu_si512(tile + step * 128 + 64);
 #pragma GCC unroll 4
         for (int r = 0; r < R; ++r) {
@@ -152,15 +156,15 @@ inline void row_products(const DigitRows& x, int64_t row, int64_t blocks, const 
   }
 }
 
-template <int digits>
+template <int digits, int G>
 inline void tile_products(const DigitRows& x, int64_t blocks, int64_t columns, const uint8_t* tile, const float* factors,
-                     float* y, int64_t y_stride) {
+                          float* y, int64_t y_stride) {
   auto mask = [&](int64_t n) { return static_cast<__mmask16>(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1); };
   __mmask16 a = mask(columns), b = mask(columns - 16);
   int64_t row = 0;
   auto take = [&]<int R>() {
     for (; row + R <= x.count; row += R) {
-      row_products<digits, R>(x, row, blocks, tile, factors, y + row * y_stride, y_stride, a, b);
+      row_products<digits, R, G>(x, row, blocks, tile, factors, y + row * y_stride, y_stride, a, b);
     }
   };
   take.template operator()<4>();
@@ -170,12 +174,12 @@ inline void tile_products(const DigitRows& x, int64_t blocks, int64_t columns, c
 
 inline void multiply_tile(const DigitRows& x, const PackedMatrix& w, int64_t columns, const uint8_t* tile,
                           const float* factors, float* y, int64_t y_stride) {
-  int64_t blocks = w.width / 32;
-  x.digits == 1 ? tile_products<1>(x, blocks, columns, tile, factors, y, y_stride)
-                : tile_products<3>(x, blocks, columns, tile, factors, y, y_stride);
+  auto products = w.group == 16 ? (x.digits == 1 ? tile_products<1, 16> : tile_products<3, 16>)
+                                : (x.digits == 1 ? tile_products<1, 32> : tile_products<3, 32>);
+  products(x, w.width / 32, columns, tile, factors, y, y_stride);
 }
 
-// Rows `first` to `last` of x as digits, with the step and the sum of each block.
+// Rows `first` to `last` of x as digits, with the step of each block and the sums of its halves.
 inline void quantize_rows(const float* x, int64_t x_stride, int64_t first, int64_t last, int64_t width, DigitRows& to) {
   const int64_t blocks = width / 32;
   for (int64_t r = first; r < last; ++r) {
@@ -186,14 +190,15 @@ inline void quantize_rows(const float* x, int64_t x_stride, int64_t first, int64
       to.lowest[r * blocks + b] =
           to.digits == 1 ? !write_digits<1>(found, codes, to.plane) : !write_digits<3>(found, codes, to.plane);
       to.steps[r * blocks + b] = found.step;
-      to.sums[r * blocks + b] = found.step * found.sum();
+      to.sums[2 * (r * blocks + b)] = found.step * found.first_half();
+      to.sums[2 * (r * blocks + b) + 1] = found.step * found.second_half();
     }
   }
 }
 
-// For each block of a tile the scales of its rows, then their biases; 0 for rows that are not there.
+// For each block of a tile, or each group of 16, the scales of its rows, then their biases; 0 for rows that are not there.
 inline void tile_factors(const PackedMatrix& w, int64_t first, int64_t last, float* factors) {
-  const int64_t groups = w.groups(), blocks_in_group = w.group / 32;
+  const int64_t groups = w.groups(), parts_of_group = w.group == 16 ? 1 : w.group / 32;
   for (int64_t from = 0; from < kTile; from += 16) {
     for (int64_t start = 0; start < groups; start += 16) {
       const int64_t count = groups - start < 16 ? groups - start : 16;
@@ -207,10 +212,10 @@ inline void tile_factors(const PackedMatrix& w, int64_t first, int64_t last, flo
       }
       transpose_16(scales);
       transpose_16(biases);
-      for (int64_t i = 0; i < count * blocks_in_group; ++i) {
-        float* to = factors + (start * blocks_in_group + i) * 2 * kTile + from;
-        _mm512_storeu_si512(to, scales[i / blocks_in_group]);
-        _mm512_storeu_si512(to + kTile, biases[i / blocks_in_group]);
+      for (int64_t i = 0; i < count * parts_of_group; ++i) {
+        float* to = factors + (start * parts_of_group + i) * 2 * kTile + from;
+        _mm512_storeu_si512(to, scales[i / parts_of_group]);
+        _mm512_storeu_si512(to + kTile, biases[i / parts_of_group]);
       }
     }
   }

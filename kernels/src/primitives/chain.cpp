@@ -200,6 +200,12 @@ class ChainNode : public Kernel {
     if (layout.packing == Packing::mxfp4) {
       return mx::quantized_matmul(x, inputs[at], inputs[at + 1], {}, true, layout.group, layout.bits, "mxfp4");
     }
+    if (layout.group == 16) {
+      // MLX has no product by these, and turns them into numbers.
+      auto wide = [&](size_t i) { return mx::astype(inputs[i], mx::float32); };
+      auto elements = mx::dequantize(inputs[at], wide(at + 1), wide(at + 2), 16, layout.bits);
+      return mx::matmul(x, mx::transpose(mx::astype(elements, x.dtype())));
+    }
     return mx::quantized_matmul(x, inputs[at], mx::astype(inputs[at + 1], x.dtype()),
                                 mx::astype(inputs[at + 2], x.dtype()), true, layout.group, layout.bits, "affine");
   }
@@ -249,7 +255,7 @@ Matrix::Matrix(mx::array weight_, mx::array scales_, std::optional<mx::array> bi
   bool affine = packing == Packing::affine;
   require(affine ? bits == 2 || bits == 3 || bits == 4 || bits == 5 || bits == 6 || bits == 8 : bits == 4, name,
           "there is no kernel for " + std::to_string(bits) + " bits in the mode " + mode);
-  require(group == 32 || (affine && (group == 64 || group == 128)), name,
+  require(group == 32 || (affine && (group == 64 || group == 128 || (group == 16 && bits != 4))), name,
           "there is no kernel for groups of " + std::to_string(group) + " in the mode " + mode);
   require(weight.dtype() == mx::uint32 && weight.ndim() == 2, name,
           "weights are uint32 [O, I * bits / 32], not " + text(weight.dtype()) + " " + text(weight.shape()));
@@ -257,7 +263,7 @@ Matrix::Matrix(mx::array weight_, mx::array scales_, std::optional<mx::array> bi
           "scales in the mode " + mode + " are not " + text(scales->dtype()));
   require(affine == biases.has_value(), name, affine ? "the mode affine has biases" : "the mode mxfp4 has no biases");
   int64_t bits_in_row = static_cast<int64_t>(weight.shape(1)) * 32;
-  require(bits_in_row % (static_cast<int64_t>(bits) * group) == 0, name,
+  require(bits_in_row % (static_cast<int64_t>(bits) * std::max(group, 32)) == 0, name,
           "rows of " + std::to_string(weight.shape(1)) + " words are not whole groups");
   mx::Shape groups{weight.shape(0), static_cast<int>(bits_in_row / bits / group)};
   require(scales->shape() == groups, name, "scales are " + text(groups) + ", not " + text(scales->shape()));

@@ -39,6 +39,11 @@ class PackedLayout:
     group_size: int
     mode: str = "affine"
 
+    @property
+    def is_mlx(self) -> bool:
+        """Whether `mx.quantize` makes it: its groups under `affine` are of 32, 64 or 128, and ours of 16, too."""
+        return self.mode != "affine" or self.group_size in (32, 64, 128)
+
 
 @dataclass(frozen=True, slots=True)
 class Storage:
