@@ -36,7 +36,7 @@ def test_fine(body: str) -> None:
     [
         f"{UPDATE}\nlet (a, b, d) = cache.update(1, k, k)\nreturn next",
         f"{UPDATE}\nreturn cache",
-        f"{UPDATE}\nlet n = cache.length()\nreturn next",
+        f"{UPDATE}\nlet n = cache.length(0)\nreturn next",
         f"{UPDATE}\nreturn cache.copy()",
         f"for i in 0..3 {{\n{UPDATE}\n}}\nreturn cache",
         f"if c {{\n{UPDATE}\n}}\nreturn cache",
