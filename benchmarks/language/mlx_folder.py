@@ -13,7 +13,7 @@ from pathlib import Path
 import mlx.core as mx
 
 from tensorlogic.runtime import models
-from tensorlogic.runtime.packed import Packed
+from tensorlogic.runtime.packed import Packed, dense
 
 _NAMES = {
     "token_embd": "model.embed_tokens",
@@ -49,7 +49,7 @@ def write_folder(path: Path, folder: Path) -> None:
     for name in model.tensors:
         target = _target(name, kind)
         tensor = model.get_tensor(name)
-        if isinstance(tensor, Packed):
+        if isinstance(tensor, Packed) and tensor.layout.is_mlx:
             quantization[target] = {"group_size": tensor.layout.group_size, "bits": tensor.layout.bits}
             weights[f"{target}.weight"] = tensor.weight
             weights[f"{target}.scales"] = tensor.scales.astype(mx.float32)
@@ -58,7 +58,7 @@ def write_folder(path: Path, folder: Path) -> None:
             continue
         # The file has Gemma's norms with the 1 that mlx-lm adds to them.
         shift = 1 if kind == "gemma3" and target.endswith("norm") else 0
-        weights[f"{target}.weight"] = tensor.astype(mx.float32) - shift
+        weights[f"{target}.weight"] = dense(tensor, mx.float32) - shift
     mx.save_safetensors(str(folder / "model.safetensors"), weights)
     config = {**_sizes(model, kind), "quantization": quantization}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.language.mlx_folder import write_folder
 from tensorlogic.runtime.models import load_model
-from tensorlogic.runtime.packed import Packed
+from tensorlogic.runtime.packed import Packed, dense
 from tests.runtime.model_files import Array, random_blocks, write_gguf
 
 SIZES = {
@@ -34,6 +34,7 @@ def model_file(path: Path, kind: str, more: dict[str, int]) -> Path:
         "output_norm.weight": norm,
         "blk.0.attn_q.weight": ("Q4_1", random_blocks("Q4_1", (64,), 64, seed=1)),
         "blk.0.ffn_down.weight": ("Q4_0", random_blocks("Q4_0", (64,), 96, seed=2)),
+        "blk.0.attn_v.weight": ("Q6_K", random_blocks("Q6_K", (64,), 256, seed=3)),
         "blk.0.attn_output.weight": np.ones((64, 64), np.float32),
         "blk.0.ffn_norm.weight": norm,
     }
@@ -65,6 +66,10 @@ def test_the_folder(tmp_path: Path, kind: str, more: dict[str, int], ffn_norm: s
         assert mx.array_equal(weights[f"{target}.weight"], packed.weight)
         assert mx.array_equal(weights[f"{target}.scales"], packed.scales.astype(mx.float32))
         assert mx.array_equal(weights[f"{target}.biases"], packed.biases.astype(mx.float32))
+    # MLX has no product by groups of 16.
+    values = model.get_tensor("blk.0.attn_v.weight")
+    assert isinstance(values, Packed)
+    assert mx.array_equal(weights["model.layers.0.self_attn.v_proj.weight"], dense(values, mx.float32))
     assert weights["model.layers.0.self_attn.o_proj.weight"].dtype == mx.float32
     # mlx-lm adds 1 to the norms of Gemma, which the file has already.
     assert weights["model.norm.weight"].tolist() == [value] * 64
@@ -73,4 +78,4 @@ def test_the_folder(tmp_path: Path, kind: str, more: dict[str, int], ffn_norm: s
     assert config["head_dim"] == 32
     assert config["vocab_size"] == 5
     assert config["quantization"]["model.embed_tokens"] == {"group_size": 32, "bits": 8}
-    assert "model.layers.0.self_attn.o_proj" not in config["quantization"]
+    assert not {f"model.layers.0.self_attn.{name}" for name in ("o_proj", "v_proj")} & set(config["quantization"])
