@@ -103,8 +103,7 @@ def _read(
     packs: dict[str, tuple[int, ...]],
 ) -> None:
     """What an argument tells about the names in its parameter's type."""
-    if isinstance(argument, Several):
-        assert isinstance(type, nodes.ListType)
+    if isinstance(argument, Several) and isinstance(type, nodes.ListType):
         for item in argument.items:
             _read(type.item, name, item, numbers, packs)
         return
@@ -117,7 +116,7 @@ def _read(
     if isinstance(argument, int):
         numbers[name] = argument
         return
-    sizes = [argument.inputs, argument.outputs] if isinstance(argument, Layer) else list(argument.shape)
+    sizes = _sizes(argument)
     if dims and isinstance(dims[0], nodes.Pack):
         pack = dims.pop(0)
         assert isinstance(pack, nodes.Pack)
@@ -129,6 +128,16 @@ def _read(
         match dim:
             case nodes.Name(name=written) | nodes.UnknownDim(name=nodes.Identifier(name=written)):
                 numbers[written] = number
+
+
+def _sizes(argument: Array | Layer | Several) -> list[int]:
+    if isinstance(argument, Layer):
+        return [argument.inputs, argument.outputs]
+    if isinstance(argument, Several):
+        # As a tensor, a list of nothing is an empty vector.
+        assert not argument.items
+        return [0]
+    return list(argument.shape)
 
 
 def _number(dim: nodes.Dim, numbers: Mapping[str, int]) -> int | None:

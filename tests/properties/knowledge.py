@@ -38,7 +38,12 @@ def size_of_tensor(s: Scope) -> Tensor:
 
 def unknown_int(s: Scope) -> Tensor:
     """An int that only run time knows, with a tensor of that size."""
-    (a, p), (b, q) = (s.pick(list(s.numbered.items())) for _ in range(2))
+    a, p = s.pick(list(s.numbered.items()))
+    # Of two ints that are the same, the checker knows which comes out.
+    others = [(text, known) for text, known in s.numbered.items() if known != p]
+    if not others:
+        raise NotApplicable
+    b, q = s.pick(others)
     m, n = _number(s, p), _number(s, q)
     mask = f"int(sum(arange({a}) < 2))" if s.at_least(p, 0) else f"max(0, {a})"
     counted = min(m, 2) if s.at_least(p, 0) else max(0, m)
