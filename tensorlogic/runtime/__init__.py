@@ -52,6 +52,7 @@ _WHERE = {
         "boolean",
         "external",
         "fits",
+        "floats_of",
         "instance",
         "integer",
         "items",

@@ -15,10 +15,10 @@ import os
 import re
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, get_args
+from typing import Any, TypeVar, get_args
 
 import mlx.core as mx
 
@@ -44,6 +44,8 @@ from tensorlogic.runtime.text.tokenizer import Tokenizer, tokenizer_of
 from tensorlogic.runtime.workers import read_in_order
 
 __all__ = ["FloatType", "Model", "ModelMetadata", "load_model", "save_model"]
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,11 @@ class Model:
         """The shape of a tensor, from the header."""
         return self._info(name).shape
 
+    @property
+    def float_type(self) -> mx.Dtype | None:
+        """The element type that floats get when they are read; None where each keeps the file's own."""
+        return None if self._wanted.dtype == "native" else getattr(mx, self._wanted.dtype)
+
     def dtype(self, name: str) -> mx.Dtype:
         """The element type that a tensor has when it is read, from the header."""
         return reading.element(self._info(name), self._wanted)
@@ -214,29 +221,28 @@ class Model:
         """Say that a struct was filled, so that what no struct took is worth telling."""
         self._usage.is_bound = True
 
-    def int(self, key: str) -> builtins.int:
+    # Values of the metadata by their keys: refused where there is none (TL4010), unless a default is given, and where
+    # it is another thing (TL4011).
+
+    def int(self, key: str, default: builtins.int | None = None) -> builtins.int:
         """A whole number of the metadata. Text is read as one, since safetensors keeps nothing but text."""
-        value = self._metadata(key)
-        number = metadata.as_int(value)
-        return number if number is not None else self._refuse_type(key, value, "an int")
+        return self._value(key, default, metadata.as_int, "an int")
 
-    def float(self, key: str) -> builtins.float:
+    def float(self, key: str, default: builtins.float | None = None) -> builtins.float:
         """A number of the metadata; a whole one, too, since writers of JSON drop the fraction."""
-        value = self._metadata(key)
-        number = metadata.as_float(value)
-        return number if number is not None else self._refuse_type(key, value, "a float")
+        return self._value(key, default, metadata.as_float, "a float")
 
-    def string(self, key: str) -> str:
+    def string(self, key: str, default: str | None = None) -> str:
         """A text of the metadata."""
-        value = self._metadata(key)
-        text = metadata.as_string(value)
-        return text if text is not None else self._refuse_type(key, value, "a string")
+        return self._value(key, default, metadata.as_string, "a string")
 
-    def ints(self, key: str) -> tuple[builtins.int, ...]:
+    def ints(self, key: str, default: Sequence[builtins.int] | None = None) -> tuple[builtins.int, ...]:
         """A list of whole numbers of the metadata."""
-        value = self._metadata(key)
-        numbers = metadata.as_ints(value)
-        return numbers if numbers is not None else self._refuse_type(key, value, "a list of ints")
+        return self._value(key, None if default is None else tuple(default), metadata.as_ints, "a list of ints")
+
+    def floats(self, key: str, default: Sequence[builtins.float] | None = None) -> tuple[builtins.float, ...]:
+        """A list of numbers of the metadata."""
+        return self._value(key, None if default is None else tuple(default), metadata.as_floats, "a list of floats")
 
     def _info(self, name: str) -> TensorInfo:
         info = self.header.tensors.get(name)
@@ -245,17 +251,19 @@ class Model:
             raise ModelFileError("TL4005", message, helps=_nearest(name, self.header.tensors))
         return info
 
-    def _metadata(self, key: str) -> MetadataValue:
+    def _value(self, key: str, default: Read | None, read: Callable[[MetadataValue], Read | None], wanted: str) -> Read:
         value = self.header.metadata.get(key)
         if value is None:
+            if default is not None:
+                return default
             message = f"the metadata of `{self.header.path}` has no key `{shown(key)}`"
             raise ModelFileError("TL4010", message, helps=_nearest(key, self.header.metadata))
-        return value
-
-    def _refuse_type(self, key: str, value: MetadataValue, wanted: str) -> NoReturn:
-        found = metadata.told(value)
-        message = f"the metadata key `{shown(key)}` of `{self.header.path}` is {found}, and not {wanted}"
-        raise ModelFileError("TL4011", message)
+        found = read(value)
+        if found is None:
+            told = metadata.told(value)
+            message = f"the metadata key `{shown(key)}` of `{self.header.path}` is {told}, and not {wanted}"
+            raise ModelFileError("TL4011", message)
+        return found
 
     def _begin(self, name: str) -> Job[Any]:
         """Make room for a tensor. One that the program holds is there already; one that cannot be read raises later."""

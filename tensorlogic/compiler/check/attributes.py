@@ -122,16 +122,17 @@ def refuse_attribute(cx: Context, value: Value, node: nodes.Attribute) -> NoRetu
         case OptionalType(_):
             helps = [test_for_none(node.value.span)]
     place = [(node.value.span, str(value.type))]
+    owner = value.type.name if isinstance(value.type, OpaqueType) else str(value.type)
     if name in functions:
         call = [f"`{node.span.text}(...)` calls it"]
-        fail("TL1011", f"`{name}` of `{value.type}` is a function", node.name.span, others=place, helps=call)
+        fail("TL1011", f"`{name}` of `{owner}` is a function", node.name.span, others=place, helps=call)
     if name in known:
         plain = [f"`{node.span.text}`"]
-        fail("TL2005", f"`{name}` of `{value.type}` is not a function", node.name.span, others=place, helps=plain)
+        fail("TL2005", f"`{name}` of `{owner}` is not a function", node.name.span, others=place, helps=plain)
     near = difflib.get_close_matches(name, known, 1)
     fail(
         "TL2009" if isinstance(value.type, OptionalType) else "TL1011",
-        f"`{value.type}` has no `{name}`",
+        f"`{owner}` has no `{name}`",
         node.name.span,
         others=place,
         helps=helps or [f"did you mean `{n}`?" for n in near],

@@ -40,18 +40,25 @@ class Method:
     result: Type | None
 
 
-_KEY = (("key", STRING),)
 _NAME = (("name", STRING),)
+
+
+def _setting(read: Type) -> Method:
+    """What the metadata has under a key, or the default where it has none."""
+    return Method((("key", STRING), ("default", OptionalType(read))), read)
+
+
 _CHAT = (("messages", ListType(TupleType((STRING, STRING)))), ("add_generation_prompt", OptionalType(BOOLEAN)))
 
 METHODS: dict[str, dict[str, Method]] = {
     "Model": {
         "get_tensor": Method(_NAME, None),
         "has": Method(_NAME, BOOLEAN),
-        "int": Method(_KEY, INT),
-        "float": Method(_KEY, FLOAT),
-        "string": Method(_KEY, STRING),
-        "ints": Method(_KEY, ListType(INT)),
+        "int": _setting(INT),
+        "float": _setting(FLOAT),
+        "string": _setting(STRING),
+        "ints": _setting(ListType(INT)),
+        "floats": _setting(ListType(FLOAT)),
     },
     "Tokenizer": {
         "encode": Method(
@@ -146,7 +153,7 @@ def call_method(
     return cx.add("method", operands, result, node.span, method=name)
 
 
-def in_model(model: OpaqueType, wanted: Element | None, span: Span) -> ElementType:
+def in_model(model: OpaqueType, wanted: Element | None, span: Span) -> Element:
     """The element type of a model's tensor: the one that the place wants, or that of the model's floats.
 
     Whether the tensor has it is checked when it is read.

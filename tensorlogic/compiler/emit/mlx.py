@@ -248,6 +248,8 @@ class Emitter:
             case StructType(definition, elements, _):
                 pairs = zip(definition.elements, elements, strict=True)
                 return {e: f"{text}.{attribute(own.name)}" for own, e in pairs if isinstance(e, ElementVariable)}
+            case OpaqueType(_, element) if isinstance(element, ElementVariable):
+                return {element: f"{text}.float_type"}
             case TupleType(items):
                 found = [self._told_by(item, f"{text}[{i}]") for i, item in enumerate(items)]
                 return {e: code for each in reversed(found) for e, code in each.items()}
