@@ -162,14 +162,11 @@ def instance(value: Any, kind: type[Instance], name: str, where: str) -> Instanc
 def floats_of(value: Any, name: str, where: str) -> mx.Dtype:
     """The element type of a model's floats, where a type parameter stands for it.
 
-    Raises BoundaryError TL5002 for what is no model, and for one whose floats keep the types of the file.
+    Raises BoundaryError TL5002 for what is no model, and for one whose floats have no one type.
     """
     from tensorlogic.runtime.models import Model
 
-    model = instance(value, Model, name, where)
-    if model.float_type is None:
-        refuse(where, "TL5002", '`{}` was loaded with `dtype="native"`: its floats have no one type', name)
-    return model.float_type
+    return instance(value, Model, name, where).float_type
 
 
 def ranked(value: Ranked, rank: int, exactly: bool, what: str, declared: str, where: str) -> Ranked:

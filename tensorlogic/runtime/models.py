@@ -23,7 +23,7 @@ from typing import Any, TypeVar, get_args
 import mlx.core as mx
 
 from tensorlogic.runtime import progress, reading, workers
-from tensorlogic.runtime.errors import ModelFileError
+from tensorlogic.runtime.errors import BoundaryError, ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, metadata, open_model
 from tensorlogic.runtime.formats.features import Feature
 from tensorlogic.runtime.formats.gguf.header import read_raw_metadata
@@ -46,6 +46,7 @@ from tensorlogic.runtime.workers import read_in_order
 __all__ = ["FloatType", "Model", "ModelMetadata", "load_model", "save_model"]
 
 Read = TypeVar("Read")
+_FLOATS: Mapping[FloatType, mx.Dtype] = {"float16": mx.float16, "bfloat16": mx.bfloat16, "float32": mx.float32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,23 +137,32 @@ class Model:
         return self._info(name).shape
 
     @property
-    def float_type(self) -> mx.Dtype | None:
-        """The element type that floats get when they are read; None where each keeps the file's own."""
-        return None if self._wanted.dtype == "native" else getattr(mx, self._wanted.dtype)
+    def float_type(self) -> mx.Dtype:
+        """The element type that floats get when they are read.
+
+        Raises BoundaryError TL5002 for a model loaded with `dtype="native"`, whose floats keep the file's types.
+        """
+        if self._wanted.dtype == "native":
+            message = f'`{self.header.path}` was loaded with `dtype="native"`: its floats have no one type'
+            raise BoundaryError("TL5002", message)
+        return _FLOATS[self._wanted.dtype]
 
     def dtype(self, name: str) -> mx.Dtype:
         """The element type that a tensor has when it is read, from the header."""
         return reading.element(self._info(name), self._wanted)
 
-    def get_tensor(self, name: str) -> Tensor:
+    def get_tensor(self, name: str, dtype: mx.Dtype | None = None) -> Tensor:
         """The tensor's elements: packed where the file quantized them, unless the model was loaded to expand them.
 
-        Raises `ModelFileError` for a name that is not there (TL4005), a storage type that cannot be read (TL4004),
-        values that the element type cannot hold (TL4006, TL4007), a file that became shorter (TL4008) and scales that
-        are no numbers (TL4009); TypeError for a name that is no string.
+        Floats become `dtype`, or the model's own float type without it. Raises `ModelFileError` for a name that is not
+        there (TL4005), a storage type that cannot be read (TL4004), values that the element type cannot hold (TL4006,
+        TL4007), a file that became shorter (TL4008) and scales that are no numbers (TL4009); TypeError for a name that
+        is no string.
         """
         if not isinstance(name, str):
             raise TypeError(f"a tensor's name is a string, not {name!r}")
+        if dtype is not None and dtype != _FLOATS.get(self._wanted.dtype):
+            return self._as(name, dtype)
         held = self._alive.get(name)
         if held is not None:
             return held
@@ -277,6 +287,16 @@ class Model:
             return Job(functools.partial(_fill, job, stored_bytes(info)), job.finish)
         except ModelFileError as error:
             return reading.failing(error)
+
+    def _as(self, name: str, dtype: mx.Dtype) -> Tensor:
+        """A tensor in another float type than the model's, read once more each time."""
+        names = {each: name for name, each in _FLOATS.items()}
+        if dtype not in names:
+            raise TypeError(f"floats are read as float16, bfloat16 or float32, not {dtype}")
+        self._usage.used.add(name)
+        wanted = Wanted(names[dtype], self._wanted.dequantize)
+        job = reading.begin(self._files, self._info(name), wanted)
+        return job.finish(job.fill())[0]
 
     def _keep(self, name: str, tensor: Tensor, underflows: builtins.int) -> Tensor:
         """What the program gets: the one that it holds, where another reading of the same tensor was quicker."""

@@ -18,9 +18,11 @@ HEAD = 'let m = load_model("m" + ".safetensors")\nlet w = m.get_tensor("w")\n'
 @pytest.mark.parametrize(
     ("asked", "code", "message", "help"),
     [
-        ('m.get_tensor("w", 1)', "TL2004", "`get_tensor` takes 1 argument", None),
+        ('m.get_tensor("w", float32, 1)', "TL2004", "`get_tensor` takes 2 arguments", None),
+        ('m.get_tensor("w", int32)', "TL2008", "`dtype` of `get_tensor` is a float type", None),
+        ('m.get_tensor("w", 1)', "TL2008", "`dtype` of `get_tensor` is a float type", None),
         ("m.get_tensor()", "TL2004", "`get_tensor` needs `name`", None),
-        ('m.get_tensor(nme: "w")', "TL1012", "`get_tensor` has no parameter `nme`", "its parameters are name"),
+        ('m.get_tensor(nme: "w")', "TL1012", "`get_tensor` has no parameter `nme`", "its parameters are name, dtype"),
         ('m.get_tensor("w", name: "w")', "TL2004", "`name` of `get_tensor` is given twice", None),
         ("m.int(3)", "TL2001", "`key` of `int` is `string`, not `int`", None),
         ('m.bool("flag")', "TL1011", "`Model` has no `bool`", "`model.string(key)` and `model.int(key)` read metadata"),

@@ -71,6 +71,17 @@ def test_a_function_takes_the_floats_of_its_model(folder: Path, capsys: pytest.C
     assert capsys.readouterr().out == f"{dtype} [2.0, 4.0]\n"
 
 
+def test_a_tensor_is_read_as_another_float_type(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """float16 would hold neither of the large values."""
+    ran(HEAD + 'let w: float32[?] = m.get_tensor("wide", dtype: float32)\nprint(w, w.dtype)')
+    assert capsys.readouterr().out == "[70000.0, 1.0, -1000000000.0] float32\n"
+    model = load_model("m.safetensors")
+    assert model.get_tensor("w", mx.float32).dtype == mx.float32
+    assert model.get_tensor("w", mx.float16) is model.get_tensor("w")
+    with pytest.raises(TypeError, match="floats are read as"):
+        model.get_tensor("w", mx.int32)
+
+
 def test_an_entry_takes_the_floats_of_its_model(folder: Path) -> None:
     module = tensorlogic.compile(GENERIC)
     for dtype in ("float16", "bfloat16", "float32"):

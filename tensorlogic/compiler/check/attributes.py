@@ -10,7 +10,7 @@ from tensorlogic.compiler.check import expressions, operators
 from tensorlogic.compiler.check.assumptions import Path
 from tensorlogic.compiler.check.bindings import FunctionSymbolType, check_operands
 from tensorlogic.compiler.check.context import Context
-from tensorlogic.compiler.check.methods import ATTRIBUTES, INSTEAD, METHODS
+from tensorlogic.compiler.check.methods import ATTRIBUTES, CHANGING, INSTEAD, METHODS
 from tensorlogic.compiler.check.refusals import Failure, fail, test_for_none
 from tensorlogic.compiler.dims import product
 from tensorlogic.compiler.ir.core import Value
@@ -78,6 +78,8 @@ def check_attribute(cx: Context, node: nodes.Attribute, expected: Type | None) -
             if type == OpaqueType("Tokenizer"):
                 # It is read then, and may be refused, as by the function of this name.
                 return cx.add("load_tokenizer", (value,), type, node.span)
+            if type is not None and name in CHANGING:
+                return cx.add("method", (value,), type, node.span, method=node.name.name)
             if type is not None:
                 return cx.add("attribute", (value,), type, node.span, name_=node.name.name)
     refuse_attribute(cx, value, node)

@@ -92,7 +92,7 @@ def _tensor(replay: Replay, model: ModelFile, name: str, operation: Operation) -
     assert isinstance(type, TensorType)
     # A type parameter that a weight has is that of the model's floats, or run time finds that it is not.
     wanted = type.element.name if isinstance(type.element, ElementType) else model.floats
-    found = info.element(model.floats)
+    found = info.element(wanted if operation.attributes.get("reads") else model.floats)
     if found != wanted:
         replay.tell(file_refusals.other_element(sight, found, wanted, _helps(found, wanted, name)), [weight])
         return UNKNOWN

@@ -257,7 +257,7 @@ class Emitter:
 
 
 _TOLD = frozenset(
-    {"call", "extern", "method", "load_model", "load_tokenizer", "bind", "host.item", "save_model", "print"}
+    {"call", "extern", "method", "load_model", "load_tokenizer", "bind", "generate", "host.item", "save_model", "print"}
 )
 """Operations during which run time may fail: their `.tl` line stands beside them."""
 
@@ -324,7 +324,15 @@ def _refuse_models(program: Program) -> None:
                 message = f"`{name}` is a `{value.type}`, which a standalone module cannot have"
                 raise CompileError([error("TL2021", message, function.span)])
         for operation in walk(function.body):
-            if operation.name in {"load_model", "save_model", "load_tokenizer", "bind", "read_line", "dynamic"}:
+            if operation.name in {
+                "load_model",
+                "save_model",
+                "load_tokenizer",
+                "bind",
+                "read_line",
+                "generate",
+                "dynamic",
+            }:
                 message = f"`{operation.name}` needs the runtime, which a standalone module does not have"
                 raise CompileError([error("TL2021", message, operation.span)])
 
