@@ -15,7 +15,7 @@ FETCH  := $(BIN)/python tools/fetch_models.py
 KERNELS := $(BIN)/python tools/setup_kernels.py
 # The folder of the model files, outside git. TENSORLOGIC_MODELS names another one.
 MODELS := $(or $(TENSORLOGIC_MODELS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tensorlogic/models)
-MINILM := all-MiniLM-L6-v2
+SMOLLM2 := SmolLM2-135M-Instruct.Q4_1.gguf
 # Two workers: more do not help on a small machine, and each one imports MLX.
 WORKERS := 2
 
@@ -30,11 +30,10 @@ help:  ## Say what can be made.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Where the kernels cannot be built that is said once, and not again by what runs.
-run: $(STAMP)  ## Compile the sentence encoder and compare four sentences with it.
-	@$(FETCH) $(MINILM)
+run: $(STAMP)  ## Ask a language model one question; its every layer is TensorLogic source.
+	@$(FETCH) $(SMOLLM2)
 	@$(KERNELS) || export TENSORLOGIC_KERNELS=off; \
-	$(BIN)/tlc run examples/minilm/similarity.tl -- "$(MODELS)/$(MINILM)" \
-	    "A man is eating food." "Someone has a meal." "The weather is lovely today." "Il fait très beau."
+	$(BIN)/tlc run examples/chat/chat.tl -- "$(MODELS)/$(SMOLLM2)" "What is the capital of France?"
 
 test: lint types kernels  ## Run every check: ruff, mypy --strict, pytest.
 	@$(FETCH)

@@ -277,10 +277,12 @@ class OpaqueType(Type):
     """`Model`, `Tokenizer`, `KVCache`. `element` is the type of a model's floats, where it is known."""
 
     name: str
-    element: ElementType | None = None
+    element: Element | None = None
 
     def __str__(self) -> str:
-        return "int or tuple of ints" if self.name == "axes" else self.name
+        if self.name == "axes":
+            return "int or tuple of ints"
+        return self.name if self.element is None else f"{self.name}<{self.element}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +372,8 @@ def substitute(t: Type, s: Substitution) -> Type:
                 return RangeType(start.substitute(s.dims), stop.substitute(s.dims))
             case ElementTypeType(element) if element is not None:
                 return ElementTypeType(s.element(element))
+            case OpaqueType(name, element) if element is not None:
+                return OpaqueType(name, s.element(element))
             case StructType(_, elements, dims):
                 return replace(
                     t,

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from tensorlogic.runtime.functions_kernels import *
     from tensorlogic.runtime.functions_neural import *
     from tensorlogic.runtime.functions_shape import *
+    from tensorlogic.runtime.generating import generate as generate
+    from tensorlogic.runtime.generating import until_interrupted as until_interrupted
+    from tensorlogic.runtime.generation import Generation as Generation
+    from tensorlogic.runtime.generation import LanguageModel as LanguageModel
     from tensorlogic.runtime.models import *
     from tensorlogic.runtime.outside import *
     from tensorlogic.runtime.packed import *
@@ -52,6 +56,7 @@ _WHERE = {
         "boolean",
         "external",
         "fits",
+        "floats_of",
         "instance",
         "integer",
         "items",
@@ -68,6 +73,8 @@ _WHERE = {
     "device": ("carried",),
     "errors": ("BoundaryError", "ModelFileError", "TensorLogicError"),
     "failures": ("entry",),
+    "generating": ("generate", "until_interrupted"),
+    "generation": ("Generation", "LanguageModel"),
     "functions_kernels": (
         "attention",
         "gelu",

@@ -30,6 +30,7 @@ def cached_attention(
     traditional: bool = False,
     rope_scale: float = 1.0,
     dims: int | None = None,
+    periods: mx.array | None = None,
     q_norm: mx.array | None = None,
     k_norm: mx.array | None = None,
     eps: float | None = None,
@@ -55,7 +56,8 @@ def cached_attention(
             scale=width**-0.5 if scale is None else scale,
             window=window,
             rope_dims=0 if base is None else width if dims is None else dims,
-            rope_base=base,
+            rope_base=base if periods is None else None,
+            freqs=periods,
             rope_scale=rope_scale,
             traditional=traditional,
             q_norm=q_norm,
@@ -72,7 +74,7 @@ def cached_attention(
     if eps is not None:
         q, k = rms_norm(q, q_norm, eps), rms_norm(k, k_norm, eps)
     if base is not None:
-        q, k = (rope(each, offset, base, traditional, rope_scale, dims) for each in (q, k))
+        q, k = (rope(each, offset, base, traditional, rope_scale, dims, periods) for each in (q, k))
     ks, vs, following = cache.update(layer, k, v, window, dtype=dtype)
     mixed = attention(q, ks, vs, scale, None, True, window)
     return mixed.transpose(0, 2, 1, 3).reshape(batch, length, heads * width), following

@@ -159,6 +159,16 @@ def instance(value: Any, kind: type[Instance], name: str, where: str) -> Instanc
     return value
 
 
+def floats_of(value: Any, name: str, where: str) -> mx.Dtype:
+    """The element type of a model's floats, where a type parameter stands for it.
+
+    Raises BoundaryError TL5002 for what is no model, and for one whose floats have no one type.
+    """
+    from tensorlogic.runtime.models import Model
+
+    return instance(value, Model, name, where).float_type
+
+
 def ranked(value: Ranked, rank: int, exactly: bool, what: str, declared: str, where: str) -> Ranked:
     """A tensor whose rank only run time knows, where a shape is declared."""
     count = len(value.shape)

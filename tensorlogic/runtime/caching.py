@@ -125,6 +125,11 @@ class KVCache:
                 layer.length = length
 
     @property
+    def bits(self) -> int | None:
+        """How many bits an item is kept in; None where as it is."""
+        return self._current().bits
+
+    @property
     def nbytes(self) -> int:
         """The bytes that it takes in memory."""
         layers = self._current().layers.values()

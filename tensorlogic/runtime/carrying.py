@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from tensorlogic.runtime.models import Model
 
 
-def weight(model: Model, name: str, dtype: mx.Dtype, where: str, *, carry: bool = True) -> mx.array | Packed:
+def weight(
+    model: Model, name: str, dtype: mx.Dtype, where: str, *, carry: bool = True, reads: bool = False
+) -> mx.array | Packed:
     """A model's tensor in the precision in which its element type is carried, or as it is without `carry`.
 
-    A packed weight stays packed. Raises BoundaryError TL5002 where the model holds another type than the program says.
+    With `reads` its floats are read as `dtype`, whatever the model's are. A packed weight stays packed. Raises
+    BoundaryError TL5002 where the model holds another type than the program says.
     """
-    value = model.get_tensor(name)
+    value = model.get_tensor(name, dtype if reads else None)
     if value.dtype != dtype:
         found, wanted = short(value.dtype), short(dtype)
         message = f"`{shown(name)}` of `{model.header.path}` holds {found}, not {wanted}"

@@ -71,12 +71,14 @@ def rope(
     traditional: bool = False,
     scale: float = 1.0,
     dims: int | None = None,
+    periods: mx.array | None = None,
 ) -> mx.array:
     """Rotary positions along the second last dim of the first `dims` of the last, all of them without `dims`."""
     if kernels.active():
         width = x.shape[-1] if dims is None else dims
-        return kernels.cpu.rope(x, width, traditional=traditional, base=base, scale=scale, offset=offset)
-    return functions_neural.rope(x, offset, base, traditional, scale, dims)
+        by = base if periods is None else None
+        return kernels.cpu.rope(x, width, traditional=traditional, base=by, scale=scale, offset=offset, freqs=periods)
+    return functions_neural.rope(x, offset, base, traditional, scale, dims, periods)
 
 
 def attention(

@@ -115,6 +115,7 @@ def rope(
     traditional: bool = False,
     scale: float = 1.0,
     dims: int | None = None,
+    periods: mx.array | None = None,
 ) -> mx.array:
     """Rotary positions along the second last dim; MLX's own wants at least three dims."""
     lifted = x if x.ndim > 2 else x[None]
@@ -122,8 +123,9 @@ def rope(
         lifted,
         x.shape[-1] if dims is None else dims,
         traditional=traditional,
-        base=base,
+        base=base if periods is None else None,
         scale=scale,
         offset=offset,
+        freqs=periods,
     )
     return rotated if x.ndim > 2 else rotated[0]

@@ -3,8 +3,8 @@
 Takes a `LanguageModel`: the weights as an emitted module bound them, its `step(net, ids, cache) -> (logits, cache)` and
 a tokenizer. `Generation` is the iterator of one answer: pieces of text whose sum is the text of the tokens, never half
 a character. The graph of a token is built while the one before it is computed. It ends at a token that ends texts, at
-a stop string, after `max_tokens`, and where the cache is full; `finish` says which, and `cache` holds all tokens but
-the last.
+a stop string, after `max_tokens`, and when it is interrupted; `finish` says which, and `cache` holds all tokens but the
+last.
 
 Refuses, with a `BoundaryError`: a prompt without tokens or longer than the context (TL5024), logits that are no numbers
 (TL5025), and what `Sampler` and `KVCache` refuse.
@@ -30,10 +30,10 @@ CHUNK = 128
 """The most tokens of a prompt that are computed together, so that the memory they take is bounded."""
 
 Step = Callable[[Any, mx.array, KVCache], tuple[mx.array, KVCache]]
-Finish = Literal["end", "stop", "length"]
+Finish = Literal["end", "stop", "length", "interrupted"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LanguageModel:
     """A model that generates. `context` is how many tokens it was trained for, where the file says it."""
 
@@ -68,6 +68,15 @@ class Generation(Iterator[str]):
     def __next__(self) -> str:
         return next(self._pieces)
 
+    @property
+    def tokens_per_second(self) -> float:
+        """The speed of the tokens after the first; 0.0 before there are two."""
+        return (len(self.ids) - 1) / self.seconds if len(self.ids) > 1 and self.seconds > 0 else 0.0
+
+    def interrupt(self) -> None:
+        """End it with what is there; from a signal's handler or another thread, too."""
+        self.finish = "interrupted"
+
     def _run(self) -> Iterator[str]:
         stream = _Stopped(self.model.tokenizer, self.stop)
         for token in self._tokens():
@@ -76,6 +85,8 @@ class Generation(Iterator[str]):
                 yield piece
             if stream.stopped:
                 self.finish = "stop"
+                return
+            if self.finish is not None:
                 return
         rest = stream.end()
         if rest:
@@ -87,6 +98,8 @@ class Generation(Iterator[str]):
         token = self._prefill()
         first: float | None = None
         for _ in range(self.max_tokens):
+            if token is None or self.finish is not None:
+                return
             ahead = self._next(token)
             number = number_of(token)
             now = time.perf_counter()
@@ -99,10 +112,10 @@ class Generation(Iterator[str]):
             self.ids.append(number)
             yield number
             token = ahead
-        self.finish = "length"
+        self.finish = self.finish or "length"
 
-    def _prefill(self) -> mx.array:
-        """The first token, being computed."""
+    def _prefill(self) -> mx.array | None:
+        """The first token, being computed; None where it was interrupted before."""
         ids = mx.array([list(self.prompt)], mx.int32)
         count = -(-len(self.prompt) // CHUNK)
         # Of even sizes: a few tokens left over would take as long as many.
@@ -111,6 +124,8 @@ class Generation(Iterator[str]):
             logits, self.cache = self.model.step(self.model.net, ids[:, begin:end], self.cache)
             if end < len(self.prompt):
                 self.cache.evaluate()
+            if self.finish is not None:
+                return None
         self.sampler.note(ids, logits.shape[-1])
         return self._sampled(logits)
 

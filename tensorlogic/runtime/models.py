@@ -15,15 +15,15 @@ import os
 import re
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, get_args
+from typing import Any, TypeVar, get_args
 
 import mlx.core as mx
 
 from tensorlogic.runtime import progress, reading, workers
-from tensorlogic.runtime.errors import ModelFileError
+from tensorlogic.runtime.errors import BoundaryError, ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, metadata, open_model
 from tensorlogic.runtime.formats.features import Feature
 from tensorlogic.runtime.formats.gguf.header import read_raw_metadata
@@ -44,6 +44,9 @@ from tensorlogic.runtime.text.tokenizer import Tokenizer, tokenizer_of
 from tensorlogic.runtime.workers import read_in_order
 
 __all__ = ["FloatType", "Model", "ModelMetadata", "load_model", "save_model"]
+
+Read = TypeVar("Read")
+_FLOATS: Mapping[FloatType, mx.Dtype] = {"float16": mx.float16, "bfloat16": mx.bfloat16, "float32": mx.float32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,19 +136,33 @@ class Model:
         """The shape of a tensor, from the header."""
         return self._info(name).shape
 
+    @property
+    def float_type(self) -> mx.Dtype:
+        """The element type that floats get when they are read.
+
+        Raises BoundaryError TL5002 for a model loaded with `dtype="native"`, whose floats keep the file's types.
+        """
+        if self._wanted.dtype == "native":
+            message = f'`{self.header.path}` was loaded with `dtype="native"`: its floats have no one type'
+            raise BoundaryError("TL5002", message)
+        return _FLOATS[self._wanted.dtype]
+
     def dtype(self, name: str) -> mx.Dtype:
         """The element type that a tensor has when it is read, from the header."""
         return reading.element(self._info(name), self._wanted)
 
-    def get_tensor(self, name: str) -> Tensor:
+    def get_tensor(self, name: str, dtype: mx.Dtype | None = None) -> Tensor:
         """The tensor's elements: packed where the file quantized them, unless the model was loaded to expand them.
 
-        Raises `ModelFileError` for a name that is not there (TL4005), a storage type that cannot be read (TL4004),
-        values that the element type cannot hold (TL4006, TL4007), a file that became shorter (TL4008) and scales that
-        are no numbers (TL4009); TypeError for a name that is no string.
+        Floats become `dtype`, or the model's own float type without it. Raises `ModelFileError` for a name that is not
+        there (TL4005), a storage type that cannot be read (TL4004), values that the element type cannot hold (TL4006,
+        TL4007), a file that became shorter (TL4008) and scales that are no numbers (TL4009); TypeError for a name that
+        is no string.
         """
         if not isinstance(name, str):
             raise TypeError(f"a tensor's name is a string, not {name!r}")
+        if dtype is not None and dtype != _FLOATS.get(self._wanted.dtype):
+            return self._as(name, dtype)
         held = self._alive.get(name)
         if held is not None:
             return held
@@ -214,29 +231,28 @@ class Model:
         """Say that a struct was filled, so that what no struct took is worth telling."""
         self._usage.is_bound = True
 
-    def int(self, key: str) -> builtins.int:
+    # Values of the metadata by their keys: refused where there is none (TL4010), unless a default is given, and where
+    # it is another thing (TL4011).
+
+    def int(self, key: str, default: builtins.int | None = None) -> builtins.int:
         """A whole number of the metadata. Text is read as one, since safetensors keeps nothing but text."""
-        value = self._metadata(key)
-        number = metadata.as_int(value)
-        return number if number is not None else self._refuse_type(key, value, "an int")
+        return self._value(key, default, metadata.as_int, "an int")
 
-    def float(self, key: str) -> builtins.float:
+    def float(self, key: str, default: builtins.float | None = None) -> builtins.float:
         """A number of the metadata; a whole one, too, since writers of JSON drop the fraction."""
-        value = self._metadata(key)
-        number = metadata.as_float(value)
-        return number if number is not None else self._refuse_type(key, value, "a float")
+        return self._value(key, default, metadata.as_float, "a float")
 
-    def string(self, key: str) -> str:
+    def string(self, key: str, default: str | None = None) -> str:
         """A text of the metadata."""
-        value = self._metadata(key)
-        text = metadata.as_string(value)
-        return text if text is not None else self._refuse_type(key, value, "a string")
+        return self._value(key, default, metadata.as_string, "a string")
 
-    def ints(self, key: str) -> tuple[builtins.int, ...]:
+    def ints(self, key: str, default: Sequence[builtins.int] | None = None) -> tuple[builtins.int, ...]:
         """A list of whole numbers of the metadata."""
-        value = self._metadata(key)
-        numbers = metadata.as_ints(value)
-        return numbers if numbers is not None else self._refuse_type(key, value, "a list of ints")
+        return self._value(key, None if default is None else tuple(default), metadata.as_ints, "a list of ints")
+
+    def floats(self, key: str, default: Sequence[builtins.float] | None = None) -> tuple[builtins.float, ...]:
+        """A list of numbers of the metadata."""
+        return self._value(key, None if default is None else tuple(default), metadata.as_floats, "a list of floats")
 
     def _info(self, name: str) -> TensorInfo:
         info = self.header.tensors.get(name)
@@ -245,17 +261,19 @@ class Model:
             raise ModelFileError("TL4005", message, helps=_nearest(name, self.header.tensors))
         return info
 
-    def _metadata(self, key: str) -> MetadataValue:
+    def _value(self, key: str, default: Read | None, read: Callable[[MetadataValue], Read | None], wanted: str) -> Read:
         value = self.header.metadata.get(key)
         if value is None:
+            if default is not None:
+                return default
             message = f"the metadata of `{self.header.path}` has no key `{shown(key)}`"
             raise ModelFileError("TL4010", message, helps=_nearest(key, self.header.metadata))
-        return value
-
-    def _refuse_type(self, key: str, value: MetadataValue, wanted: str) -> NoReturn:
-        found = metadata.told(value)
-        message = f"the metadata key `{shown(key)}` of `{self.header.path}` is {found}, and not {wanted}"
-        raise ModelFileError("TL4011", message)
+        found = read(value)
+        if found is None:
+            told = metadata.told(value)
+            message = f"the metadata key `{shown(key)}` of `{self.header.path}` is {told}, and not {wanted}"
+            raise ModelFileError("TL4011", message)
+        return found
 
     def _begin(self, name: str) -> Job[Any]:
         """Make room for a tensor. One that the program holds is there already; one that cannot be read raises later."""
@@ -269,6 +287,16 @@ class Model:
             return Job(functools.partial(_fill, job, stored_bytes(info)), job.finish)
         except ModelFileError as error:
             return reading.failing(error)
+
+    def _as(self, name: str, dtype: mx.Dtype) -> Tensor:
+        """A tensor in another float type than the model's, read once more each time."""
+        names = {each: name for name, each in _FLOATS.items()}
+        if dtype not in names:
+            raise TypeError(f"floats are read as float16, bfloat16 or float32, not {dtype}")
+        self._usage.used.add(name)
+        wanted = Wanted(names[dtype], self._wanted.dequantize)
+        job = reading.begin(self._files, self._info(name), wanted)
+        return job.finish(job.fill())[0]
 
     def _keep(self, name: str, tensor: Tensor, underflows: builtins.int) -> Tensor:
         """What the program gets: the one that it holds, where another reading of the same tensor was quicker."""

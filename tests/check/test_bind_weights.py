@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -55,6 +56,65 @@ def test_a_declared_type_says_what_is_read(folder: Path, capsys: pytest.CaptureF
     """
     )
     assert capsys.readouterr().out == "[5, 2147483647] int32 [true, false] bool 5 [5, 2147483647]\n"
+
+
+GENERIC = """
+struct Vector<T: float>[N] { w: T[N] = "w" }
+fn load<T: float>(m: Model<T>) -> Vector<T>[?N] { return bind<Vector>(m) }
+fn twice<T: float>(m: Model<T>) -> T[?N] { let w: T[?] = m.get_tensor("w"); return w + load(m).w }
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_a_function_takes_the_floats_of_its_model(folder: Path, capsys: pytest.CaptureFixture[str], dtype: str) -> None:
+    ran(f'{GENERIC}let m = load_model("m.safetensors", dtype: {dtype})\nprint(load(m).w.dtype, twice(m))')
+    assert capsys.readouterr().out == f"{dtype} [2.0, 4.0]\n"
+
+
+def test_a_tensor_is_read_as_another_float_type(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """float16 would hold neither of the large values."""
+    ran(HEAD + 'let w: float32[?] = m.get_tensor("wide", dtype: float32)\nprint(w, w.dtype)')
+    assert capsys.readouterr().out == "[70000.0, 1.0, -1000000000.0] float32\n"
+    model = load_model("m.safetensors")
+    assert model.get_tensor("w", mx.float32).dtype == mx.float32
+    assert model.get_tensor("w", mx.float16) is model.get_tensor("w")
+    with pytest.raises(TypeError, match="floats are read as"):
+        model.get_tensor("w", mx.int32)
+
+
+def test_an_entry_takes_the_floats_of_its_model(folder: Path) -> None:
+    module = tensorlogic.compile(GENERIC)
+    for dtype in ("float16", "bfloat16", "float32"):
+        model = load_model("m.safetensors", dtype=dtype)
+        assert module.twice(model).dtype == module.load(model).T == getattr(mx, dtype)
+    with pytest.raises(BoundaryError, match="no one type"):
+        module.twice(load_model("m.safetensors", dtype="native"))
+    with pytest.raises(BoundaryError, match="`m` is a str, not a Model"):
+        module.twice("m.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        ("fn f(m: Model<int32>) -> int { return 1 }", "TL2001", "the floats of a model are a float type, not int32"),
+        ("fn f(m: Model<float16, float16>) -> int { return 1 }", "TL2004", "`Model` takes 1 element type, not 2"),
+        ("fn f(t: Tokenizer<float16>) -> int { return 1 }", "TL1013", "`Tokenizer` takes no element type"),
+        (
+            "fn f(m: Model<float32>) -> int { return 1 }\nprint(f(load_model(args[0])))",
+            "TL2002",
+            "`m` of `f` is float32, not float16",
+        ),
+        (
+            "fn f<T: float>(m: Model<T>, x: T[N]) -> int { return 1 }\n"
+            "print(f(load_model(args[0]), ones([2], dtype: float32)))",
+            "TL2002",
+            "float16 meets float32",
+        ),
+    ],
+)
+def test_floats_that_no_model_has(text: str, code: str, message: str) -> None:
+    (wrong,) = tensorlogic.check(text)
+    assert (wrong.code, wrong.message) == (code, message)
 
 
 def test_a_parameter_says_what_is_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

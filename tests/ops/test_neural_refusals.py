@@ -217,6 +217,18 @@ REFUSED = [
     ),
     ("x: float16[L, 4]", "rope(x, dims: 0)", "TL3018", "`dims` of `rope` is 0: it must be at least 2"),
     ("x: float16[L, 4], n: int?", "rope(x, dims: n)", "TL2009", "`dims` of `rope` may be none here: it is int?"),
+    (
+        "x: float16[L, 4], p: float32[3]",
+        "rope(x, periods: p)",
+        "TL3003",
+        "`rope` rotates 4 dims in pairs: 3 periods are not half as many",
+    ),
+    (
+        "x: float16[L, 4], p: float32[P]",
+        "rope(x, periods: p)",
+        "TL3003",
+        "`rope` rotates 4 dims in pairs: P periods are not provably half as many",
+    ),
     ("x: float16[D]", "rope(x)", "TL3005", "`x` of `rope` has at least 2 dims; this has 1 dim"),
     ("x: float16[N]", "dropout(x, 1.0, 3)", "TL3018", "the rate of `dropout` is at least 0 and less than 1, not 1"),
     ("x: float16[N]", "dropout(x, -0.1, 3)", "TL3018", "the rate of `dropout` is at least 0 and less than 1, not -0.1"),

@@ -19,6 +19,7 @@ from tensorlogic.compiler.dims import HOLE, Polynomial, serial_mark
 from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
+    FLOAT16,
     BoolType,
     DeviceType,
     ElementTypeType,
@@ -53,8 +54,8 @@ def fits_kind(declared: Type, actual: Type) -> bool:
             return all(isinstance(i, IntType) for i in items)
         case OpaqueType("axes"), ListType(item, _):
             return isinstance(item, IntType)
-        case OpaqueType(name), OpaqueType(other):
-            return name == other
+        case OpaqueType(name, element), OpaqueType(other, floats):
+            return name == other and (element is None or element == (floats or FLOAT16))
         case (
             (IntType(), IntType())
             | (BoolType(), BoolType())

@@ -10,7 +10,7 @@ from tensorlogic.compiler.check import expressions, operators
 from tensorlogic.compiler.check.assumptions import Path
 from tensorlogic.compiler.check.bindings import FunctionSymbolType, check_operands
 from tensorlogic.compiler.check.context import Context
-from tensorlogic.compiler.check.methods import ATTRIBUTES, INSTEAD, METHODS
+from tensorlogic.compiler.check.methods import ATTRIBUTES, CHANGING, INSTEAD, METHODS
 from tensorlogic.compiler.check.refusals import Failure, fail, test_for_none
 from tensorlogic.compiler.dims import product
 from tensorlogic.compiler.ir.core import Value
@@ -78,6 +78,8 @@ def check_attribute(cx: Context, node: nodes.Attribute, expected: Type | None) -
             if type == OpaqueType("Tokenizer"):
                 # It is read then, and may be refused, as by the function of this name.
                 return cx.add("load_tokenizer", (value,), type, node.span)
+            if type is not None and name in CHANGING:
+                return cx.add("method", (value,), type, node.span, method=node.name.name)
             if type is not None:
                 return cx.add("attribute", (value,), type, node.span, name_=node.name.name)
     refuse_attribute(cx, value, node)
@@ -122,16 +124,17 @@ def refuse_attribute(cx: Context, value: Value, node: nodes.Attribute) -> NoRetu
         case OptionalType(_):
             helps = [test_for_none(node.value.span)]
     place = [(node.value.span, str(value.type))]
+    owner = value.type.name if isinstance(value.type, OpaqueType) else str(value.type)
     if name in functions:
         call = [f"`{node.span.text}(...)` calls it"]
-        fail("TL1011", f"`{name}` of `{value.type}` is a function", node.name.span, others=place, helps=call)
+        fail("TL1011", f"`{name}` of `{owner}` is a function", node.name.span, others=place, helps=call)
     if name in known:
         plain = [f"`{node.span.text}`"]
-        fail("TL2005", f"`{name}` of `{value.type}` is not a function", node.name.span, others=place, helps=plain)
+        fail("TL2005", f"`{name}` of `{owner}` is not a function", node.name.span, others=place, helps=plain)
     near = difflib.get_close_matches(name, known, 1)
     fail(
         "TL2009" if isinstance(value.type, OptionalType) else "TL1011",
-        f"`{value.type}` has no `{name}`",
+        f"`{owner}` has no `{name}`",
         node.name.span,
         others=place,
         helps=helps or [f"did you mean `{n}`?" for n in near],

@@ -20,6 +20,7 @@ from tensorlogic.compiler.ir.core import Region, Value
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.types import (
+    STRING,
     ErrorType,
     IntType,
     ListType,
@@ -83,6 +84,8 @@ def check_for(cx: Context, node: nodes.For) -> None:
     """`for i in 0..n`, `for b in list`, `for (i, b) in enumerate(list)`."""
     iterable = expressions.check(cx, node.iterable)
     check_operands(iterable)
+    if iterable.type == OpaqueType("Generation"):
+        iterable = cx.add("pieces", (iterable,), ListType(STRING), node.iterable.span)
     refuse_doubles(node.names, "names")
     for name in node.names:
         statements.refuse_redeclaration(cx, name, in_loop=True)
@@ -121,8 +124,8 @@ def _item_type(cx: Context, iterable: Value, span: Span) -> Type:
             return item_type(t, cx.facts, span)
         case StringType():
             return iterable.type
-        case OpaqueType():
-            fail("TL2001", f"`{iterable.type}` is not a list", span)
+        case OpaqueType(name):
+            fail("TL2001", f"`{name}` is not a list", span)
         case OptionalType():
             refuse_optional("a loop goes over a range or a list", iterable.type, span)
     fail("TL2001", "a loop goes over a range or a list", span, str(iterable.type))

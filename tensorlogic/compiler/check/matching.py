@@ -19,6 +19,7 @@ from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
+    FLOAT16,
     Element,
     ElementVariable,
     ErrorType,
@@ -27,6 +28,7 @@ from tensorlogic.compiler.types import (
     IntType,
     ListType,
     NoneType,
+    OpaqueType,
     OptionalType,
     PackVariable,
     Shape,
@@ -109,6 +111,9 @@ class Matcher:
             case IntType(p), IntType(q):
                 if p is not None and q is not None:
                     self.equations.append(Equation(p, q, given))
+                return
+            case OpaqueType("Model", element), OpaqueType("Model", floats) if element is not None:
+                self._element(element, floats or FLOAT16, given)
                 return
             case StructType(), StructType() if declared.definition is actual.definition:
                 for e, f in zip(declared.elements, actual.elements, strict=True):

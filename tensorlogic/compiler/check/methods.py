@@ -21,6 +21,7 @@ from tensorlogic.compiler.types import (
     STRING,
     Element,
     ElementType,
+    ElementTypeType,
     ListType,
     OpaqueType,
     OptionalType,
@@ -40,18 +41,26 @@ class Method:
     result: Type | None
 
 
-_KEY = (("key", STRING),)
 _NAME = (("name", STRING),)
+_READ = (*_NAME, ("dtype", OptionalType(ElementTypeType())))
+
+
+def _setting(read: Type) -> Method:
+    """What the metadata has under a key, or the default where it has none."""
+    return Method((("key", STRING), ("default", OptionalType(read))), read)
+
+
 _CHAT = (("messages", ListType(TupleType((STRING, STRING)))), ("add_generation_prompt", OptionalType(BOOLEAN)))
 
 METHODS: dict[str, dict[str, Method]] = {
     "Model": {
-        "get_tensor": Method(_NAME, None),
+        "get_tensor": Method(_READ, None),
         "has": Method(_NAME, BOOLEAN),
-        "int": Method(_KEY, INT),
-        "float": Method(_KEY, FLOAT),
-        "string": Method(_KEY, STRING),
-        "ints": Method(_KEY, ListType(INT)),
+        "int": _setting(INT),
+        "float": _setting(FLOAT),
+        "string": _setting(STRING),
+        "ints": _setting(ListType(INT)),
+        "floats": _setting(ListType(FLOAT)),
     },
     "Tokenizer": {
         "encode": Method(
@@ -89,8 +98,17 @@ ATTRIBUTES: dict[str, dict[str, Type]] = {
         "eos_ids": ListType(INT),
         "chat_template": OptionalType(STRING),
     },
+    "Generation": {
+        "ids": ListType(INT),
+        "finish": OptionalType(STRING),
+        "prompt_seconds": FLOAT,
+        "seconds": FLOAT,
+        "tokens_per_second": FLOAT,
+    },
 }
 
+CHANGING = frozenset({"Generation"})
+"""Opaque types whose attributes are read where they stand in the program, since they change."""
 
 INSTEAD = {
     ("Model", "bool"): "`model.string(key)` and `model.int(key)` read metadata",
@@ -115,6 +133,7 @@ def call_method(
     assert isinstance(value.type, OpaqueType)
     method = METHODS[value.type.name][name]
     found: dict[str, Value] = {}
+    read_as: Element | None = None
     for position, argument in enumerate(node.arguments):
         if argument.name is not None:
             parameter = argument.name.name
@@ -131,6 +150,8 @@ def call_method(
         check_operands(given)
         if parameter in found:
             fail("TL2004", f"`{parameter}` of `{name}` is given twice", argument.span)
+        if parameter == "dtype":
+            read_as = _float_type(given, argument.value.span)
         found[parameter] = coerce(cx, given, declared, argument.value.span, f"`{parameter}` of `{name}`")
     for parameter, declared in method.parameters:
         if parameter not in found:
@@ -138,15 +159,26 @@ def call_method(
                 fail("TL2004", f"`{name}` needs `{parameter}`", callee.span)
             found[parameter] = cx.constant(None, node.span)
     result = method.result
+    if read_as is not None:
+        del found["dtype"]
+        result = TensorType(read_as, Shape(PackVariable(unknown=True), ()))
+        return cx.add("method", (value, found["name"]), result, node.span, method=name, reads=True)
     if result is None:
         wanted = expected.item if isinstance(expected, OptionalType) else expected
         element = in_model(value.type, wanted.element if isinstance(wanted, TensorType) else None, node.span)
         result = TensorType(element, Shape(PackVariable(unknown=True), ()))
-    operands = (value, *(found[p] for p, _ in method.parameters))
+    operands = (value, *(found[p] for p, _ in method.parameters if p != "dtype"))
     return cx.add("method", operands, result, node.span, method=name)
 
 
-def in_model(model: OpaqueType, wanted: Element | None, span: Span) -> ElementType:
+def _float_type(given: Value, span: Span) -> Element:
+    element = given.type.element if isinstance(given.type, ElementTypeType) else None
+    if element is None or element.kind != "float":
+        fail("TL2008", "`dtype` of `get_tensor` is a float type", span, str(given.type))
+    return element
+
+
+def in_model(model: OpaqueType, wanted: Element | None, span: Span) -> Element:
     """The element type of a model's tensor: the one that the place wants, or that of the model's floats.
 
     Whether the tensor has it is checked when it is read.
@@ -164,4 +196,4 @@ def in_model(model: OpaqueType, wanted: Element | None, span: Span) -> ElementTy
     return wanted
 
 
-__all__ = ["ATTRIBUTES", "FUNCTIONS", "INSTEAD", "METHODS", "call_method", "in_model"]
+__all__ = ["ATTRIBUTES", "CHANGING", "FUNCTIONS", "INSTEAD", "METHODS", "call_method", "in_model"]

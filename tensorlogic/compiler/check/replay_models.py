@@ -60,7 +60,9 @@ def _method(replay: Replay, operation: Operation) -> Fact:
             note_use(model, name)
             is_there = "there" if found else "not there"
             return Known(found, (Sight(model.use.path, f"`{name}`", is_there, operation.span),))
-    return _metadata(replay, model, name, method, operation.span)
+    default = arguments[1]
+    has_default = not isinstance(default, Known) or default.value is not None
+    return _metadata(replay, model, name, method, operation.span, has_default=has_default)
 
 
 def _attribute(replay: Replay, operation: Operation) -> Fact:
@@ -88,8 +90,9 @@ def _tensor(replay: Replay, model: ModelFile, name: str, operation: Operation) -
         replay.tell(file_refusals.at_run_time(unreadable(info), span), [weight])
         return UNKNOWN
     assert isinstance(type, TensorType)
-    assert isinstance(type.element, ElementType)
-    found, wanted = info.element(model.floats), type.element.name
+    # A type parameter that a weight has is that of the model's floats, or run time finds that it is not.
+    wanted = type.element.name if isinstance(type.element, ElementType) else model.floats
+    found = info.element(wanted if operation.attributes.get("reads") else model.floats)
     if found != wanted:
         replay.tell(file_refusals.other_element(sight, found, wanted, _helps(found, wanted, name)), [weight])
         return UNKNOWN
@@ -118,13 +121,15 @@ def _helps(found: str, wanted: str, name: str) -> list[str]:
     return [f'`let w: {found}[...] = model.get_tensor("{name}")` takes it, with its shape written out']
 
 
-def _metadata(replay: Replay, model: ModelFile, key: str, method: str, span: Span) -> Fact:
+def _metadata(replay: Replay, model: ModelFile, key: str, method: str, span: Span, *, has_default: bool) -> Fact:
     from tensorlogic.runtime.formats import metadata
     from tensorlogic.runtime.formats.header import shown
     from tensorlogic.runtime.formats.nearest import did_you_mean, nearest
 
     value = model.header.metadata.get(key)
     if value is None:
+        if has_default:
+            return UNKNOWN
         near = [] if replay.is_told("TL4024", span) else nearest(key, model.header.metadata)
         replay.tell(file_refusals.no_key(shown(key), model.use.path, did_you_mean(near), span))
         return UNKNOWN
@@ -133,6 +138,7 @@ def _metadata(replay: Replay, model: ModelFile, key: str, method: str, span: Spa
         "float": (metadata.as_float, "a float"),
         "string": (metadata.as_string, "a string"),
         "ints": (metadata.as_ints, "a list of ints"),
+        "floats": (metadata.as_floats, "a list of floats"),
     }[method]
     found = read(value)
     if found is None:

@@ -17,6 +17,8 @@ from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.types import (
+    BOOLEAN,
+    FLOAT,
     FLOAT16,
     INT,
     INT32,
@@ -277,9 +279,17 @@ def _refuse_dtype(span: Span) -> NoReturn:
     )
 
 
-def _typed(cx: Context, node: nodes.Call, found: dict[str, nodes.Argument], name: str, type: Type) -> Value:
+def _typed(
+    cx: Context,
+    node: nodes.Call,
+    found: dict[str, nodes.Argument],
+    name: str,
+    type: Type,
+    value: Value | None = None,
+) -> Value:
+    """An argument as its type wants it; `value` where it is checked already."""
     written = found[name].value
-    value = expressions.check(cx, written)
+    value = value or expressions.check(cx, written)
     check_operands(value)
     return coerce(cx, value, type, written.span, f"`{name}` of `{node.callee.span.text}`")
 
@@ -317,6 +327,38 @@ def _read_line(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
     return cx.add("read_line", (prompt,), OptionalType(STRING), node.span)
 
 
+_GENERATE = {
+    "max_tokens": INT,
+    "temperature": FLOAT,
+    "top_k": INT,
+    "top_p": FLOAT,
+    "min_p": FLOAT,
+    "repetition_penalty": FLOAT,
+    "seed": INT,
+    "stop": ListType(STRING),
+    "window": INT,
+    "bits": INT,
+    "reuse": BOOLEAN,
+}
+"""What `generate` takes by name, as the runtime's function does."""
+
+
+def _generate(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
+    _script_only(cx, node)
+    for argument in node.arguments[2:]:
+        if argument.name is None:
+            fail("TL2004", "`generate` takes a model and a prompt, and all else by name", argument.span)
+    found = _arguments(node, ("model", "prompt", *_GENERATE), 2)
+    model = _typed(cx, node, found, "model", OpaqueType("Model"))
+    prompt = expressions.check(cx, found["prompt"].value)
+    check_operands(prompt)
+    if not isinstance(prompt.type, StringType):
+        prompt = _typed(cx, node, found, "prompt", ListType(INT), prompt)
+    names = tuple(name for name in _GENERATE if name in found)
+    given = (_typed(cx, node, found, name, _GENERATE[name]) for name in names)
+    return cx.add("generate", (model, prompt, *given), OpaqueType("Generation"), node.span, names=names)
+
+
 def _len(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
     found = _arguments(node, ("list",), 1)
     value = expressions.check(cx, found["list"].value)
@@ -342,6 +384,7 @@ FORMS: dict[str, Form] = {
     "save_model": _save_model,
     "load_tokenizer": _load_tokenizer,
     "read_line": _read_line,
+    "generate": _generate,
 }
 
 __all__ = ["FORMS"]

@@ -129,7 +129,7 @@ class TypeReader:
             if node.dims is not None:
                 helps = {"int": ["`int32[...]` is a tensor of integers"], "float": ["`float16[...]` is a tensor"]}
                 fail("TL1013", f"`{name}` takes no shape", node.span, helps=helps.get(name, []))
-            return HOST_TYPES[name]
+            return self._host_type(node)
         if isinstance(symbol, StructSymbol):
             return self._struct_type(node, self.struct(symbol))
         if isinstance(symbol, BrokenSymbol):
@@ -140,6 +140,20 @@ class TypeReader:
         known = [*ELEMENT_TYPES, *HOST_TYPES, *self.elements]
         known += [n for n, s in self.module.scope.items() if isinstance(s, StructSymbol)]
         fail("TL1013", f"there is no type `{name}`", node.name.span, helps=_near(name, known))
+
+    def _host_type(self, node: nodes.NamedType) -> Type:
+        """A type without a shape; a model's is told the type of its floats, `Model<T>`."""
+        name, written = node.name.name, node.type_arguments
+        if not written:
+            return HOST_TYPES[name]
+        if name != "Model":
+            fail("TL1013", f"`{name}` takes no element type", node.span)
+        if len(written) != 1:
+            fail("TL2004", f"`Model` takes 1 element type, not {len(written)}", node.span)
+        element = self.element(written[0])
+        if element.kind != "float":
+            fail("TL2001", f"the floats of a model are a float type, not {element}", written[0].span)
+        return OpaqueType(name, element)
 
     def element(self, node: nodes.TypeExpression) -> Element:
         """The element type that a name stands for."""

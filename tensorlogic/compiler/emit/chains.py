@@ -57,7 +57,14 @@ def _cached_attention(o: Naming, operation: Operation, texts: Texts) -> Text:
 
 
 _DEFAULTS = frozenset(
-    {("scale", "None"), ("window", "None"), ("dims", "None"), ("rope_scale", "1.0"), ("traditional", "False")}
+    {
+        ("scale", "None"),
+        ("window", "None"),
+        ("dims", "None"),
+        ("periods", "None"),
+        ("rope_scale", "1.0"),
+        ("traditional", "False"),
+    }
 )
 
 CHAINS: dict[str, Expression] = {"chain": _chain, "cached_attention": _cached_attention}

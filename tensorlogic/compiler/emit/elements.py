@@ -16,6 +16,7 @@ from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.types import (
     ElementVariable,
     ListType,
+    OpaqueType,
     OptionalType,
     StructType,
     TensorType,
@@ -70,6 +71,8 @@ def _sources(o: Naming, given: Given, place: str) -> Iterator[_Source]:
                 if isinstance(element, ElementVariable):
                     checked = f"{o.runtime('instance')}({text}, {o.hint_name(definition)}, {quoted})"
                     yield _Source(element, f"{checked}.{attribute(own.name)}")
+        case OpaqueType(_, element) if isinstance(element, ElementVariable):
+            yield _Source(element, f"{o.runtime('floats_of')}({text}, {quoted})")
         case ListType(item, _) if _names_elements(item):
             first = f"{name}[0]"
             items = f"{o.runtime('items')}({text}, {quoted})"
@@ -92,6 +95,8 @@ def _names_elements(t: Type) -> bool:
             return isinstance(element, ElementVariable)
         case StructType(_, elements, _):
             return any(isinstance(e, ElementVariable) for e in elements)
+        case OpaqueType(_, element):
+            return isinstance(element, ElementVariable)
         case ListType(item, _) | OptionalType(item):
             return _names_elements(item)
         case TupleType(items):

@@ -248,6 +248,8 @@ class Emitter:
             case StructType(definition, elements, _):
                 pairs = zip(definition.elements, elements, strict=True)
                 return {e: f"{text}.{attribute(own.name)}" for own, e in pairs if isinstance(e, ElementVariable)}
+            case OpaqueType(_, element) if isinstance(element, ElementVariable):
+                return {element: f"{text}.float_type"}
             case TupleType(items):
                 found = [self._told_by(item, f"{text}[{i}]") for i, item in enumerate(items)]
                 return {e: code for each in reversed(found) for e, code in each.items()}
@@ -255,7 +257,7 @@ class Emitter:
 
 
 _TOLD = frozenset(
-    {"call", "extern", "method", "load_model", "load_tokenizer", "bind", "host.item", "save_model", "print"}
+    {"call", "extern", "method", "load_model", "load_tokenizer", "bind", "generate", "host.item", "save_model", "print"}
 )
 """Operations during which run time may fail: their `.tl` line stands beside them."""
 
@@ -322,7 +324,15 @@ def _refuse_models(program: Program) -> None:
                 message = f"`{name}` is a `{value.type}`, which a standalone module cannot have"
                 raise CompileError([error("TL2021", message, function.span)])
         for operation in walk(function.body):
-            if operation.name in {"load_model", "save_model", "load_tokenizer", "bind", "read_line", "dynamic"}:
+            if operation.name in {
+                "load_model",
+                "save_model",
+                "load_tokenizer",
+                "bind",
+                "read_line",
+                "generate",
+                "dynamic",
+            }:
                 message = f"`{operation.name}` needs the runtime, which a standalone module does not have"
                 raise CompileError([error("TL2021", message, operation.span)])
 

@@ -42,6 +42,8 @@ def _method(o: Naming, operation: Operation, texts: Texts) -> Text:
     method = operation.attributes["method"]
     if method == "get_tensor":
         return _weight(o, operation, receiver, arguments[0])
+    if isinstance(operation.operands[0].type, OpaqueType) and operation.operands[0].type.name == "Generation":
+        return Text(f"{receiver:atom}.{method}")
     codes = [a.code for a in arguments]
     while codes and codes[-1] == "None":
         codes.pop()
@@ -53,7 +55,9 @@ def _weight(o: Naming, operation: Operation, model: Text, name: Text) -> Text:
     assert isinstance(operation.result.type, TensorType)
     dtype = o.visible_dtype(operation.result.type.element)
     arguments = [model.code, name.code, dtype, string(where(operation.span))]
-    return Text(f"{o.runtime('weight')}({', '.join([*arguments, *(['carry=False'] if o.module.strict else [])])})")
+    arguments += ["carry=False"] if o.module.strict else []
+    arguments += ["reads=True"] if operation.attributes.get("reads") else []
+    return Text(f"{o.runtime('weight')}({', '.join(arguments)})")
 
 
 def _attribute(o: Naming, operation: Operation, texts: Texts) -> Text:
@@ -107,6 +111,16 @@ def _read_line(o: Naming, operation: Operation, texts: Texts) -> Text:
     return Text(f"{o.runtime('read_line')}({texts[operation.operands[0]].code})")
 
 
+def _generate(o: Naming, operation: Operation, texts: Texts) -> Text:
+    model, prompt, *given = (texts[v].code for v in operation.operands)
+    named = (f"{name}={code}" for name, code in zip(operation.attributes["names"], given, strict=True))
+    return Text(f"{o.runtime('generate')}({', '.join([model, prompt, *named])})")
+
+
+def _pieces(o: Naming, operation: Operation, texts: Texts) -> Text:
+    return Text(f"{o.runtime('until_interrupted')}({texts[operation.operands[0]].code})")
+
+
 OUTSIDE: dict[str, Expression] = {
     "accept": _accept,
     "give": _give,
@@ -118,4 +132,6 @@ OUTSIDE: dict[str, Expression] = {
     "load_tokenizer": _load_tokenizer,
     "bind": _bind,
     "read_line": _read_line,
+    "generate": _generate,
+    "pieces": _pieces,
 }

@@ -163,7 +163,7 @@ def _attention_by_mlx(call: Call, operands: str) -> Text:
     return Text(f"mx.fast.scaled_dot_product_attention({operands}, scale={scale}{suffix})")
 
 
-_ROPE = {"offset": "0", "base": "10000.0", "traditional": "False", "scale": "1.0", "dims": "None"}
+_ROPE = {"offset": "0", "base": "10000.0", "traditional": "False", "scale": "1.0", "dims": "None", "periods": "None"}
 """What rotary positions are where the program says nothing."""
 
 
@@ -177,8 +177,8 @@ def _lower_rope(call: Call) -> Text:
 def _rope_by_mlx(call: Call) -> Text:
     shape = call.tensor("x").shape
     width = call["dims"].code if _given(call, "dims") else str(shape.dims[-1].constant)
-    if len(shape.dims) < 3 or width == "None":
-        names = ("x", "offset", "base", "traditional", "scale", "dims")
+    if len(shape.dims) < 3 or width == "None" or _given(call, "periods"):
+        names = ("x", *_ROPE)
         return Text(f"{call.names.runtime('rope')}({', '.join(call[name].code for name in names)})")
     named = ", ".join(f"{name}={call[name]}" for name in ("traditional", "base", "scale", "offset"))
     return Text(f"mx.fast.rope({call['x']}, {width}, {named})")

@@ -289,7 +289,27 @@ def rope(app: Application) -> Type:
     if rotated != width:
         message = "`rope` cannot rotate {1} of {0} dims"
         app.demands.require_nonnegative(width, rotated, argument.span, message, refuse_excess)
+    if app.given("periods"):
+        _require_periods(app, rotated)
     return x
+
+
+def _require_periods(app: Application, rotated: Polynomial) -> None:
+    """A period for each pair that is rotated."""
+    (count,) = app.tensor("periods").shape.dims
+    span = app["periods"].span
+
+    def refuse() -> NoReturn:
+        half = f"{provably(app, rotated, count)}half as many"
+        app.demands.fail(
+            "TL3003",
+            f"`rope` rotates {rotated} dims in pairs: {count} periods are not {half}",
+            span,
+            others=labels([app["x"]]),
+        )
+
+    message = "`rope` rotates {1} dims in pairs, and twice the number of periods is {0}"
+    app.demands.require_equal(count * Polynomial.of(2), rotated, span, message, refuse)
 
 
 def dropout(app: Application) -> Type:

@@ -220,7 +220,7 @@ def _made(found: _Found, joined: Value) -> Iterator[Operation]:
     _, _, _, scale, _, _, window = found.attention.operands
     named: dict[str, Value] = {"scale": scale, "window": window}
     if q.turned is not None:
-        named.update(zip(("offset", "base", "traditional", "rope_scale", "dims"), q.turned, strict=True))
+        named.update(zip(("offset", "base", "traditional", "rope_scale", "dims", "periods"), q.turned, strict=True))
     if q.norm is not None and k.norm is not None:
         named.update(q_norm=q.norm[0], k_norm=k.norm[0], eps=q.norm[1])
     mixed = found.mixed.result

@@ -19,6 +19,8 @@ from tensorlogic.compiler.ops.all_ops import OPS
 STRUCTURAL_EFFECTS = EFFECTS | {
     "print",
     "read_line",
+    "generate",
+    "pieces",
     "load_model",
     "save_model",
     "load_tokenizer",

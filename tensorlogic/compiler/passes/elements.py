@@ -4,8 +4,8 @@ A body follows the dtype that its values arrive in, which tells how they are car
 float16 arrives as float32. An operation that asks for the element type as it can be seen (`.to(T)` rounds to it,
 `x.dtype` is it, a host number is compared with its bounds) needs more. A function *sees* a type parameter where such an
 operation names it, or where it calls a function that must be told of it. It must be *told* what it sees, unless a
-struct among its parameters tells: structs know their element types. Under `--strict` every tensor has its own element
-type, and tells as well.
+struct or a model among its parameters tells: they know their element types. Under `--strict` every tensor has its own
+element type, and tells as well.
 
 Takes the whole program. Promises `Function.elements`, the type parameters that the function must be told, and the
 attribute `elements` of every call of such a function: for each of them what it is in this call, a type or a type
@@ -20,11 +20,13 @@ from dataclasses import replace
 from tensorlogic.compiler.ir.core import Function, Operation, Program, rewrite, walk
 from tensorlogic.compiler.ops.all_ops import OPS
 from tensorlogic.compiler.types import (
+    FLOAT16,
     Element,
     ElementTypeType,
     ElementVariable,
     FunctionType,
     ListType,
+    OpaqueType,
     OptionalType,
     StructType,
     TensorType,
@@ -71,6 +73,8 @@ def told_by(t: Type, *, strict: bool) -> Iterator[ElementVariable]:
         case StructType(_, elements, _):
             yield from (e for e in elements if isinstance(e, ElementVariable))
         case TensorType(element, _) if strict and isinstance(element, ElementVariable):
+            yield element
+        case OpaqueType(_, element) if isinstance(element, ElementVariable):
             yield element
         case TupleType(items):
             for item in items:
@@ -142,7 +146,7 @@ def _elements(t: Type) -> Iterator[Element]:
     match t:
         case TensorType(element, _):
             yield element
-        case ElementTypeType(element) if element is not None:
+        case ElementTypeType(element) | OpaqueType(_, element) if element is not None:
             yield element
         case StructType(_, elements, _):
             yield from elements
@@ -172,6 +176,8 @@ def _bind(declared: Type, given: Type, found: dict[ElementVariable, Element]) ->
     match declared, given:
         case TensorType(element, _), TensorType(actual, _):
             _bind_one(element, actual, found)
+        case OpaqueType(_, element), OpaqueType(_, floats) if element is not None:
+            _bind_one(element, floats or FLOAT16, found)
         case StructType(_, elements, _), StructType(_, actuals, _):
             for element, actual in zip(elements, actuals, strict=True):
                 _bind_one(element, actual, found)

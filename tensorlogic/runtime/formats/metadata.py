@@ -44,6 +44,14 @@ def as_ints(value: MetadataValue) -> tuple[int, ...] | None:
     return None
 
 
+def as_floats(value: MetadataValue) -> tuple[float, ...] | None:
+    """A list of numbers."""
+    if isinstance(value, str):
+        return as_ints(value)
+    numbers = [as_float(item) for item in value] if isinstance(value, tuple) else [None]
+    return None if None in numbers else tuple(number for number in numbers if number is not None)
+
+
 def told(value: MetadataValue) -> str:
     """What a value is, for a message: `str 'llama'`, `a list of 3`."""
     return f"a list of {len(value)}" if isinstance(value, tuple) else f"{type(value).__name__} {shown(repr(value))}"

@@ -184,6 +184,8 @@ _ROPES = [
             (", dims: 4", {}),
             (", dims: 6, traditional: t", {"t": host(True)}),
             (", offset: -2", {}),
+            (", periods: p, offset: 3", {"p": uniform(1.0, 9.0, 4)}),
+            (", periods: p, dims: 6, scale: 0.5", {"p": uniform(1.0, 9.0, 3)}),
         )
     ),
     *(

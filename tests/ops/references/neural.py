@@ -172,11 +172,12 @@ def rope(
     traditional: bool = False,
     scale: float = 1.0,
     dims: int | None = None,
+    periods: Array | None = None,
 ) -> Any:
     width = x.shape[-1] if dims is None else dims
     half = width // 2
     places = (np.arange(x.shape[-2]) + offset) * scale
-    angles = places[:, None] * base ** (-np.arange(half) / half)
+    angles = places[:, None] * (base ** (-np.arange(half) / half) if periods is None else 1 / periods)
     first = np.arange(0, width, 2) if traditional else np.arange(half)
     second = first + (1 if traditional else half)
     result = x.copy()

@@ -286,6 +286,16 @@ ln -s /somewhere/else.safetensors folder/model.safetensors
 # model.tl: let m = load_model("folder")
 tlc run model.tl""",
     ),
+    "TL4501": Page(
+        "nothing here computes a model of this architecture",
+        "`generate` finds the program of a model by the architecture that its file names: `general.architecture` in "
+        "GGUF, `model_type` in the `config.json` of Hugging Face's folders. The message lists those that the standard "
+        "library has. Any other can be written in the language, with a `load` and a `step` as in `stdlib/models`, and "
+        "given to `generate` from Python as a `LanguageModel`.",
+        """\
+# model.tl: for piece in generate(load_model("model.gguf"), "Once upon a time") { print(piece, end: "") }
+tlc run model.tl""",
+    ),
     "TL4401": Page(
         "a library for text is not installed",
         "Texts are split into tokens by the library `tokenizers`, and chat templates are run by `jinja2`. They are not "

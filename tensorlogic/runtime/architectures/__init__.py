@@ -1,0 +1,59 @@
+"""The models of the standard library as emitted modules, found by the architecture that a file names.
+
+`tools/emit_models.py` writes the modules from `stdlib/models/*.tl`, and a test that they are what the compiler makes of
+them. Each has `load(model) -> Net` and `step(net, ids, cache) -> (logits, cache)`. Nothing here calls the compiler.
+
+Refuses, with a `ModelFileError`: a file that names no architecture, or one that is not here (TL4501).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from tensorlogic.runtime.errors import ModelFileError
+from tensorlogic.runtime.formats.header import shown
+from tensorlogic.runtime.generation import LanguageModel
+
+if TYPE_CHECKING:
+    from tensorlogic.runtime.models import Model
+
+MODULES = {
+    "gemma3": "gemma3",
+    "gemma3_text": "gemma3",
+    "llama": "llama",
+    "mistral": "llama",
+}
+"""The module of each architecture, as GGUF (`general.architecture`) and Hugging Face (`model_type`) call it."""
+
+
+def module_of(model: Model) -> ModuleType:
+    """The emitted module of a model's architecture."""
+    architecture = model.metadata.architecture
+    name = MODULES.get(architecture or "")
+    if name is None:
+        path, known = model.header.path, ", ".join(sorted(MODULES))
+        said = "names no architecture" if architecture is None else f"is of the architecture {shown(architecture)}"
+        raise ModelFileError(
+            "TL4501",
+            f"`{path}` {said}, which nothing here computes",
+            helps=[f"there are {known}", "a program of your own computes any: `LanguageModel(net, step, tokenizer)`"],
+        )
+    return import_module(f"{__name__}.{name}")
+
+
+def language_model(model: Model) -> LanguageModel:
+    """A model that generates: its weights bound, the emitted `step`, its tokenizer, and how long a text it takes.
+
+    Raises `ModelFileError` besides for weights that are missing or do not fit (TL4020), and for settings that the file
+    lacks (TL4010).
+    """
+    module = module_of(model)
+    return LanguageModel(module.load(model), module.step, model.tokenizer, context_of(model))
+
+
+def context_of(model: Model) -> int | None:
+    """Tokens of a text that a model was trained for, where its file says it."""
+    own = model.int(f"{model.metadata.architecture}.context_length", default=0)
+    return own or model.int("max_position_embeddings", default=0) or None

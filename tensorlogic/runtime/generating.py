@@ -1,0 +1,104 @@
+"""`generate`: text from a model file and a prompt, and the loop over its pieces that Ctrl-C ends.
+
+Takes a `Model` whose architecture the standard library has (`architectures`), or a `LanguageModel` of any program's
+own. A model is bound once, however often it generates. A prompt of text is encoded as text: what spells a special
+token is none; `tokenizer.apply_chat_template` gives ids that have them.
+
+Refuses what `Generation`, `Sampler`, `KVCache` and `language_model` refuse.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
+from types import FrameType
+
+from tensorlogic.runtime.architectures import language_model
+from tensorlogic.runtime.caching import KVCache
+from tensorlogic.runtime.generation import Generation, LanguageModel, require_prompt
+from tensorlogic.runtime.models import Model
+from tensorlogic.runtime.sampling import Sampler
+
+_bound: weakref.WeakKeyDictionary[Model, LanguageModel] = weakref.WeakKeyDictionary()
+_last: weakref.WeakKeyDictionary[LanguageModel, tuple[list[int], Generation]] = weakref.WeakKeyDictionary()
+"""The last answer of those that are used again, with all ids of its prompt."""
+
+
+def generate(
+    model: Model | LanguageModel,
+    prompt: str | Sequence[int],
+    max_tokens: int = 256,
+    temperature: float = 0.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    min_p: float = 0.0,
+    repetition_penalty: float = 1.0,
+    seed: int = 0,
+    stop: Sequence[str] = (),
+    window: int | None = None,
+    bits: int | None = None,
+    reuse: bool = False,
+) -> Generation:
+    """An iterator of the pieces of one answer. Equal arguments give equal answers.
+
+    The settings of sampling are those of `Sampler`. The answer has at most `max_tokens` tokens, ends before one of the
+    strings of `stop`, and where the model's context is full. With a `window`, keys and values of so many tokens are
+    kept, and neither prompt nor answer has a limit; with `bits` (4 or 8) they are kept quantized. With `reuse`, those
+    of the last such answer are used again as far as the texts begin alike, as those of a chat do: the first token comes
+    sooner, and rounding may differ from that of a text which is computed at once.
+
+    Raises `BoundaryError` TL5020 to TL5025 (see `tlc explain`); `ModelFileError` TL4501 for an architecture that is not
+    here, and what reading the model raises.
+    """
+    known = model if isinstance(model, LanguageModel) else _bound.get(model)
+    if known is None:
+        assert isinstance(model, Model)
+        known = _bound[model] = language_model(model)
+    ids = known.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
+    sampler = Sampler(temperature, top_k, top_p, min_p, repetition_penalty, seed)
+    require_prompt(len(ids), 0, None if window is not None else known.context)
+    if window is not None:
+        endless = LanguageModel(known.net, known.step, known.tokenizer)
+        return Generation(endless, ids, sampler, KVCache(window=window, bits=bits), max_tokens, stop)
+    room = max_tokens if known.context is None else min(max_tokens, known.context - len(ids))
+    if not reuse:
+        return Generation(known, ids, sampler, KVCache(capacity=len(ids) + max(room, 1), bits=bits), room, stop)
+    cache = _used_again(known, ids, bits)
+    answer = Generation(known, ids[cache.length() :], sampler, cache, room, stop)
+    _last[known] = (ids, answer)
+    return answer
+
+
+def _used_again(model: LanguageModel, ids: Sequence[int], bits: int | None) -> KVCache:
+    """The cache of the last answer with the tokens that both texts begin with, but for one; an empty one without it."""
+    before, answer = _last.pop(model, ([], None))
+    if answer is None or answer.cache.bits != bits:
+        return KVCache(bits=bits)
+    seen = [*before, *answer.ids][: answer.cache.length()]
+    pairs = zip(seen, ids[:-1], strict=False)
+    answer.interrupt()
+    answer.cache.rewind(sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs)))
+    return answer.cache
+
+
+def until_interrupted(generation: Generation) -> Iterator[str]:
+    """The pieces until Ctrl-C, which ends the loop and not the program; a second one does what it always does.
+
+    A loop in another thread than the first, which gets no signals, is as it is without this.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield from generation
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        generation.interrupt()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield from generation
+    finally:
+        signal.signal(signal.SIGINT, before)
