@@ -24,6 +24,8 @@ MODULES = {
     "gemma3_text": "gemma3",
     "llama": "llama",
     "mistral": "llama",
+    "qwen2": "qwen2",
+    "qwen3": "qwen3",
 }
 """The module of each architecture, as GGUF (`general.architecture`) and Hugging Face (`model_type`) call it."""
 

@@ -1,0 +1,719 @@
+# Compiled by tlc 0.1.0 from qwen2.tl. What is changed here is lost.
+"""Qwen 2 and 2.5 (Qwen Team 2024, "Qwen2 Technical Report"): queries, keys and values have biases."""
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import mlx.core as mx
+
+from tensorlogic import runtime as tl
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Layer:
+    """H heads of K features, G of keys and values, D features of a token, F inside a feed-forward block."""
+
+    attention_norm: mx.array  # T[D]
+    q: mx.array | tl.Packed  # T[H*K, D]
+    k: mx.array | tl.Packed  # T[G*K, D]
+    v: mx.array | tl.Packed  # T[G*K, D]
+    q_bias: mx.array  # T[H*K]
+    k_bias: mx.array  # T[G*K]
+    v_bias: mx.array  # T[G*K]
+    output: mx.array | tl.Packed  # T[D, H*K]
+    feed_norm: mx.array  # T[D]
+    gate: mx.array | tl.Packed  # T[F, D]
+    up: mx.array | tl.Packed  # T[F, D]
+    down: mx.array | tl.Packed  # T[D, F]
+    D: int = field(init=False, repr=False)
+    H: int = field(repr=False)
+    G: int = field(init=False, repr=False)
+    K: int = field(init=False, repr=False)
+    F: int = field(init=False, repr=False)
+    T: mx.Dtype = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        T = tl.element(self.attention_norm, "Layer.attention_norm", "float", "qwen2.tl:7")
+        tl.set_fields(self, T=T)
+        attention_norm = tl.array(self.attention_norm, "Layer.attention_norm", T, 1, "T[D]", "qwen2.tl:8")
+        q = tl.array(self.q, "Layer.q", T, 2, "T[H*K, D]", "qwen2.tl:9", packed=True)
+        k = tl.array(self.k, "Layer.k", T, 2, "T[G*K, D]", "qwen2.tl:10", packed=True)
+        v = tl.array(self.v, "Layer.v", T, 2, "T[G*K, D]", "qwen2.tl:11", packed=True)
+        q_bias = tl.array(self.q_bias, "Layer.q_bias", T, 1, "T[H*K]", "qwen2.tl:12")
+        k_bias = tl.array(self.k_bias, "Layer.k_bias", T, 1, "T[G*K]", "qwen2.tl:13")
+        v_bias = tl.array(self.v_bias, "Layer.v_bias", T, 1, "T[G*K]", "qwen2.tl:14")
+        output = tl.array(self.output, "Layer.output", T, 2, "T[D, H*K]", "qwen2.tl:15", packed=True)
+        feed_norm = tl.array(self.feed_norm, "Layer.feed_norm", T, 1, "T[D]", "qwen2.tl:16")
+        gate = tl.array(self.gate, "Layer.gate", T, 2, "T[F, D]", "qwen2.tl:17", packed=True)
+        up = tl.array(self.up, "Layer.up", T, 2, "T[F, D]", "qwen2.tl:18", packed=True)
+        down = tl.array(self.down, "Layer.down", T, 2, "T[D, F]", "qwen2.tl:19", packed=True)
+        H = tl.integer(self.H, "Layer.H", "qwen2.tl:7")
+        if H < 1:
+            tl.refuse("qwen2.tl:7", "TL5001", "`H` is {}: a dimension variable is at least {}", H, 1)
+        D = attention_norm.shape[0]
+        if D < 1:
+            tl.refuse(
+                "qwen2.tl:7",
+                "TL5001",
+                "`D` is {} by dim 0 of `attention_norm`: a dimension variable is at least {}",
+                D,
+                1,
+            )
+        F = gate.shape[0]
+        if F < 1:
+            tl.refuse("qwen2.tl:7", "TL5001", "`F` is {} by dim 0 of `gate`: a dimension variable is at least {}", F, 1)
+        if q.shape[0] % H != 0:
+            tl.refuse("qwen2.tl:7", "TL5001", "dim 0 of `q` is H*K: {} is not divisible by {}", q.shape[0], H)
+        K = q.shape[0] // H
+        if K < 1:
+            tl.refuse("qwen2.tl:7", "TL5001", "`K` is {} by dim 0 of `q`: a dimension variable is at least {}", K, 1)
+        if k.shape[0] % K != 0:
+            tl.refuse("qwen2.tl:7", "TL5001", "dim 0 of `k` is G*K: {} is not divisible by {}", k.shape[0], K)
+        G = k.shape[0] // K
+        if G < 1:
+            tl.refuse("qwen2.tl:7", "TL5001", "`G` is {} by dim 0 of `k`: a dimension variable is at least {}", G, 1)
+        if q.shape[1] != D:
+            tl.refuse(
+                "qwen2.tl:9",
+                "TL5001",
+                "dim 1 of `q` is {}, not `D` = {} (`D` by dim 0 of `attention_norm`)",
+                q.shape[1],
+                D,
+            )
+        if k.shape[1] != D:
+            tl.refuse(
+                "qwen2.tl:10",
+                "TL5001",
+                "dim 1 of `k` is {}, not `D` = {} (`D` by dim 0 of `attention_norm`)",
+                k.shape[1],
+                D,
+            )
+        if v.shape[0] != G * K:
+            tl.refuse(
+                "qwen2.tl:11",
+                "TL5001",
+                "dim 0 of `v` is {}, not `G*K` = {} (`G` by dim 0 of `k`, `K` by dim 0 of `q`)",
+                v.shape[0],
+                G * K,
+            )
+        if v.shape[1] != D:
+            tl.refuse(
+                "qwen2.tl:11",
+                "TL5001",
+                "dim 1 of `v` is {}, not `D` = {} (`D` by dim 0 of `attention_norm`)",
+                v.shape[1],
+                D,
+            )
+        if q_bias.shape[0] != H * K:
+            tl.refuse(
+                "qwen2.tl:12",
+                "TL5001",
+                "dim 0 of `q_bias` is {}, not `H*K` = {} (`K` by dim 0 of `q`)",
+                q_bias.shape[0],
+                H * K,
+            )
+        if k_bias.shape[0] != G * K:
+            tl.refuse(
+                "qwen2.tl:13",
+                "TL5001",
+                "dim 0 of `k_bias` is {}, not `G*K` = {} (`G` by dim 0 of `k`, `K` by dim 0 of `q`)",
+                k_bias.shape[0],
+                G * K,
+            )
+        if v_bias.shape[0] != G * K:
+            tl.refuse(
+                "qwen2.tl:14",
+                "TL5001",
+                "dim 0 of `v_bias` is {}, not `G*K` = {} (`G` by dim 0 of `k`, `K` by dim 0 of `q`)",
+                v_bias.shape[0],
+                G * K,
+            )
+        if output.shape[0] != D:
+            tl.refuse(
+                "qwen2.tl:15",
+                "TL5001",
+                "dim 0 of `output` is {}, not `D` = {} (`D` by dim 0 of `attention_norm`)",
+                output.shape[0],
+                D,
+            )
+        if output.shape[1] != H * K:
+            tl.refuse(
+                "qwen2.tl:15",
+                "TL5001",
+                "dim 1 of `output` is {}, not `H*K` = {} (`K` by dim 0 of `q`)",
+                output.shape[1],
+                H * K,
+            )
+        if feed_norm.shape[0] != D:
+            tl.refuse(
+                "qwen2.tl:16",
+                "TL5001",
+                "dim 0 of `feed_norm` is {}, not `D` = {} (`D` by dim 0 of `attention_norm`)",
+                feed_norm.shape[0],
+                D,
+            )
+        if gate.shape[1] != D:
+            tl.refuse(
+                "qwen2.tl:17",
+                "TL5001",
+                "dim 1 of `gate` is {}, not `D` = {} (`D` by dim 0 of `attention_norm`)",
+                gate.shape[1],
+                D,
+            )
+        if up.shape[0] != F:
+            tl.refuse(
+                "qwen2.tl:18", "TL5001", "dim 0 of `up` is {}, not `F` = {} (`F` by dim 0 of `gate`)", up.shape[0], F
+            )
+        if up.shape[1] != D:
+            tl.refuse(
+                "qwen2.tl:18",
+                "TL5001",
+                "dim 1 of `up` is {}, not `D` = {} (`D` by dim 0 of `attention_norm`)",
+                up.shape[1],
+                D,
+            )
+        if down.shape[0] != D:
+            tl.refuse(
+                "qwen2.tl:19",
+                "TL5001",
+                "dim 0 of `down` is {}, not `D` = {} (`D` by dim 0 of `attention_norm`)",
+                down.shape[0],
+                D,
+            )
+        if down.shape[1] != F:
+            tl.refuse(
+                "qwen2.tl:19",
+                "TL5001",
+                "dim 1 of `down` is {}, not `F` = {} (`F` by dim 0 of `gate`)",
+                down.shape[1],
+                F,
+            )
+        tl.set_fields(
+            self,
+            attention_norm=attention_norm,
+            q=q,
+            k=k,
+            v=v,
+            q_bias=q_bias,
+            k_bias=k_bias,
+            v_bias=v_bias,
+            output=output,
+            feed_norm=feed_norm,
+            gate=gate,
+            up=up,
+            down=down,
+            D=D,
+            H=H,
+            G=G,
+            K=K,
+            F=F,
+        )
+
+    @staticmethod
+    def _model_fields() -> tuple[tl.Field, ...]:
+        """Where a model file holds the fields of `Layer`."""
+        return (
+            tl.Field("attention_norm", ("attn_norm.weight", "input_layernorm.weight",), dtype="T", shape=("D",)),
+            tl.Field("q", ("attn_q.weight", "self_attn.q_proj.weight",), dtype="T", shape=({("H", "K",): 1}, "D")),
+            tl.Field("k", ("attn_k.weight", "self_attn.k_proj.weight",), dtype="T", shape=({("G", "K",): 1}, "D")),
+            tl.Field("v", ("attn_v.weight", "self_attn.v_proj.weight",), dtype="T", shape=({("G", "K",): 1}, "D")),
+            tl.Field("q_bias", ("attn_q.bias", "self_attn.q_proj.bias",), dtype="T", shape=({("H", "K",): 1},)),
+            tl.Field("k_bias", ("attn_k.bias", "self_attn.k_proj.bias",), dtype="T", shape=({("G", "K",): 1},)),
+            tl.Field("v_bias", ("attn_v.bias", "self_attn.v_proj.bias",), dtype="T", shape=({("G", "K",): 1},)),
+            tl.Field("output", ("attn_output.weight", "self_attn.o_proj.weight",), dtype="T", shape=("D", {("H", "K",): 1})),
+            tl.Field("feed_norm", ("ffn_norm.weight", "post_attention_layernorm.weight",), dtype="T", shape=("D",)),
+            tl.Field("gate", ("ffn_gate.weight", "mlp.gate_proj.weight",), dtype="T", shape=("F", "D")),
+            tl.Field("up", ("ffn_up.weight", "mlp.up_proj.weight",), dtype="T", shape=("F", "D")),
+            tl.Field("down", ("ffn_down.weight", "mlp.down_proj.weight",), dtype="T", shape=("D", "F")),
+        )
+
+    @classmethod
+    def bind(cls, model: tl.Model, prefix: str = "", **dims: int) -> Layer:
+        """`Layer` filled from a model by its keys below `prefix`; dims by name."""
+        return tl.bind(cls, model, prefix, dims)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Weights:
+    """V tokens. The output projection may be the embedding."""
+
+    embedding: mx.array | tl.Packed  # T[V, D]
+    layers: tuple[Layer, ...]  # [Layer<T>[D, H, G, K, F]]
+    norm: mx.array  # T[D]
+    head: mx.array | tl.Packed  # T[V, D]
+    V: int = field(init=False, repr=False)
+    D: int = field(init=False, repr=False)
+    H: int = field(init=False, repr=False)
+    G: int = field(init=False, repr=False)
+    K: int = field(init=False, repr=False)
+    F: int = field(init=False, repr=False)
+    T: mx.Dtype = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        T = tl.element(self.embedding, "Weights.embedding", "float", "qwen2.tl:23")
+        tl.set_fields(self, T=T)
+        embedding = tl.array(self.embedding, "Weights.embedding", T, 2, "T[V, D]", "qwen2.tl:24", packed=True)
+        layers = tuple(
+            tl.instance(item, Layer, "Weights.layers[i]", "qwen2.tl:25")
+            for item in tl.items(self.layers, "Weights.layers", "qwen2.tl:25")
+        )
+        norm = tl.array(self.norm, "Weights.norm", T, 1, "T[D]", "qwen2.tl:26")
+        head = tl.array(self.head, "Weights.head", T, 2, "T[V, D]", "qwen2.tl:27", packed=True)
+        V = embedding.shape[0]
+        if V < 1:
+            tl.refuse(
+                "qwen2.tl:23", "TL5001", "`V` is {} by dim 0 of `embedding`: a dimension variable is at least {}", V, 1
+            )
+        D = embedding.shape[1]
+        if D < 1:
+            tl.refuse(
+                "qwen2.tl:23", "TL5001", "`D` is {} by dim 1 of `embedding`: a dimension variable is at least {}", D, 1
+            )
+        H = tl.item(layers, 0, "layers[0]", "qwen2.tl:23").H
+        G = tl.item(layers, 0, "layers[0]", "qwen2.tl:23").G
+        K = tl.item(layers, 0, "layers[0]", "qwen2.tl:23").K
+        F = tl.item(layers, 0, "layers[0]", "qwen2.tl:23").F
+        for item in layers:
+            if item.D != D:
+                tl.refuse(
+                    "qwen2.tl:25",
+                    "TL5001",
+                    "`D` of `layers[i]` is {}, not `D` = {} (`D` by dim 1 of `embedding`)",
+                    item.D,
+                    D,
+                )
+            if item.H != H:
+                tl.refuse(
+                    "qwen2.tl:25",
+                    "TL5001",
+                    "`H` of `layers[i]` is {}, not `H` = {} (`H` by `H` of `layers[0]`)",
+                    item.H,
+                    H,
+                )
+            if item.G != G:
+                tl.refuse(
+                    "qwen2.tl:25",
+                    "TL5001",
+                    "`G` of `layers[i]` is {}, not `G` = {} (`G` by `G` of `layers[0]`)",
+                    item.G,
+                    G,
+                )
+            if item.K != K:
+                tl.refuse(
+                    "qwen2.tl:25",
+                    "TL5001",
+                    "`K` of `layers[i]` is {}, not `K` = {} (`K` by `K` of `layers[0]`)",
+                    item.K,
+                    K,
+                )
+            if item.F != F:
+                tl.refuse(
+                    "qwen2.tl:25",
+                    "TL5001",
+                    "`F` of `layers[i]` is {}, not `F` = {} (`F` by `F` of `layers[0]`)",
+                    item.F,
+                    F,
+                )
+        if norm.shape[0] != D:
+            tl.refuse(
+                "qwen2.tl:26",
+                "TL5001",
+                "dim 0 of `norm` is {}, not `D` = {} (`D` by dim 1 of `embedding`)",
+                norm.shape[0],
+                D,
+            )
+        if head.shape[0] != V:
+            tl.refuse(
+                "qwen2.tl:27",
+                "TL5001",
+                "dim 0 of `head` is {}, not `V` = {} (`V` by dim 0 of `embedding`)",
+                head.shape[0],
+                V,
+            )
+        if head.shape[1] != D:
+            tl.refuse(
+                "qwen2.tl:27",
+                "TL5001",
+                "dim 1 of `head` is {}, not `D` = {} (`D` by dim 1 of `embedding`)",
+                head.shape[1],
+                D,
+            )
+        tl.set_fields(self, embedding=embedding, layers=layers, norm=norm, head=head, V=V, D=D, H=H, G=G, K=K, F=F)
+
+    @staticmethod
+    def _model_fields() -> tuple[tl.Field, ...]:
+        """Where a model file holds the fields of `Weights`."""
+        return (
+            tl.Field("embedding", ("token_embd.weight", "model.embed_tokens.weight",), dtype="T", shape=("V", "D")),
+            tl.Field("layers", ("blk.{i}", "model.layers.{i}",), struct=Layer, dims=(("D", "D"), ("H", "H"), ("G", "G"), ("K", "K"), ("F", "F")), listed=True),
+            tl.Field("norm", ("output_norm.weight", "model.norm.weight",), dtype="T", shape=("D",)),
+            tl.Field("head", ("output.weight", "lm_head.weight", "token_embd.weight", "model.embed_tokens.weight",), dtype="T", shape=("V", "D")),
+        )
+
+    @classmethod
+    def bind(cls, model: tl.Model, prefix: str = "", **dims: int) -> Weights:
+        """`Weights` filled from a model by its keys below `prefix`; dims by name."""
+        return tl.bind(cls, model, prefix, dims)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class rotary_Rotary:
+    """The periods of P pairs, in positions a radian, and what scores are multiplied by besides."""
+
+    _name = "Rotary"
+
+    periods: mx.array  # float32[P]
+    attention: float  # float
+    P: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        periods = tl.array(self.periods, "Rotary.periods", mx.float32, 1, "float32[P]", "rotary.tl:7")
+        attention = tl.number(self.attention, "Rotary.attention", "rotary.tl:8")
+        P = periods.shape[0]
+        if P < 1:
+            tl.refuse(
+                "rotary.tl:6", "TL5001", "`P` is {} by dim 0 of `periods`: a dimension variable is at least {}", P, 1
+            )
+        tl.set_fields(self, periods=periods, attention=attention, P=P)
+
+    @staticmethod
+    def _model_fields() -> tuple[tl.Field, ...]:
+        """Where a model file holds the fields of `Rotary`."""
+        return (
+            tl.Field("periods", ("periods",), dtype=mx.float32, shape=("P",)),
+            tl.Field("attention", ("attention",)),
+        )
+
+    @classmethod
+    def bind(cls, model: tl.Model, prefix: str = "", **dims: int) -> rotary_Rotary:
+        """`Rotary` filled from a model by its keys below `prefix`; dims by name."""
+        return tl.bind(cls, model, prefix, dims)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Qwen2:
+    """The weights, and what else the file says."""
+
+    weights: Weights  # Weights<T>[V, D, H, G, K, F]
+    rotary: rotary_Rotary  # Rotary[P]
+    eps: float  # float
+    V: int = field(init=False, repr=False)
+    D: int = field(init=False, repr=False)
+    H: int = field(init=False, repr=False)
+    G: int = field(init=False, repr=False)
+    K: int = field(init=False, repr=False)
+    F: int = field(init=False, repr=False)
+    P: int = field(init=False, repr=False)
+    T: mx.Dtype = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        T = tl.instance(self.weights, Weights, "Qwen2.weights", "qwen2.tl:31").T
+        tl.set_fields(self, T=T)
+        weights = tl.instance(self.weights, Weights, "Qwen2.weights", "qwen2.tl:32")
+        rotary = tl.instance(self.rotary, rotary_Rotary, "Qwen2.rotary", "qwen2.tl:33")
+        eps = tl.number(self.eps, "Qwen2.eps", "qwen2.tl:34")
+        V = weights.V
+        D = weights.D
+        H = weights.H
+        G = weights.G
+        K = weights.K
+        F = weights.F
+        P = rotary.P
+        tl.set_fields(self, weights=weights, rotary=rotary, eps=eps, V=V, D=D, H=H, G=G, K=K, F=F, P=P)
+
+    @staticmethod
+    def _model_fields() -> tuple[tl.Field, ...]:
+        """Where a model file holds the fields of `Qwen2`."""
+        return (
+            tl.Field("weights", ("weights",), struct=Weights, dims=(("V", "V"), ("D", "D"), ("H", "H"), ("G", "G"), ("K", "K"), ("F", "F"))),
+            tl.Field("rotary", ("rotary",), struct=rotary_Rotary, dims=(("P", "P"),)),
+            tl.Field("eps", ("eps",)),
+        )
+
+    @classmethod
+    def bind(cls, model: tl.Model, prefix: str = "", **dims: int) -> Qwen2:
+        """`Qwen2` filled from a model by its keys below `prefix`; dims by name."""
+        return tl.bind(cls, model, prefix, dims)
+
+
+def _load(model: tl.Model) -> Qwen2:  # qwen2.tl:37
+    heads = _settings_heads(model)  # qwen2.tl:38
+    kv_heads = _settings_kv_heads(model)  # qwen2.tl:38
+    weights = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "qwen2.tl:38", T=model.float_type)  # qwen2.tl:38
+    floor_div = weights.K // 2
+    if floor_div < 1:
+        tl.refuse("qwen2.tl:41", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", floor_div, 1)
+    rotary = _rotary_rotary(model, floor_div)  # qwen2.tl:41
+    norm_eps = _settings_norm_eps(model)  # qwen2.tl:42
+    if heads < 1:
+        tl.refuse("qwen2.tl:40", "TL5001", "`H` of `Qwen2` is {}: a dimension variable is at least {}", heads, 1)
+    if kv_heads < 1:
+        tl.refuse("qwen2.tl:40", "TL5001", "`G` of `Qwen2` is {}: a dimension variable is at least {}", kv_heads, 1)
+    result = tl.made(
+        Qwen2,
+        weights=weights,
+        rotary=rotary,
+        eps=norm_eps,
+        V=weights.V,
+        D=weights.D,
+        H=heads,
+        G=kv_heads,
+        K=weights.K,
+        F=weights.F,
+        P=floor_div,
+        T=model.float_type,
+    )
+    return result
+
+
+def _settings_heads(model: tl.Model) -> int:  # settings.tl:26
+    return _settings_int_of(model, "attention.head_count", "num_attention_heads", None)
+
+
+def _settings_int_of(model: tl.Model, gguf: str, hugging_face: str, default: int | None) -> int:  # settings.tl:17
+    result = model.int(  # settings.tl:18
+        _settings_key(model, gguf) if _settings_is_gguf(model) else hugging_face, default
+    )
+    return result
+
+
+def _settings_is_gguf(model: tl.Model) -> bool:  # settings.tl:5
+    result = model.has("token_embd.weight")  # settings.tl:6
+    return result
+
+
+def _settings_key(model: tl.Model, name: str) -> str:  # settings.tl:10
+    architecture = model.metadata.architecture
+    if not architecture is not None:
+        tl.refuse("settings.tl:12", "TL5005", "{}", "the file does not say of which architecture it is")
+    return f"{architecture}.{name}"
+
+
+def _settings_kv_heads(model: tl.Model) -> int:  # settings.tl:31
+    return _settings_int_of(model, "attention.head_count_kv", "num_key_value_heads", _settings_heads(model))
+
+
+def _rotary_rotary(model: tl.Model, P: int) -> rotary_Rotary:  # rotary.tl:62
+    b = _rotary_base(model)  # rotary.tl:63
+    periods = _rotary_plain(b, P)  # rotary.tl:64
+    how = _rotary_kind(model)  # rotary.tl:65
+    if how == "default":
+        return tl.made(rotary_Rotary, periods=periods, attention=1.0, P=P)
+    if how == "factors":
+        tensor = tl.weight(model, "rope_freqs.weight", mx.float32, "rotary.tl:68", reads=True)  # rotary.tl:68
+        ranked = tl.ranked(tensor, 1, True, "`factors`", "float32[?]", "rotary.tl:68")
+        factors = ranked
+        if P != factors.shape[0]:
+            tl.refuse(
+                "rotary.tl:69",
+                "TL5001",
+                "`*` needs equal sizes at axis -1: {} in `periods`, {} in `factors`",
+                P,
+                factors.shape[0],
+            )
+        return tl.made(rotary_Rotary, periods=periods * factors, attention=1.0, P=P)
+    factor = _rotary_scaling(model, "factor", "factor", None)  # rotary.tl:71
+    if how == "linear":
+        result = tl.made(
+            rotary_Rotary, periods=periods * tl.fits(factor, mx.float32, "factor", "rotary.tl:72"), attention=1.0, P=P
+        )
+        return result
+    trained = float(_settings_context_length(model))
+    context = _rotary_scaling(  # rotary.tl:74
+        model, "original_context_length", "original_max_position_embeddings", trained
+    )
+    if how == "llama3":
+        low = _rotary_scaling(model, "low_freq_factor", "low_freq_factor", None)  # rotary.tl:76
+        high = _rotary_scaling(model, "high_freq_factor", "high_freq_factor", None)  # rotary.tl:77
+        return tl.made(rotary_Rotary, periods=_rotary_llama3(periods, factor, low, high, context), attention=1.0, P=P)
+    if not how == "yarn":
+        tl.refuse(
+            "rotary.tl:80", "TL5005", "{}", f"rotary positions are scaled as {how}, which this model does not know"
+        )
+    fast = _rotary_scaling(model, "yarn_beta_fast", "beta_fast", 32.0)  # rotary.tl:81
+    slow = _rotary_scaling(model, "yarn_beta_slow", "beta_slow", 1.0)  # rotary.tl:82
+    usual = 0.1 * tl.float_log(factor) + 1.0
+    said = _rotary_scaling(  # rotary.tl:85
+        model, "attn_factor", "attention_factor", 1.0 if _settings_is_gguf(model) else usual
+    )
+    grown = said * usual if _settings_is_gguf(model) else said
+    result = tl.made(
+        rotary_Rotary, periods=_rotary_yarn(periods, b, factor, fast, slow, context), attention=grown * grown, P=P
+    )
+    return result
+
+
+def _rotary_base(model: tl.Model) -> float:  # rotary.tl:12
+    said = _settings_float_of(model, "rope.freq_base", "rope_theta", 10000.0)  # rotary.tl:13
+    if _settings_is_gguf(model):
+        chosen = said
+    else:
+        chosen = model.float("rope_parameters.rope_theta", said)  # rotary.tl:14
+    return chosen
+
+
+def _settings_float_of(model: tl.Model, gguf: str, hugging_face: str, default: float | None) -> float:  # settings.tl:21
+    result = model.float(  # settings.tl:22
+        _settings_key(model, gguf) if _settings_is_gguf(model) else hugging_face, default
+    )
+    return result
+
+
+def _rotary_plain(base: float, P: int) -> mx.array:  # rotary.tl:18
+    full = mx.full(
+        tl.sized((P,), mx.float32, "rotary.tl:19"), tl.fits(base, mx.float32, "base", "rotary.tl:19"), mx.float32
+    )
+    ratio = tl.arange(0, P, 1, mx.int32, "rotary.tl:19").astype(mx.float32) / tl.fits(
+        float(P), mx.float32, "float(P)", "rotary.tl:19"
+    )
+    return full ** ratio
+
+
+def _rotary_kind(model: tl.Model) -> str:  # rotary.tl:23
+    if _settings_is_gguf(model):
+        has = model.has("rope_freqs.weight")  # rotary.tl:25
+        if has:
+            return "factors"
+        said = model.string(_settings_key(model, "rope.scaling.type"), "default")  # rotary.tl:26
+        return "default" if said == "none" else said
+    old = model.string("rope_scaling.type", "default")  # rotary.tl:29
+    said = model.string("rope_scaling.rope_type", old)  # rotary.tl:30
+    result = model.string("rope_parameters.rope_type", said)  # rotary.tl:31
+    return result
+
+
+def _rotary_scaling(model: tl.Model, gguf: str, hugging_face: str, default: float | None) -> float:  # rotary.tl:35
+    if _settings_is_gguf(model):
+        result = model.float(_settings_key(model, f"rope.scaling.{gguf}"), default)  # rotary.tl:36
+        return result
+    float_ = model.float(f"rope_parameters.{hugging_face}", -1.0)  # rotary.tl:37
+    if float_ >= 0.0:
+        result = model.float(f"rope_parameters.{hugging_face}")  # rotary.tl:38
+        return result
+    result = model.float(f"rope_scaling.{hugging_face}", default)  # rotary.tl:40
+    return result
+
+
+def _settings_context_length(model: tl.Model) -> int:  # settings.tl:41
+    return _settings_int_of(model, "context_length", "max_position_embeddings", None)
+
+
+def _rotary_llama3(  # rotary.tl:44
+    periods: mx.array, factor: float, low: float, high: float, context: float
+) -> mx.array:
+    turns = tl.fits(context, mx.float32, "context", "rotary.tl:45") / (periods * 6.283185307179586)
+    ratio = (
+        turns - tl.fits(low, mx.float32, "low", "rotary.tl:46")
+    ) / tl.fits(high - low, mx.float32, "(high - low)", "rotary.tl:46")
+    share = mx.clip(ratio, 0.0, 1.0)
+    return periods / ((1.0 - share) / tl.fits(factor, mx.float32, "factor", "rotary.tl:47") + share)
+
+
+def _rotary_yarn(  # rotary.tl:52
+    periods: mx.array, base: float, factor: float, fast: float, slow: float, context: float
+) -> mx.array:
+    tau = 6.283185307179586
+    float_ = float(periods.shape[0])
+    log = tl.float_log(base)
+    first = max(tl.float_floor(tl.float_divide(float_ * tl.float_log(tl.float_divide(context, fast * tau)), log)), 0.0)
+    last = min(
+        tl.float_ceil(tl.float_divide(float_ * tl.float_log(tl.float_divide(context, slow * tau)), log)),
+        float(2 * periods.shape[0] - 1),
+    )
+    span = 0.001 if last == first else last - first
+    difference = mx.arange(periods.shape[0], dtype=mx.int32).astype(mx.float32) - tl.fits(
+        first, mx.float32, "first", "rotary.tl:57"
+    )
+    stretched = mx.clip(difference / tl.fits(span, mx.float32, "span", "rotary.tl:57"), 0.0, 1.0)
+    return periods / (stretched / tl.fits(factor, mx.float32, "factor", "rotary.tl:58") + (1.0 - stretched))
+
+
+def _settings_norm_eps(model: tl.Model) -> float:  # settings.tl:36
+    return _settings_float_of(model, "attention.layer_norm_rms_epsilon", "rms_norm_eps", None)
+
+
+def _step(net: Qwen2, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # qwen2.tl:47
+    start = cache.length()  # qwen2.tl:50
+    periods = net.rotary.periods
+    scale = net.rotary.attention / math.sqrt(float(net.K))
+    x = tl.embedding(ids, net.weights.embedding)
+    for i, l in enumerate(net.weights.layers):
+        product, product_2, product_3 = tl.chain_apart(x, tl.Stage(l.q, l.k, l.v, norm=l.attention_norm, eps=net.eps))
+        q = mx.reshape(product + l.q_bias, (ids.shape[0], ids.shape[1], net.H, net.K)).transpose(0, 2, 1, 3)
+        k = mx.reshape(product_2 + l.k_bias, (ids.shape[0], ids.shape[1], net.G, net.K)).transpose(0, 2, 1, 3)
+        v = mx.reshape(product_3 + l.v_bias, (ids.shape[0], ids.shape[1], net.G, net.K)).transpose(0, 2, 1, 3)
+        turned = tl.rope(k, offset=start, periods=periods)  # qwen2.tl:59
+        ks, vs, next = cache.update(i, turned, v, dtype=net.T)
+        asked = tl.rope(q, offset=start, periods=periods)  # qwen2.tl:62
+        mixed = tl.attention(asked, ks, vs, scale=scale, causal=True)
+        x = tl.chain(
+            mx.reshape(mixed.transpose(0, 2, 1, 3), (ids.shape[0], ids.shape[1], net.H * net.K)),
+            tl.Stage(l.output, add=x),
+            tl.Stage(l.gate, l.up, norm=l.feed_norm, eps=net.eps, gate="silu"),
+            tl.Stage(l.down, add_stage=1),
+        )
+        cache = next
+    return (tl.chain(x[:, ids.shape[1] - 1], tl.Stage(net.weights.head, norm=net.weights.norm, eps=net.eps)), cache)
+
+
+@tl.entry
+def load(model: tl.Model) -> Qwen2:
+    """`load` of qwen2.tl:37.
+
+    Args:
+        model: Model<T>
+
+    Returns: Qwen2<T>[?V, ?D, ?H, ?G, ?K, ?F, ?P]
+    """
+    T = tl.floats_of(model, "model", "qwen2.tl:37")
+    model = tl.instance(model, tl.Model, "model", "qwen2.tl:37")
+    result = _load(model)  # qwen2.tl:37
+    return result
+
+
+@tl.entry
+def step(net: Qwen2, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:
+    """Logits of the token behind the last of L, and the cache that holds all of them.
+
+    Args:
+        net: Qwen2<T>[V, D, H, G, K, F, P]
+        ids: int32[B, L]
+        cache: KVCache
+
+    Returns: (T[B, V], KVCache)
+    Demands: H % G == 0
+    Demands: K == 2*P
+    """
+    T = tl.instance(net, Qwen2, "net", "qwen2.tl:47").T
+    net = tl.instance(net, Qwen2, "net", "qwen2.tl:47")
+    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "qwen2.tl:47")
+    cache = tl.instance(cache, tl.KVCache, "cache", "qwen2.tl:47")
+    H = net.H
+    G = net.G
+    if H % G != 0:
+        tl.refuse(
+            "qwen2.tl:47",
+            "TL5006",
+            "`step` demands `H % G == 0`: `H` is {} by `H` of `net`, `G` is {} by `G` of `net`",
+            H,
+            G,
+        )
+    K = net.K
+    P = net.P
+    if K != P * 2:
+        tl.refuse(
+            "qwen2.tl:47",
+            "TL5006",
+            "`step` demands `K == 2*P`: `K` is {} by `K` of `net`, `P` is {} by `P` of `net`",
+            K,
+            P,
+        )
+    B = ids.shape[0]
+    if B < 1:
+        tl.refuse("qwen2.tl:47", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
+    L = ids.shape[1]
+    if L < 1:
+        tl.refuse("qwen2.tl:47", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
+    result = _step(net, ids, cache)  # qwen2.tl:47
+    return (result[0].astype(T), result[1])
