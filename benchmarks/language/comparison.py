@@ -1,4 +1,4 @@
-"""The whole comparison at one model: beginnings, agreement, speeds, and mlx-lm once."""
+"""The whole comparison at one model: beginnings, agreement, speeds, and the slow ones once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from benchmarks.language import agreement, contenders, measure, models, starts
 from benchmarks.language.agreement import Agreement
-from benchmarks.language.contenders import BASELINE, MLX_LM, Entrant
+from benchmarks.language.contenders import BASELINE, SLOW, Entrant
 from benchmarks.language.measure import PREFILL_128, TASKS, Row
 from benchmarks.language.models import LanguageModel
 from benchmarks.language.protocol import Worker
@@ -24,7 +24,7 @@ class Plan:
     tasks: Mapping[str, Allowance]
     starts: Allowance | None = None
     agreement: bool = True
-    mlx_lm: bool = True
+    slow: bool = True
 
     def only(self, text: str) -> Plan:
         """The tasks in whose name `text` is, and nothing else."""
@@ -38,7 +38,7 @@ QUICK = Plan(
         "decode 64 after 128": Allowance(1, 8, 8),
         "decode 64 after 2,000": Allowance(1, 4, 20),
     },
-    mlx_lm=False,
+    slow=False,
 )
 FULL = Plan(
     {
@@ -64,9 +64,9 @@ class Results:
 
 
 def compare(model: LanguageModel, entrants: Sequence[Entrant], plan: Plan) -> Results:
-    """The contenders that are present, at one model. mlx-lm, 50 times slower, takes part once, in one task."""
-    steady = [entrant for entrant in entrants if entrant.name != MLX_LM]
-    slow = [entrant for entrant in entrants if entrant.name == MLX_LM]
+    """The contenders that are present, at one model. Those that are 50 times slower take part once, in one task."""
+    steady = [entrant for entrant in entrants if entrant.name not in SLOW]
+    slow = [entrant for entrant in entrants if entrant.name in SLOW]
     begun = starts.measure(model, steady, BASELINE, plan.starts) if plan.starts else []
     rows: list[Row] = []
     bandwidths: list[float] = []
@@ -91,11 +91,11 @@ def compare(model: LanguageModel, entrants: Sequence[Entrant], plan: Plan) -> Re
                 rows += measure.rows(model.name, task, measure.quiet(turns), BASELINE, _bytes(model, task, workers))
                 bandwidths += [turn.bandwidth for turn in turns]
                 peaks += [machine.number("peak", "operations") for _ in range(2)]
-        if plan.mlx_lm and slow:
+        if plan.slow and slow:
             once = [*([baseline] if baseline else []), *(opened(entrant) for entrant in slow)]
             turns = measure.measure(PREFILL_128, once, BASELINE, machine, Allowance(1, 1, 0))
             found = measure.rows(model.name, PREFILL_128, turns, BASELINE, {})
-            rows += [row for row in found if row.contender == MLX_LM]
+            rows += [row for row in found if row.contender in SLOW]
     return Results(model.name, spread(bandwidths), spread(peaks), rows, begun, agreements)
 
 

@@ -15,9 +15,14 @@ THREADS = "2"
 ENVIRONMENT = {"TENSORLOGIC_THREADS": THREADS, "OPENBLAS_NUM_THREADS": THREADS}
 """Both libraries count the processors otherwise. llama.cpp is told in its own words, mlx-lm has one thread anyway."""
 BASELINE = "llama.cpp"
-OURS = "ours"
-FAST = "ours --fast"
+WRITTEN = "TensorLogic"
+WRITTEN_FAST = "TensorLogic --fast"
+BY_HAND = "by hand"
+BY_HAND_FAST = "by hand --fast"
+PLAIN = "by hand, MLX alone"
 MLX_LM = "mlx-lm"
+SLOW = frozenset({PLAIN, MLX_LM})
+"""Many times slower than the others: they take part once, in one task."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +52,12 @@ class Entrant:
 def entrants(llama_python: str = sys.executable, mlx_python: str = sys.executable) -> tuple[Entrant, ...]:
     """All of them."""
     return (
-        Entrant(OURS, "ours", ("tensorlogic_cpu", "benchmarks.decoder")),
+        Entrant(WRITTEN, "written", ("tensorlogic_cpu",)),
+        Entrant(BY_HAND, "ours", ("tensorlogic_cpu", "benchmarks.decoder")),
         Entrant(BASELINE, "llama", ("llama_cpp",), python=llama_python),
-        Entrant(FAST, "ours", ("tensorlogic_cpu", "benchmarks.decoder"), ("--fast",)),
+        Entrant(WRITTEN_FAST, "written", ("tensorlogic_cpu",), ("--fast",)),
+        Entrant(BY_HAND_FAST, "ours", ("tensorlogic_cpu", "benchmarks.decoder"), ("--fast",)),
+        Entrant(PLAIN, "ours", ("benchmarks.decoder",), ("--plain",)),
         Entrant(MLX_LM, "mlxlm", ("mlx_lm",), python=mlx_python),
     )
 

@@ -116,17 +116,14 @@ class Generation(Iterator[str]):
 
     def _prefill(self) -> mx.array | None:
         """The first token, being computed; None where it was interrupted before."""
-        ids = mx.array([list(self.prompt)], mx.int32)
-        count = -(-len(self.prompt) // CHUNK)
-        # Of even sizes: a few tokens left over would take as long as many.
-        bounds = [len(self.prompt) * i // count for i in range(count + 1)]
-        for begin, end in pairwise(bounds):
-            logits, self.cache = self.model.step(self.model.net, ids[:, begin:end], self.cache)
-            if end < len(self.prompt):
+        parts = chunks(self.prompt)
+        for part in parts:
+            logits, self.cache = self.model.step(self.model.net, part, self.cache)
+            if part is not parts[-1]:
                 self.cache.evaluate()
             if self.finish is not None:
                 return None
-        self.sampler.note(ids, logits.shape[-1])
+        self.sampler.note(mx.concatenate(parts, axis=1), logits.shape[-1])
         return self._sampled(logits)
 
     def _next(self, token: mx.array) -> mx.array:
@@ -138,6 +135,14 @@ class Generation(Iterator[str]):
         token = mx.where(mx.isnan(mx.sum(logits.astype(mx.float32), axis=-1)), -1, self.sampler(logits))
         mx.async_eval(token)  # type: ignore[no-untyped-call]
         return token
+
+
+def chunks(prompt: Sequence[int]) -> list[mx.array]:
+    """The ids [1, L] of a prompt in parts of at most `CHUNK`, of even sizes: a few alone would take as long as many."""
+    ids = mx.array([list(prompt)], mx.int32)
+    count = -(-len(prompt) // CHUNK)
+    bounds = [len(prompt) * i // count for i in range(count + 1)]
+    return [ids[:, begin:end] for begin, end in pairwise(bounds)]
 
 
 def require_prompt(count: int, before: int, context: int | None) -> None:

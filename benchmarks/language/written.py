@@ -1,0 +1,63 @@
+"""The model of the standard library, written in the language, as a worker. `--fast` is compiled so."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+import tensorlogic
+from benchmarks.language.protocol import Floats, actions, serve
+from tensorlogic.compiler.names import STANDARD_LIBRARY
+from tensorlogic.runtime import KVCache, load_model
+from tensorlogic.runtime.architectures import MODULES, module_of
+from tensorlogic.runtime.generation import chunks
+
+
+class Written:
+    """A net with its cache, driven as `generate` drives it."""
+
+    def __init__(self, *, fast: bool) -> None:
+        self._fast = fast
+
+    def open(self, path: Path, capacity: int) -> None:
+        model = load_model(path)
+        module: Any = module_of(model)
+        if self._fast:
+            name = MODULES[model.metadata.architecture or ""]
+            module = tensorlogic.load(STANDARD_LIBRARY / "models" / f"{name}.tl", fast=True)
+        self._net, self._step, self._capacity = module.load(model), module.step, capacity
+        self.reset()
+
+    def reset(self) -> None:
+        self._cache = KVCache(capacity=self._capacity)
+
+    def prefill(self, ids: Sequence[int]) -> Floats:
+        logits = None
+        for chunk in chunks(ids):
+            if logits is not None:
+                self._cache.evaluate()
+            logits, self._cache = self._step(self._net, chunk, self._cache)
+        assert logits is not None
+        return _values(logits)
+
+    def step(self, token: int) -> Floats:
+        logits, self._cache = self._step(self._net, mx.array([[token]], mx.int32), self._cache)
+        return _values(logits)
+
+    def bytes_read(self, context: int) -> int | None:
+        """What the file's weights take, since these stay as they are there."""
+        return None
+
+
+def _values(logits: mx.array) -> Floats:
+    return np.asarray(logits[0].astype(mx.float32))
+
+
+if __name__ == "__main__":
+    mx.set_default_device(mx.Device(mx.cpu))
+    serve(actions(Written(fast="--fast" in sys.argv)))
