@@ -14,6 +14,7 @@ values that do not fit those before, and numbers that make no sense (TL5022).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -74,6 +75,16 @@ class _Layer:
     end: int = 0
     length: int = 0
     """How many tokens there were, those that are kept no more included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a layer keeps: keys and values [B, G, L, K] as arrays, or each as words, scales and biases."""
+
+    keys: tuple[mx.array, ...]
+    values: tuple[mx.array, ...]
+    sizes: tuple[int, ...]
+    """B, G, and the items of a key and of a value."""
 
 
 @dataclass(slots=True)
@@ -146,6 +157,28 @@ class KVCache:
             )
             other._store.layers[number] = replace(layer, keys=keys, values=values)
         return other
+
+    def held(self, count: int) -> dict[int, Held]:
+        """The first `count` tokens as they are kept, by layer."""
+        store = self._current()
+        if store.window is not None or any(layer.begin or layer.end < count for layer in store.layers.values()):
+            raise BoundaryError("TL5022", f"the cache does not hold its first {count} tokens")
+        found = {}
+        for number, each in store.layers.items():
+            keys, values = (tuple(part[:, :, :count] for part in rows.parts) for rows in (each.keys, each.values))
+            found[number] = Held(keys, values, each.sizes)
+        return found
+
+    @classmethod
+    def of(cls, held: Mapping[int, Held], count: int, bits: int | None) -> Self:
+        """A growing cache of `count` tokens that hold what `held` gave."""
+        cache = cls(bits=bits)
+        for number, each in held.items():
+            dtype = _require_parts(each, count, bits)
+            keys, values = (_Rows(parts, bits, dtype) for parts in (each.keys, each.values))
+            layer = _Layer(keys, values, each.sizes, 0, count, count)
+            cache._store.layers[number] = layer
+        return cache
 
     def update(
         self, layer: int, k: mx.array, v: mx.array, window: int | None = None, *, dtype: mx.Dtype | None = None
@@ -231,6 +264,24 @@ class KVCache:
         self._store.updates += 1
         following._store, following._updates = self._store, self._store.updates
         return following
+
+
+def _require_parts(held: Held, count: int, bits: int | None) -> mx.Dtype:
+    """The element type of arrays from outside, which must be what `count` tokens of these sizes are kept as."""
+    parts = (*held.keys, *held.values)
+    alike = len(held.sizes) == 4 and len(parts) == (2 if bits is None else 6)
+    if alike and all(part.shape[:3] == (*held.sizes[:2], count) for part in parts):
+        dtype = parts[-1].dtype
+        if dtype in (mx.float16, mx.bfloat16, mx.float32) and max(held.sizes) < 2**24:
+            wanted = [
+                part
+                for width in held.sizes[2:]
+                for part in _kept(mx.zeros((*held.sizes[:2], count, width), dtype), bits, dtype)
+            ]
+            if [(part.shape, part.dtype) for part in parts] == [(part.shape, part.dtype) for part in wanted]:
+                return dtype
+    shapes = ", ".join(f"{part.dtype} {list(part.shape)}".removeprefix("mlx.core.") for part in parts)
+    raise BoundaryError("TL5022", f"keys and values of {count} tokens have the shapes {shapes}")
 
 
 def _sizes(k: mx.array, v: mx.array) -> tuple[int, ...]:

@@ -14,10 +14,13 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
+from pathlib import Path
 from types import FrameType
 
 from tensorlogic.runtime.architectures import language_model
+from tensorlogic.runtime.cache_files import load_cache, save_cache
 from tensorlogic.runtime.caching import KVCache
+from tensorlogic.runtime.errors import BoundaryError
 from tensorlogic.runtime.generation import Generation, LanguageModel, require_prompt
 from tensorlogic.runtime.models import Model
 from tensorlogic.runtime.sampling import Sampler
@@ -41,6 +44,7 @@ def generate(
     window: int | None = None,
     bits: int | None = None,
     reuse: bool = False,
+    prompt_cache: str | Path | None = None,
 ) -> Generation:
     """An iterator of the pieces of one answer. Equal arguments give equal answers.
 
@@ -48,9 +52,10 @@ def generate(
     strings of `stop`, and where the model's context is full. With a `window`, keys and values of so many tokens are
     kept, and neither prompt nor answer has a limit; with `bits` (4 or 8) they are kept quantized. With `reuse`, those
     of the last such answer are used again as far as the texts begin alike, as those of a chat do: the first token comes
-    sooner, and rounding may differ from that of a text which is computed at once.
+    sooner, and rounding may differ from that of a text which is computed at once. A `prompt_cache` is a file for the
+    same: where it is there, it is used, and where not, it is written with the whole prompt.
 
-    Raises `BoundaryError` TL5020 to TL5025 (see `tlc explain`); `ModelFileError` TL4501 for an architecture that is not
+    Raises `BoundaryError` TL5020 to TL5026 (see `tlc explain`); `ModelFileError` TL4501 for an architecture that is not
     here, and what reading the model raises.
     """
     known = model if isinstance(model, LanguageModel) else _bound.get(model)
@@ -60,10 +65,14 @@ def generate(
     ids = known.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
     sampler = Sampler(temperature, top_k, top_p, min_p, repetition_penalty, seed)
     require_prompt(len(ids), 0, None if window is not None else known.context)
+    if prompt_cache is not None and (window is not None or reuse):
+        raise BoundaryError("TL5026", "a `prompt_cache` goes without `window` and `reuse`")
     if window is not None:
         endless = LanguageModel(known.net, known.step, known.tokenizer)
         return Generation(endless, ids, sampler, KVCache(window=window, bits=bits), max_tokens, stop)
     room = max_tokens if known.context is None else min(max_tokens, known.context - len(ids))
+    if prompt_cache is not None:
+        return _from_file(Path(prompt_cache), known, ids, sampler, bits, room, stop)
     if not reuse:
         return Generation(known, ids, sampler, KVCache(capacity=len(ids) + max(room, 1), bits=bits), room, stop)
     cache = _used_again(known, ids, bits)
@@ -72,15 +81,42 @@ def generate(
     return answer
 
 
+def _from_file(
+    path: Path,
+    model: LanguageModel,
+    ids: list[int],
+    sampler: Sampler,
+    bits: int | None,
+    room: int,
+    stop: Sequence[str],
+) -> Generation:
+    """An answer whose prompt's beginning is in a file, or comes into one."""
+    owner = model.identity()
+    if not path.exists():
+        return Generation(
+            model, ids, sampler, KVCache(bits=bits), room, stop, lambda cache: save_cache(cache, ids, path, owner)
+        )
+    cache, seen = load_cache(path, owner)
+    if cache.bits != bits:
+        raise BoundaryError("TL5026", f"`{path}` has a cache of {cache.bits or 'all'} bits, not of {bits or 'all'}")
+    cache.rewind(_alike(seen, ids))
+    return Generation(model, ids[cache.length() :], sampler, cache, room, stop)
+
+
+def _alike(seen: Sequence[int], ids: Sequence[int]) -> int:
+    """How many tokens two texts begin with, without the last of the second: something must be computed."""
+    pairs = zip(seen, ids[:-1], strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
 def _used_again(model: LanguageModel, ids: Sequence[int], bits: int | None) -> KVCache:
     """The cache of the last answer with the tokens that both texts begin with, but for one; an empty one without it."""
     before, answer = _last.pop(model, ([], None))
     if answer is None or answer.cache.bits != bits:
         return KVCache(bits=bits)
     seen = [*before, *answer.ids][: answer.cache.length()]
-    pairs = zip(seen, ids[:-1], strict=False)
     answer.interrupt()
-    answer.cache.rewind(sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs)))
+    answer.cache.rewind(_alike(seen, ids))
     return answer.cache
 
 

@@ -35,12 +35,16 @@ Finish = Literal["end", "stop", "length", "interrupted"]
 
 @dataclass(frozen=True, eq=False)
 class LanguageModel:
-    """A model that generates. `context` is how many tokens it was trained for, where the file says it."""
+    """A model that generates. `context` is how many tokens it was trained for, where the file says it.
+
+    `identity` tells it from others where a prompt's cache is kept in a file.
+    """
 
     net: Any
     step: Step
     tokenizer: Tokenizer
     context: int | None = None
+    identity: Callable[[], str] = str
 
 
 @dataclass
@@ -53,6 +57,8 @@ class Generation(Iterator[str]):
     cache: KVCache
     max_tokens: int = 256
     stop: Sequence[str] = ()
+    prompted: Callable[[KVCache], None] | None = None
+    """Called with the cache once it holds the prompt, and no more."""
     ids: list[int] = field(default_factory=list, init=False)
     """The tokens so far, without the one that ended it."""
     finish: Finish | None = field(default=None, init=False)
@@ -123,6 +129,8 @@ class Generation(Iterator[str]):
                 self.cache.evaluate()
             if self.finish is not None:
                 return None
+        if self.prompted is not None:
+            self.prompted(self.cache)
         self.sampler.note(mx.concatenate(parts, axis=1), logits.shape[-1])
         return self._sampled(logits)
 

@@ -339,6 +339,7 @@ _GENERATE = {
     "window": INT,
     "bits": INT,
     "reuse": BOOLEAN,
+    "prompt_cache": STRING,
 }
 """What `generate` takes by name, as the runtime's function does."""
 

@@ -8,10 +8,12 @@ Refuses, with a `ModelFileError`: a file that names no architecture, or one that
 
 from __future__ import annotations
 
+import functools
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from tensorlogic.runtime.cache_files import identity
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.generation import LanguageModel
@@ -52,7 +54,8 @@ def language_model(model: Model) -> LanguageModel:
     lacks (TL4010).
     """
     module = module_of(model)
-    return LanguageModel(module.load(model), module.step, model.tokenizer, context_of(model))
+    whose = functools.cache(lambda: identity(model))
+    return LanguageModel(module.load(model), module.step, model.tokenizer, context_of(model), whose)
 
 
 def context_of(model: Model) -> int | None:

@@ -152,6 +152,15 @@ python -c "import mlx.core as mx
 from tensorlogic.runtime.generation import number_of
 number_of(mx.array([-1]))\"""",
     ),
+    "TL5026": Page(
+        "a file cannot serve as a prompt's cache",
+        "`generate(..., prompt_cache: file)` writes the keys and values of its prompt into the file where there is "
+        "none, and takes those of the beginning from it where there is one. They are of one model, in one type, and of "
+        "no use to another. The message says what is wrong with the file; another name begins a new one.",
+        """\
+# model.tl: for _ in generate(load_model("model.gguf"), "Once", window: 8, prompt_cache: "once.cache") { }
+tlc run model.tl""",
+    ),
     "TL5401": Page(
         "a token id or a length is out of bounds",
         "`decode` or a stream was given a number that is no id of the tokenizer, or `encode` a `max_length` that "
