@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tensorlogic.runtime.functions_host import *
     from tensorlogic.runtime.functions_kernels import *
     from tensorlogic.runtime.functions_neural import *
+    from tensorlogic.runtime.functions_sampling import *
     from tensorlogic.runtime.functions_shape import *
     from tensorlogic.runtime.generating import generate as generate
     from tensorlogic.runtime.generating import until_interrupted as until_interrupted
@@ -97,7 +98,7 @@ _WHERE = {
     "values": ("debug", "dynamic", "item", "numbers", "read_line", "select"),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
-_HELPERS = ("functions", "functions_host", "functions_neural", "functions_shape")
+_HELPERS = ("functions", "functions_host", "functions_neural", "functions_sampling", "functions_shape")
 """Modules all of whose public functions emitted code may call."""
 
 

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 import mlx.core as mx
 
 from tensorlogic.runtime.errors import BoundaryError
-
-_NONE = -mx.inf
+from tensorlogic.runtime.functions_sampling import draw
 
 
 @dataclass
@@ -57,30 +56,11 @@ class Sampler:
         if self._seen is not None:
             penalized = mx.where(x > 0, x / self.repetition_penalty, x * self.repetition_penalty)
             x = mx.where(self._seen, penalized, x)
-        found = mx.argmax(x, axis=-1) if self.temperature == 0 else self._draw(x)
+        self._key, key = mx.random.split(self._key)
+        found = draw(x, key, self.temperature, self.top_k, self.top_p, self.min_p)
         ids = found.astype(mx.int32)
         self.note(ids[:, None], logits.shape[-1])
         return ids
-
-    def _draw(self, x: mx.array) -> mx.array:
-        self._key, key = mx.random.split(self._key)
-        chosen, ids = x, None
-        if 0 < self.top_k < x.shape[-1]:
-            # What follows needs no more than these, in order.
-            ids = mx.argpartition(-x, self.top_k - 1, axis=-1)[:, : self.top_k]
-            chosen = mx.take_along_axis(x, ids, axis=-1)
-        if self.top_p < 1:
-            order = mx.argsort(-chosen, axis=-1)
-            chosen = mx.take_along_axis(chosen, order, axis=-1)
-            ids = order if ids is None else mx.take_along_axis(ids, order, axis=-1)
-            shares = mx.softmax(chosen, axis=-1, precise=True)
-            # The sum before an item: the first one always stays.
-            chosen = mx.where(mx.cumsum(shares, axis=-1) - shares < self.top_p, chosen, _NONE)
-        if self.min_p > 0:
-            least = mx.max(chosen, axis=-1, keepdims=True) + mx.log(mx.array(self.min_p))
-            chosen = mx.where(chosen >= least, chosen, _NONE)
-        drawn = mx.random.categorical(chosen / self.temperature, axis=-1, key=key)
-        return drawn if ids is None else mx.take_along_axis(ids, drawn[:, None], axis=-1)[:, 0]
 
 
 def _require(holds: bool, name: str, value: float, what: str) -> None:

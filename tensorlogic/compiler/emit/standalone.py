@@ -32,6 +32,7 @@ FILES = (
     "functions_host",
     "functions_shape",
     "functions_neural",
+    "functions_sampling",
     "digits",
     "show",
     "values",

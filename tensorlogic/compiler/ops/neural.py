@@ -191,6 +191,14 @@ def _lower_dropout(call: Call) -> Text:
     return Text(f"{call.names.runtime('dropout')}({call['x']}, {call['rate']}, {call['key']})")
 
 
+_SAMPLE = {"temperature": "1.0", "top_k": "0", "top_p": "1.0", "min_p": "0.0"}
+
+
+def _lower_sample(call: Call) -> Text:
+    given = [f", {name}={call[name]}" for name, default in _SAMPLE.items() if call[name].code != default]
+    return Text(f"{call.names.runtime('sample')}({call['logits']}, {call['key']}{''.join(given)})")
+
+
 def _lower_softmax(call: Call) -> Text:
     axis, rank = call.constant_int("axis"), call.tensor("x").shape.rank
     if call.standalone or axis is None or axis not in (-1, (rank or 0) - 1):
@@ -216,6 +224,7 @@ OPS: tuple[Op, ...] = (
     Op("conv2d", _lower_conv2d, rule=neural_rules.conv2d, coreml="conv"),
     Op("max_pool2d", lambda call: _lower_pool("max_pool", call), rule=neural_rules.pool2d, coreml="max_pool"),
     Op("avg_pool2d", lambda call: _lower_pool("avg_pool", call), rule=neural_rules.pool2d, coreml="avg_pool"),
+    Op("sample", _lower_sample),
     Op("dropout", _lower_dropout, rule=neural_rules.dropout),
     Op("attention", _lower_attention, rule=neural_rules.attention, coreml="scaled_dot_product_attention"),
     Op("update_cache", _lower_update, effect=True, sees=True, bounds=_bounds_of_update),

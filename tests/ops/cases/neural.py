@@ -123,6 +123,13 @@ _POOLS = [
 ]
 
 _DROPOUTS = [
+    Case("sample", "sample(x, 3)", {"x": normal(4, 50)}),
+    Case("sample", "sample(x, key: k, temperature: t)", {"x": normal(2, 3, 9), "k": host(2**70), "t": host(2.5)}),
+    Case("sample", "sample(x, -1, top_k: 1)", {"x": normal(5)}),
+    Case("sample", "sample(x, 1, temperature: 0.0)", {"x": normal(2, 3, dtype="float16")}),
+    Case("sample", "sample(x, 1, top_p: p)", {"x": normal(2, 7), "p": host(0.0)}),
+    Case("sample", "sample(x, 1, min_p: p)", {"x": normal(2, 7), "p": host(1.5)}),
+    Case("sample", "sample(x, 1)", {"x": normal(0, 7)}),
     Case("dropout", "dropout(x, 0.5, 3)", {"x": normal(4, 5)}),
     Case("dropout", "dropout(x, 0.25, key: -1)", {"x": normal(2, 3, dtype="float16")}),
     Case("dropout", "dropout(x, 0.0, 3)", {"x": normal(4, 5)}),

@@ -142,6 +142,19 @@ def dropout(x: Array, rate: float, key: int) -> Any:
     return np.where(keep, x / (1 - max(rate, 0)), 0)
 
 
+def sample(
+    logits: Array, key: int, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0
+) -> Any:
+    """Of what the filters leave, MLX draws; the cases leave one, or nothing out."""
+    if temperature <= 0 or top_k == 1 or top_p <= 0 or min_p >= 1:
+        return logits.argmax(axis=-1).astype(np.int32)
+    assert (top_k, top_p, min_p) == (0, 1, 0)
+    if logits.size == 0:
+        return np.zeros(logits.shape[:-1], np.int32)
+    scaled = mx.array(logits.astype(np.float32)) / temperature
+    return np.array(mx.random.categorical(scaled, key=mx.random.key(key % 2**64))).astype(np.int32)
+
+
 def attention(
     q: Array,
     k: Array,
@@ -200,6 +213,7 @@ REFERENCES: dict[str, Callable[..., Any]] = {
     "max_pool2d": max_pool2d,
     "avg_pool2d": avg_pool2d,
     "dropout": dropout,
+    "sample": sample,
     "attention": attention,
     "rope": rope,
 }
