@@ -65,6 +65,9 @@ def test_an_answer_that_nobody_prints_is_gone_through(capsys: pytest.CaptureFixt
         ("generate(model, [1.5])", "TL2001", "`prompt` of `generate` is `int`, not `float`"),
         ('generate(model, "a", max_tokens: 1.5)', "TL2001", "`max_tokens` of `generate` is `int`, not `float`"),
         ('print(generate(model, "a").text)', "TL1011", "`Generation` has no `text`"),
+        ("KVCache(3)", "TL2004", "`KVCache` takes `capacity`, `window` and `bits` by name"),
+        ("KVCache(size: 3)", "TL1012", "`KVCache` takes capacity, window, bits"),
+        ("KVCache(bits: 1.5)", "TL2001", "`bits` of `KVCache` is `int`, not `float`"),
         ("for t in model.tokenizer { }", "TL2001", "`Tokenizer` is not a list"),
         ('let (a, b) = generate(model, "a")', "TL2001", "this is `Generation`"),
     ],
@@ -73,6 +76,24 @@ def test_what_is_refused(text: str, code: str, message: str) -> None:
     wrong = tensorlogic.check(HEAD + text)
     assert [d.code for d in wrong] == [code]
     assert message in wrong[0].message
+
+
+def test_each_new_cache_is_another(capsys: pytest.CaptureFixture[str]) -> None:
+    ran(
+        """
+    fn fill(cache: KVCache, n: int) -> KVCache {
+        let k = ones([1, 1, 2, 32])
+        let (ks, vs, next) = cache.update(0, k, k)
+        return next
+    }
+    fn new(n: int) -> KVCache { return KVCache(capacity: n) }
+    let a = KVCache()
+    let b = KVCache()
+    let c = fill(a, 1)
+    print(c.length(), b.length(), new(3).length(), fill(fill(new(4), 1), 1).length())
+    """
+    )
+    assert capsys.readouterr().out == "2 0 0 4\n"
 
 
 def test_a_standalone_module_does_not_generate() -> None:

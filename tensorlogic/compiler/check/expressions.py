@@ -47,7 +47,7 @@ from tensorlogic.compiler.types import (
 MOST_PARTS = 4096
 """How many types a tuple may be made of: a tuple of two tuples of two has 7."""
 
-LATER = frozenset({"KVCache", "grad", "value_and_grad", "vmap", "stop_gradient", "checkpoint"})
+LATER = frozenset({"grad", "value_and_grad", "vmap", "stop_gradient", "checkpoint"})
 """Functions of the language that this version refuses."""
 
 

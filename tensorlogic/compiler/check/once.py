@@ -53,7 +53,7 @@ def _look_through(region: Region, used: _Used) -> bool:
             branch = dict(used)
             goes_on = _look_through(inner, branch)
             if operation.name in _LOOPS:
-                _refuse_repeated(inner, branch, used)
+                _refuse_repeated(operation, inner, branch, used)
             elif goes_on:
                 after.update(branch)
         used.update(after)
@@ -80,9 +80,12 @@ def _key(operation: Operation, value: Value) -> Hashable:
     return value, operation.attributes.get("index", operation.attributes.get("field"))
 
 
-def _refuse_repeated(body: Region, branch: _Used, before: _Used) -> None:
-    """A loop's body may use what is made in it, and what it is handed."""
-    own = {*body.arguments, *(result for operation in walk(body) for result in operation.results)}
+def _refuse_repeated(loop: Operation, body: Region, branch: _Used, before: _Used) -> None:
+    """A loop's body may use what is made in it, and what it is handed, which a `while` hands to its condition."""
+    own = {
+        *(argument for region in loop.regions for argument in region.arguments),
+        *(result for operation in walk(body) for result in operation.results),
+    }
     for key, span in branch.items():
         whole = key[0] if isinstance(key, tuple) else key
         if key not in before and whole not in own:

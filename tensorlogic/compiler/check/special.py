@@ -10,6 +10,8 @@ from tensorlogic.compiler.check.adaptation import check_constant
 from tensorlogic.compiler.check.assign import coerce
 from tensorlogic.compiler.check.bindings import FunctionSymbolType, LambdaType, check_operands
 from tensorlogic.compiler.check.context import Context
+from tensorlogic.compiler.check.form_arguments import arguments_of, script_only, stands_alone, typed
+from tensorlogic.compiler.check.generating import check_generate, check_new_cache
 from tensorlogic.compiler.check.merging import item_type
 from tensorlogic.compiler.check.refusals import fail, refuse_optional
 from tensorlogic.compiler.dims import HOLE, Polynomial
@@ -17,8 +19,6 @@ from tensorlogic.compiler.ir.core import Value
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.syntax import nodes
 from tensorlogic.compiler.types import (
-    BOOLEAN,
-    FLOAT,
     FLOAT16,
     INT,
     INT32,
@@ -48,43 +48,12 @@ from tensorlogic.compiler.types import (
 Form = Callable[[Context, nodes.Call, Type | None], Value]
 
 
-def _script_only(cx: Context, node: nodes.Call) -> None:
-    if not cx.is_script or cx.in_lambda:
-        name = node.callee.span.text
-        helps = ['`debug(x, "label")` shows a value when it is evaluated'] if name == "print" else []
-        fail("TL1015", f"`{name}` is for scripts: functions are pure", node.span, helps=helps)
-
-
-def _stands_alone(cx: Context, node: nodes.Call) -> None:
-    """What gives no value is a statement, and no part of one."""
-    if cx.standing is not node:
-        fail("TL2001", f"`{node.callee.span.text}` gives no value: it is a statement", node.span)
-
-
-def _arguments(node: nodes.Call, names: tuple[str, ...], required: int) -> dict[str, nodes.Argument]:
-    """The arguments by name; more or other ones are refused."""
-    callee = node.callee.span.text
-    found: dict[str, nodes.Argument] = {}
-    for position, argument in enumerate(node.arguments):
-        name = argument.name.name if argument.name is not None else names[position] if position < len(names) else None
-        if name is None or name not in names:
-            code = "TL2004" if argument.name is None else "TL1012"
-            fail(code, f"`{callee}` takes {', '.join(names)}", argument.span)
-        if name in found:
-            fail("TL2004", f"`{name}` of `{callee}` is given twice", argument.span)
-        found[name] = argument
-    missing = [n for n in names[:required] if n not in found]
-    if missing:
-        fail("TL2004", f"`{callee}` needs `{missing[0]}`", node.span)
-    return found
-
-
 # --- print and debug
 
 
 def _print(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
-    _script_only(cx, node)
-    _stands_alone(cx, node)
+    script_only(cx, node)
+    stands_alone(cx, node)
     values: list[Value] = []
     end: Value | None = None
     for argument in node.arguments:
@@ -104,7 +73,7 @@ def _print(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
 
 
 def _debug(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
-    found = _arguments(node, ("x", "label"), 1)
+    found = arguments_of(node, ("x", "label"), 1)
     value = expressions.check(cx, found["x"].value)
     check_operands(value)
     if not isinstance(value.type, TensorType):
@@ -118,7 +87,7 @@ def _debug(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
 
 
 def _tensor(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
-    found = _arguments(node, ("values", "device"), 1)
+    found = arguments_of(node, ("values", "device"), 1)
     element = _element(cx, node)
     device: Value | None = None
     if "device" in found:
@@ -239,7 +208,7 @@ def _sizes(t: Type, element: Element, node: nodes.Expression) -> tuple[Polynomia
 
 
 def _enumerate(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
-    found = _arguments(node, ("list",), 1)
+    found = arguments_of(node, ("list",), 1)
     value = expressions.check(cx, found["list"].value)
     check_operands(value)
     if not isinstance(value.type, ListType):
@@ -253,9 +222,9 @@ def _enumerate(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
 
 
 def _load_model(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
-    _script_only(cx, node)
-    found = _arguments(node, ("path", "dtype", "dequantize"), 1)
-    path = _typed(cx, node, found, "path", STRING)
+    script_only(cx, node)
+    found = arguments_of(node, ("path", "dtype", "dequantize"), 1)
+    path = typed(cx, node, found, "path", STRING)
     element = FLOAT16
     if "dtype" in found:
         written = found["dtype"].value
@@ -265,7 +234,7 @@ def _load_model(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
             _refuse_dtype(written.span)
         element = named
     dequantize = (
-        _typed(cx, node, found, "dequantize", BoolType()) if "dequantize" in found else cx.constant(False, node.span)
+        typed(cx, node, found, "dequantize", BoolType()) if "dequantize" in found else cx.constant(False, node.span)
     )
     return cx.add("load_model", (path, dequantize), OpaqueType("Model", element), node.span)
 
@@ -279,89 +248,37 @@ def _refuse_dtype(span: Span) -> NoReturn:
     )
 
 
-def _typed(
-    cx: Context,
-    node: nodes.Call,
-    found: dict[str, nodes.Argument],
-    name: str,
-    type: Type,
-    value: Value | None = None,
-) -> Value:
-    """An argument as its type wants it; `value` where it is checked already."""
-    written = found[name].value
-    value = value or expressions.check(cx, written)
-    check_operands(value)
-    return coerce(cx, value, type, written.span, f"`{name}` of `{node.callee.span.text}`")
-
-
-def _flag(cx: Context, node: nodes.Call, found: dict[str, nodes.Argument], name: str) -> Value:
-    return _typed(cx, node, found, name, BoolType()) if name in found else cx.constant(False, node.span)
-
-
 def _save_model(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
-    _script_only(cx, node)
-    _stands_alone(cx, node)
-    found = _arguments(node, ("model", "path", "dequantize"), 2)
+    script_only(cx, node)
+    stands_alone(cx, node)
+    found = arguments_of(node, ("model", "path", "dequantize"), 2)
     model = expressions.check(cx, found["model"].value)
     check_operands(model)
     is_model = isinstance(model.type, OpaqueType) and model.type.name == "Model"
     if not is_model and not isinstance(model.type, StructType):
         fail("TL2001", "`save_model` takes a model or a struct", found["model"].span, str(model.type))
-    path = _typed(cx, node, found, "path", STRING)
+    path = typed(cx, node, found, "path", STRING)
     dequantize = (
-        _typed(cx, node, found, "dequantize", BoolType()) if "dequantize" in found else cx.constant(False, node.span)
+        typed(cx, node, found, "dequantize", BoolType()) if "dequantize" in found else cx.constant(False, node.span)
     )
     return cx.add("save_model", (model, path, dequantize), NONE, node.span)
 
 
 def _load_tokenizer(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
-    _script_only(cx, node)
-    found = _arguments(node, ("path",), 1)
-    return cx.add("load_tokenizer", (_typed(cx, node, found, "path", STRING),), OpaqueType("Tokenizer"), node.span)
+    script_only(cx, node)
+    found = arguments_of(node, ("path",), 1)
+    return cx.add("load_tokenizer", (typed(cx, node, found, "path", STRING),), OpaqueType("Tokenizer"), node.span)
 
 
 def _read_line(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
-    _script_only(cx, node)
-    found = _arguments(node, ("prompt",), 0)
-    prompt = _typed(cx, node, found, "prompt", STRING) if "prompt" in found else cx.constant("", node.span)
+    script_only(cx, node)
+    found = arguments_of(node, ("prompt",), 0)
+    prompt = typed(cx, node, found, "prompt", STRING) if "prompt" in found else cx.constant("", node.span)
     return cx.add("read_line", (prompt,), OptionalType(STRING), node.span)
 
 
-_GENERATE = {
-    "max_tokens": INT,
-    "temperature": FLOAT,
-    "top_k": INT,
-    "top_p": FLOAT,
-    "min_p": FLOAT,
-    "repetition_penalty": FLOAT,
-    "seed": INT,
-    "stop": ListType(STRING),
-    "window": INT,
-    "bits": INT,
-    "reuse": BOOLEAN,
-    "prompt_cache": STRING,
-}
-"""What `generate` takes by name, as the runtime's function does."""
-
-
-def _generate(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
-    _script_only(cx, node)
-    for argument in node.arguments[2:]:
-        if argument.name is None:
-            fail("TL2004", "`generate` takes a model and a prompt, and all else by name", argument.span)
-    found = _arguments(node, ("model", "prompt", *_GENERATE), 2)
-    model = _typed(cx, node, found, "model", OpaqueType("Model"))
-    prompt = expressions.check(cx, found["prompt"].value)
-    check_operands(prompt)
-    if not isinstance(prompt.type, StringType):
-        prompt = _typed(cx, node, found, "prompt", ListType(INT), prompt)
-    names = tuple(name for name in _GENERATE if name in found)
-    given = (_typed(cx, node, found, name, _GENERATE[name]) for name in names)
-    return cx.add("generate", (model, prompt, *given), OpaqueType("Generation"), node.span, names=names)
-
-
 def _len(cx: Context, node: nodes.Call, expected: Type | None) -> Value:
-    found = _arguments(node, ("list",), 1)
+    found = arguments_of(node, ("list",), 1)
     value = expressions.check(cx, found["list"].value)
     check_operands(value)
     match value.type:
@@ -385,7 +302,8 @@ FORMS: dict[str, Form] = {
     "save_model": _save_model,
     "load_tokenizer": _load_tokenizer,
     "read_line": _read_line,
-    "generate": _generate,
+    "generate": check_generate,
+    "KVCache": check_new_cache,
 }
 
 __all__ = ["FORMS"]

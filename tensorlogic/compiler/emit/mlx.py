@@ -331,6 +331,7 @@ def _refuse_models(program: Program) -> None:
                 "bind",
                 "read_line",
                 "generate",
+                "new_cache",
                 "dynamic",
             }:
                 message = f"`{operation.name}` needs the runtime, which a standalone module does not have"

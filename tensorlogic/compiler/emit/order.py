@@ -22,7 +22,18 @@ STATEMENTS = frozenset({"print", "save_model", "set_fields"})
 """Operations that stand for what they do: each is a statement where it stands."""
 
 ORDERED = frozenset(
-    {"read_line", "generate", "load_model", "load_tokenizer", "bind", "method", "accept", "ranked", "debug"}
+    {
+        "read_line",
+        "generate",
+        "new_cache",
+        "load_model",
+        "load_tokenizer",
+        "bind",
+        "method",
+        "accept",
+        "ranked",
+        "debug",
+    }
     | {"update_cache", "cached_attention"}
 )
 """Operations that read the world or may refuse: they stay where they stand, in a statement of their own."""

@@ -117,6 +117,11 @@ def _generate(o: Naming, operation: Operation, texts: Texts) -> Text:
     return Text(f"{o.runtime('generate')}({', '.join([model, prompt, *named])})")
 
 
+def _new_cache(o: Naming, operation: Operation, texts: Texts) -> Text:
+    named = zip(operation.attributes["names"], operation.operands, strict=True)
+    return Text(f"{o.runtime('KVCache')}({', '.join(f'{name}={texts[value].code}' for name, value in named)})")
+
+
 def _pieces(o: Naming, operation: Operation, texts: Texts) -> Text:
     return Text(f"{o.runtime('until_interrupted')}({texts[operation.operands[0]].code})")
 
@@ -134,4 +139,5 @@ OUTSIDE: dict[str, Expression] = {
     "read_line": _read_line,
     "generate": _generate,
     "pieces": _pieces,
+    "new_cache": _new_cache,
 }

@@ -53,6 +53,7 @@ STRUCTURAL = TERMINATORS | frozenset(
         "generate",
         "load_tokenizer",
         "method",
+        "new_cache",
         "pieces",
         "print",
         "range",

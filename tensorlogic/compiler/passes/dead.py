@@ -20,6 +20,7 @@ STRUCTURAL_EFFECTS = EFFECTS | {
     "print",
     "read_line",
     "generate",
+    "new_cache",
     "pieces",
     "load_model",
     "save_model",
