@@ -125,6 +125,13 @@ class KVCache:
         layers = self._current().layers.values()
         mx.eval([rows.parts for layer in layers for rows in (layer.keys, layer.values)])
 
+    def first_of_nan(self) -> int | None:
+        """The first layer whose keys have NaN; computes them all."""
+        for number, layer in sorted(self._current().layers.items()):
+            if mx.any(mx.isnan(layer.keys.get(layer.begin, layer.end, mx.float32))):
+                return number
+        return None
+
     def rewind(self, length: int) -> None:
         """Forgets the tokens from position `length` on, in all layers; what a window has dropped cannot come back."""
         for layer in self._current().layers.values():

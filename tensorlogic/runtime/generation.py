@@ -107,7 +107,7 @@ class Generation(Iterator[str]):
             if token is None or self.finish is not None:
                 return
             ahead = self._next(token)
-            number = number_of(token)
+            number = number_of(token, self.cache)
             now = time.perf_counter()
             if first is None:
                 first, self.prompt_seconds = now, now - begun
@@ -163,13 +163,16 @@ def require_prompt(count: int, before: int, context: int | None) -> None:
         raise BoundaryError("TL5024", message)
 
 
-def number_of(token: mx.array) -> int:
-    """The id that was sampled; -1 says that the logits were no numbers."""
+def number_of(token: mx.array, cache: KVCache) -> int:
+    """The id that was sampled; -1 says that the logits were no numbers, and the cache where they came from."""
     number = int(np.asarray(token)[0])
     if number < 0:
+        layer = cache.first_of_nan()
+        where = "the last layer, or what follows it" if layer is None else f"layer {layer - 1}"
         raise BoundaryError(
             "TL5025",
             "the model's logits are no numbers",
+            notes=[f"made by {where}" if layer != 0 else "made by the embedding, or by the weights of layer 0"],
             helps=["float16 may be too narrow for this model: load it as bfloat16 or float32"],
         )
     return number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from tensorlogic.compiler.names import PRELUDE
 from tensorlogic.runtime import KVCache, load_model
 from tensorlogic.runtime.errors import BoundaryError
 from tensorlogic.runtime.generation import CHUNK, Generation, LanguageModel
+from tensorlogic.runtime.packed import dense
 from tensorlogic.runtime.sampling import Sampler
 from tests.models import GEMMA3, SMOLLM2, model_path
 
@@ -162,5 +164,31 @@ def test_logits_that_are_no_numbers_end_it(smollm2: LanguageModel) -> None:
         logits, cache = smollm2.step(net, ids, cache)
         return logits + math.nan, cache
 
-    with pytest.raises(BoundaryError, match="the model's logits are no numbers"):
+    with pytest.raises(BoundaryError, match="the model's logits are no numbers") as caught:
         answer(LanguageModel(smollm2.net, step, smollm2.tokenizer), ask(smollm2))
+    assert caught.value.notes == ("made by the last layer, or what follows it",)
+
+
+@pytest.mark.parametrize(
+    ("layer", "field", "told"),
+    [
+        (3, "down", "made by layer 3"),
+        (0, "attention_norm", "made by the embedding, or by the weights of layer 0"),
+        (29, "down", "made by the last layer, or what follows it"),
+    ],
+)
+def test_the_layer_that_made_them_is_named(smollm2: LanguageModel, layer: int, field: str, told: str) -> None:
+
+    def changed(struct: Any, name: str, value: Any) -> Any:
+        """Without the checks of the constructor, which refuse what is carried in float32."""
+        other = copy.copy(struct)
+        object.__setattr__(other, name, value)
+        return other
+
+    layers = list(smollm2.net.weights.layers)
+    whole = dense(getattr(layers[layer], field), mx.float32)
+    layers[layer] = changed(layers[layer], field, whole * math.nan)
+    broken = changed(smollm2.net, "weights", changed(smollm2.net.weights, "layers", tuple(layers)))
+    with pytest.raises(BoundaryError) as caught:
+        answer(LanguageModel(broken, smollm2.step, smollm2.tokenizer), ask(smollm2))
+    assert caught.value.notes == (told,)

@@ -145,12 +145,13 @@ require_prompt(5000, 0, 4096)\"""",
     ),
     "TL5025": Page(
         "a model's logits are no numbers",
-        "A step gave NaN, so that no token can be chosen. Most often a value left float16's range on the way: load the "
-        "model as bfloat16 or float32. Otherwise the weights are damaged.",
+        "A step gave NaN, so that no token can be chosen; the note says which layer made the first. Most often a value "
+        "left float16's range on the way: load the model as bfloat16 or float32. Otherwise the weights are damaged.",
         """\
 python -c "import mlx.core as mx
+from tensorlogic.runtime import KVCache
 from tensorlogic.runtime.generation import number_of
-number_of(mx.array([-1]))\"""",
+number_of(mx.array([-1]), KVCache())\"""",
     ),
     "TL5026": Page(
         "a file cannot serve as a prompt's cache",
