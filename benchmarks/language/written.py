@@ -38,7 +38,7 @@ class Written:
 
     def prefill(self, ids: Sequence[int]) -> Floats:
         logits = None
-        for chunk in chunks(ids):
+        for chunk in chunks([ids]):
             if logits is not None:
                 self._cache.evaluate()
             logits, self._cache = self._step(self._net, chunk, self._cache)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tensorlogic.runtime.attending import cached_attention as cached_attention
+    from tensorlogic.runtime.batching import Answer as Answer
+    from tensorlogic.runtime.batching import generate_batch as generate_batch
     from tensorlogic.runtime.binding import *
     from tensorlogic.runtime.boundary import *
     from tensorlogic.runtime.caching import KVCache as KVCache
@@ -74,6 +76,7 @@ _WHERE = {
     "device": ("carried",),
     "errors": ("BoundaryError", "ModelFileError", "TensorLogicError"),
     "failures": ("entry",),
+    "batching": ("Answer", "generate_batch"),
     "generating": ("generate", "until_interrupted"),
     "generation": ("Generation", "LanguageModel"),
     "functions_kernels": (

@@ -76,5 +76,5 @@ def cached_attention(
     if base is not None:
         q, k = (rope(each, offset, base, traditional, rope_scale, dims, periods) for each in (q, k))
     ks, vs, following = cache.update(layer, k, v, window, dtype=dtype)
-    mixed = attention(q, ks, vs, scale, None, True, window)
+    mixed = attention(q, ks, vs, scale, following.mask(layer, q, ks), True, window)
     return mixed.transpose(0, 2, 1, 3).reshape(batch, length, heads * width), following

@@ -6,7 +6,8 @@ and takes its sizes and its element type from what is put into it first.
 
 Kinds: growing as it is needed; with a `capacity`, preallocated, which refuses more; with a `window`, rotating: the last
 tokens alone, so that memory is bounded and attention sees no further back; with `bits`, quantized in groups along a
-key's items, as `mx.quantize` does. Positions are those of the tokens in either kind: keys are kept as they were turned.
+key's items, as `mx.quantize` does; with `begins`, a batch whose rows begin at different places. Positions are those of
+the tokens in either kind: keys are kept as they were turned.
 
 Refuses, with a `BoundaryError`: a cache that was used already (TL5020), more tokens than a capacity (TL5021), keys and
 values that do not fit those before, and numbers that make no sense (TL5022).
@@ -14,7 +15,7 @@ values that do not fit those before, and numbers that make no sense (TL5022).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -92,6 +93,8 @@ class _Store:
     capacity: int | None
     window: int | None
     bits: int | None
+    begins: mx.array | None
+    """Where each row's own tokens begin: int32 [B]; None where all begin at 0."""
     layers: dict[int, _Layer] = field(default_factory=dict)
     updates: int = 0
 
@@ -101,7 +104,14 @@ class KVCache:
 
     __slots__ = ("_store", "_updates")
 
-    def __init__(self, *, capacity: int | None = None, window: int | None = None, bits: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        capacity: int | None = None,
+        window: int | None = None,
+        bits: int | None = None,
+        begins: Sequence[int] | None = None,
+    ) -> None:
         for name, number in (("capacity", capacity), ("window", window)):
             if number is not None and number < 1:
                 raise BoundaryError("TL5022", f"the {name} of a cache is at least 1, not {number}")
@@ -109,7 +119,7 @@ class KVCache:
             raise BoundaryError("TL5022", f"a cache is quantized to 4 or 8 bits, not {bits}")
         if capacity is not None and window is not None:
             raise BoundaryError("TL5022", "a cache has a capacity or a window")
-        self._store = _Store(capacity, window, bits)
+        self._store = _Store(capacity, window, bits, None if begins is None else mx.array(list(begins), mx.int32))
         self._updates = 0
 
     def __repr__(self) -> str:
@@ -157,6 +167,7 @@ class KVCache:
         """Another cache of the same tokens; memory is shared until one of the two changes."""
         store = self._current()
         other = KVCache(capacity=store.capacity, window=store.window, bits=store.bits)
+        other._store.begins = store.begins
         for number, layer in store.layers.items():
             # An array that is assigned to is the same object afterwards.
             keys, values = (
@@ -168,7 +179,11 @@ class KVCache:
     def held(self, count: int) -> dict[int, Held]:
         """The first `count` tokens as they are kept, by layer."""
         store = self._current()
-        if store.window is not None or any(layer.begin or layer.end < count for layer in store.layers.values()):
+        if (
+            store.window is not None
+            or store.begins is not None
+            or any(layer.begin or layer.end < count for layer in store.layers.values())
+        ):
             raise BoundaryError("TL5022", f"the cache does not hold its first {count} tokens")
         found = {}
         for number, each in store.layers.items():
@@ -221,7 +236,7 @@ class KVCache:
         and K; a layer that is empty keeps `dtype`.
         """
         store = self._current()
-        if store.bits is not None or store.window is not None:
+        if store.bits is not None or store.window is not None or store.begins is not None:
             return None
         kept = store.layers.get(layer)
         if kept is None:
@@ -233,6 +248,20 @@ class KVCache:
             return None
         self._make_room(kept, count, None)
         return kept.keys.parts[0], kept.values.parts[0], kept.end
+
+    def mask(self, layer: int, q: mx.array, ks: mx.array) -> mx.array | None:
+        """What the queries [B, H, L, K] may see of the keys [B, G, S, K] that `update` gave: bool [B, 1, L, S].
+
+        None where each row has all of them. The places before a row's own tokens see themselves, so that what is
+        computed for them stays a number.
+        """
+        store = self._current()
+        if store.begins is None:
+            return None
+        end = store.layers[layer].length
+        rows = mx.arange(end - q.shape[2], end)[:, None]
+        columns = mx.arange(end - ks.shape[2], end)[None, :]
+        return (columns >= store.begins[:, None, None, None]) | (columns == rows)
 
     def put_arrays(self, layer: int, keys: mx.array, values: mx.array, count: int) -> KVCache:
         """The next cache, after `count` rows were put into the arrays of a layer: these are in their place."""

@@ -30,6 +30,16 @@ _last: weakref.WeakKeyDictionary[LanguageModel, tuple[list[int], Generation]] = 
 """The last answer of those that are used again, with all ids of its prompt."""
 
 
+def bound(model: Model | LanguageModel) -> LanguageModel:
+    """A model that generates, bound once."""
+    if isinstance(model, LanguageModel):
+        return model
+    known = _bound.get(model)
+    if known is None:
+        known = _bound[model] = language_model(model)
+    return known
+
+
 def generate(
     model: Model | LanguageModel,
     prompt: str | Sequence[int],
@@ -58,10 +68,7 @@ def generate(
     Raises `BoundaryError` TL5020 to TL5026 (see `tlc explain`); `ModelFileError` TL4501 for an architecture that is not
     here, and what reading the model raises.
     """
-    known = model if isinstance(model, LanguageModel) else _bound.get(model)
-    if known is None:
-        assert isinstance(model, Model)
-        known = _bound[model] = language_model(model)
+    known = bound(model)
     ids = known.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
     sampler = Sampler(temperature, top_k, top_p, min_p, repetition_penalty, seed)
     require_prompt(len(ids), 0, None if window is not None else known.context)

@@ -107,7 +107,7 @@ class Generation(Iterator[str]):
             if token is None or self.finish is not None:
                 return
             ahead = self._next(token)
-            number = number_of(token, self.cache)
+            number = number_of(int(np.asarray(token)[0]), self.cache)
             now = time.perf_counter()
             if first is None:
                 first, self.prompt_seconds = now, now - begun
@@ -122,7 +122,7 @@ class Generation(Iterator[str]):
 
     def _prefill(self) -> mx.array | None:
         """The first token, being computed; None where it was interrupted before."""
-        parts = chunks(self.prompt)
+        parts = chunks([self.prompt])
         for part in parts:
             logits, self.cache = self.model.step(self.model.net, part, self.cache)
             if part is not parts[-1]:
@@ -132,24 +132,27 @@ class Generation(Iterator[str]):
         if self.prompted is not None:
             self.prompted(self.cache)
         self.sampler.note(mx.concatenate(parts, axis=1), logits.shape[-1])
-        return self._sampled(logits)
+        return next_tokens(self.sampler, logits)
 
     def _next(self, token: mx.array) -> mx.array:
         logits, self.cache = self.model.step(self.model.net, token[:, None], self.cache)
-        return self._sampled(logits)
-
-    def _sampled(self, logits: mx.array) -> mx.array:
-        # -1 where the logits are no numbers, which a largest or a draw would hide.
-        token = mx.where(mx.isnan(mx.sum(logits.astype(mx.float32), axis=-1)), -1, self.sampler(logits))
-        mx.async_eval(token)  # type: ignore[no-untyped-call]
-        return token
+        return next_tokens(self.sampler, logits)
 
 
-def chunks(prompt: Sequence[int]) -> list[mx.array]:
-    """The ids [1, L] of a prompt in parts of at most `CHUNK`, of even sizes: a few alone would take as long as many."""
-    ids = mx.array([list(prompt)], mx.int32)
-    count = -(-len(prompt) // CHUNK)
-    bounds = [len(prompt) * i // count for i in range(count + 1)]
+def next_tokens(sampler: Sampler, logits: mx.array) -> mx.array:
+    """A token for each row of logits [B, V], being computed: int32 [B], -1 where they are no numbers."""
+    # Which a largest or a draw would hide.
+    tokens = mx.where(mx.isnan(mx.sum(logits.astype(mx.float32), axis=-1)), -1, sampler(logits))
+    mx.async_eval(tokens)  # type: ignore[no-untyped-call]
+    return tokens
+
+
+def chunks(prompts: Sequence[Sequence[int]]) -> list[mx.array]:
+    """Prompts of one length in parts [B, L] of at most `CHUNK`, of even sizes: few alone take as long as many."""
+    ids = mx.array([list(prompt) for prompt in prompts], mx.int32)
+    length = ids.shape[1]
+    count = -(-length // CHUNK)
+    bounds = [length * i // count for i in range(count + 1)]
     return [ids[:, begin:end] for begin, end in pairwise(bounds)]
 
 
@@ -163,9 +166,8 @@ def require_prompt(count: int, before: int, context: int | None) -> None:
         raise BoundaryError("TL5024", message)
 
 
-def number_of(token: mx.array, cache: KVCache) -> int:
+def number_of(number: int, cache: KVCache) -> int:
     """The id that was sampled; -1 says that the logits were no numbers, and the cache where they came from."""
-    number = int(np.asarray(token)[0])
     if number < 0:
         layer = cache.first_of_nan()
         where = "the last layer, or what follows it" if layer is None else f"layer {layer - 1}"

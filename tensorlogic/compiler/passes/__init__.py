@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tensorlogic.compiler.ir.core import Function
-from tensorlogic.compiler.passes import attend, common, dead, fold, fuse, transposes
+from tensorlogic.compiler.passes import attend, common, dead, fold, fuse, row_masks, transposes
 
 Pass = Callable[[Function], Function]
 
@@ -20,8 +20,10 @@ PASSES: dict[str, Pass] = {
     "dead": dead.run,
     "fuse": fuse.run,
     "attend": attend.run,
+    "row_masks": row_masks.run,
 }
-"""The last two look at how often a value is used; `attend` begins at a chain of `fuse`."""
+"""`fuse` and `attend` look at how often a value is used; `attend` begins at a chain of `fuse`, and `row_masks` takes
+what it leaves."""
 CARRYING = frozenset({"fuse", "attend"})
 """The passes that round less often than the program says: left out under `--strict`. Those that the runtime is needed
 for, which are the same, are left out of standalone modules."""

@@ -646,7 +646,8 @@ def _step(net: Qwen2, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
         turned = tl.rope(k, offset=start, periods=periods)  # qwen2.tl:59
         ks, vs, next = cache.update(i, turned, v, dtype=net.T)
         asked = tl.rope(q, offset=start, periods=periods)  # qwen2.tl:62
-        mixed = tl.attention(asked, ks, vs, scale=scale, causal=True)
+        mask = next.mask(i, asked, ks)  # qwen2.tl:63
+        mixed = tl.attention(asked, ks, vs, scale=scale, mask=mask, causal=True)
         x = tl.chain(
             mx.reshape(mixed.transpose(0, 2, 1, 3), (ids.shape[0], ids.shape[1], net.H * net.K)),
             tl.Stage(l.output, add=x),

@@ -148,10 +148,9 @@ require_prompt(5000, 0, 4096)\"""",
         "A step gave NaN, so that no token can be chosen; the note says which layer made the first. Most often a value "
         "left float16's range on the way: load the model as bfloat16 or float32. Otherwise the weights are damaged.",
         """\
-python -c "import mlx.core as mx
-from tensorlogic.runtime import KVCache
+python -c "from tensorlogic.runtime import KVCache
 from tensorlogic.runtime.generation import number_of
-number_of(mx.array([-1]), KVCache())\"""",
+number_of(-1, KVCache())\"""",
     ),
     "TL5026": Page(
         "a file cannot serve as a prompt's cache",
