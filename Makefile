@@ -25,7 +25,7 @@ need = for program in $(1); do command -v $$program >/dev/null || \
     { echo "error: found no $$program; on Debian and Ubuntu: apt install $(2)" >&2; exit 1; }; done
 
 .PHONY: help run test lint types kernels sanitize kernels-tests kernels-arm64 bench fuzz \
-    app setup clean
+    test-browser app setup clean
 
 help:  ## Say what can be made.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,11 @@ bench: kernels  ## Measure programs against hand-written MLX, kernels against ll
 
 fuzz: kernels  ## Run the long randomized tests that `make test` leaves out.
 	$(BIN)/python -m pytest -m fuzz
+
+test-browser: kernels  ## Test the page of examples/app in a headless Chromium, which it installs where there is none.
+	@$(FETCH) $(SMOLLM2)
+	@$(BIN)/python tools/setup_browser.py
+	$(BIN)/python -m pytest -m browser tests/browser
 
 # `exec`, so that Ctrl-C is the application's alone to answer.
 app: $(STAMP)  ## Serve a chat with a language model at http://127.0.0.1:8000; PORT=8001 for another port.
