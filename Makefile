@@ -24,7 +24,8 @@ CHECKED := -DTENSORLOGIC_TESTS=ON -DTENSORLOGIC_WARNINGS_ARE_ERRORS=ON
 need = for program in $(1); do command -v $$program >/dev/null || \
     { echo "error: found no $$program; on Debian and Ubuntu: apt install $(2)" >&2; exit 1; }; done
 
-.PHONY: help run test lint types kernels sanitize kernels-tests kernels-arm64 bench fuzz setup clean
+.PHONY: help run test lint types kernels sanitize kernels-tests kernels-arm64 bench fuzz \
+    test-browser app setup clean
 
 help:  ## Say what can be made.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,15 +72,26 @@ bench: kernels  ## Measure programs against hand-written MLX, kernels against ll
 fuzz: kernels  ## Run the long randomized tests that `make test` leaves out.
 	$(BIN)/python -m pytest -m fuzz
 
+test-browser: kernels  ## Test the page of examples/app in a headless Chromium, which it installs where there is none.
+	@$(FETCH) $(SMOLLM2)
+	@$(BIN)/python tools/setup_browser.py
+	$(BIN)/python -m pytest -m browser tests/browser
+
+# `exec`, so that Ctrl-C is the application's alone to answer.
+app: $(STAMP)  ## Serve a chat with a language model at http://127.0.0.1:8000; PORT=8001 for another port.
+	@$(FETCH) $(SMOLLM2)
+	@$(KERNELS) || export TENSORLOGIC_KERNELS=off; \
+	exec $(BIN)/python -m examples.app "$(MODELS)/$(SMOLLM2)" --port $(or $(PORT),8000)
+
 setup: kernels  ## Make the virtual environment, build the CPU kernels, fetch the model files.
 	@$(FETCH)
 
 $(STAMP): pyproject.toml tools/setup_venv.sh
-	@tools/setup_venv.sh $(VENV) text
+	@tools/setup_venv.sh $(VENV) text,app
 	@touch $@
 
 $(TESTED): pyproject.toml tools/setup_venv.sh
-	@tools/setup_venv.sh $(VENV) dev,text
+	@tools/setup_venv.sh $(VENV) dev,text,app
 	@touch $(STAMP) $@
 
 clean:  ## Remove everything that was made here; the model files stay.
