@@ -11,6 +11,7 @@ import mlx.core as mx
 import pytest
 
 import tensorlogic
+from tensorlogic.runtime.packed import quantize
 
 # --- strict
 
@@ -63,6 +64,26 @@ def test_without_it_a_cpu_rounds_where_values_are_seen() -> None:
     assert loose.carried(halves(2048.0), 8).tolist() == [4.0]
     assert loose.rounded(tiny).tolist() == [0.0], "the program rounds here itself"
     assert loose.added(tiny).dtype == mx.float16
+
+
+ROWS_OF_TABLES = """
+struct Table<T: float>[V, D] { w: T[V, D] }
+fn half(t: Table<float16>[V, D], ids: int32[L]) -> float16[L, D] { return embedding(ids, t.w) + 1 - 1 }
+fn generic<T: float>(t: Table<T>[V, D], ids: int32[L]) -> T[L, D] { return embedding(ids, t.w) + 1 - 1 }
+fn bare<T: float>(w: T[V, D], ids: int32[L]) -> T[L, D] { return embedding(ids, w) + 1 - 1 }
+fn called<T: float>(t: Table<T>[V, D], ids: int32[L]) -> T[L, D] { return bare(t.w, ids) }
+"""
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_strict_rounds_rows_of_tables_too(is_packed: bool) -> None:
+    """Those of a packed table were carried in float32 where the element type is a parameter, and all after them."""
+    strict = tensorlogic.compile(ROWS_OF_TABLES, strict=True)
+    w = mx.full((2, 32), 2**-13, mx.float16)
+    table = strict.Table(w=quantize(w, 8, 32, mx.float16) if is_packed else w)
+    for function in (strict.half, strict.generic, strict.called):
+        assert function(table, ids(1)).tolist() == [[0.0] * 32]
+    assert strict.bare(table.w, ids(1)).tolist() == [[0.0] * 32]
 
 
 def test_strict_programs_print_rounded_numbers(tmp_path: Path) -> None:

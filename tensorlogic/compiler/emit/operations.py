@@ -53,6 +53,7 @@ class Operations:
             checked=module.checked,
             fast=module.fast,
             standalone=module.standalone,
+            strict=module.strict,
         )
         text = lower(op.mlx, call)
         if "math." in text.code:

@@ -64,7 +64,8 @@ class Call:
 
     `packed` are the operands that may be packed weights when the code runs; `checked` asks for indices to be reported
     instead of clamped. In a `standalone` module MLX computes everything; elsewhere the runtime chooses between MLX's
-    kernels and ours, which under `fast` may round what meets a packed weight to bytes.
+    kernels and ours, which under `fast` may round what meets a packed weight to bytes. Under `strict` a value has
+    the type that the program gives it.
     """
 
     operands: Mapping[str, Text]
@@ -76,6 +77,7 @@ class Call:
     checked: bool = False
     fast: bool = False
     standalone: bool = False
+    strict: bool = False
 
     def __getitem__(self, name: str) -> Text:
         return self.operands[name]

@@ -55,7 +55,9 @@ def _lower_embedding(call: Call) -> Text:
     if call.checked:
         ids = f"{call.names.runtime('require_ids')}({ids}, {weight:atom}.shape[0], {call.where!r})"
     element = call.tensor("weight").element
-    dtype = "" if isinstance(element, ElementVariable) else f", {call.names.dtype(element)}"
+    # Without it the rows of a packed weight get the type in which the device carries its own.
+    told = call.strict or not isinstance(element, ElementVariable)
+    dtype = f", {call.names.dtype(element, weight)}" if told else ""
     return Text(f"{call.names.runtime('embedding')}({ids}, {weight}{dtype})")
 
 

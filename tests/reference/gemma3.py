@@ -1,0 +1,59 @@
+"""Gemma 3, the text models (Gemma Team 2025, "Gemma 3 Technical Report"), of a GGUF file.
+
+Defined by `modeling_gemma3.py` of Hugging Face's transformers and llama.cpp's `gemma3` graph. Unlike Llama: embeddings
+times the root of their width; norms of each query and key before it is turned, in halves; norms of what attention and
+feed-forward blocks give before it is added; tanh GELU; of six layers five see the last `sliding_window` tokens alone,
+and turn with base 10,000. The output projection is the embedding. Norms multiply by 1 + w, and llama.cpp's converter
+has put the 1 into the file. Scores are scaled by 1/sqrt(K) in all sizes but 27B (`query_pre_attn_scalar`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tests.reference.files import Array, File
+from tests.reference.parts import attend, gelu_tanh, join_heads, rms_norm, rotate, split_heads, visible
+
+LOCAL_BASE = 10_000.0
+PERIOD = 6
+
+
+def logits(
+    file: File, ids: Sequence[int], last: int | None = None, watch: Callable[[str, Array], object] | None = None
+) -> Array:
+    """[L, V] of the tokens `ids` [L], or of the `last` so many. `watch` is shown what lies between, by name."""
+    settings = {name.removeprefix("gemma3."): value for name, value in file.settings.items()}
+    heads, kv_heads = settings["attention.head_count"], settings["attention.head_count_kv"]
+    eps, window = settings["attention.layer_norm_rms_epsilon"], settings["attention.sliding_window"]
+    show = watch or (lambda name, value: None)
+
+    def norm(x: Array, name: str) -> Array:
+        return rms_norm(x, file.weight(name), eps)
+
+    x = file.weight("token_embd")[list(ids)] * np.float32(math.sqrt(settings["embedding_length"]))
+    show("embedding", x)
+    for layer in range(settings["block_count"]):
+        name = f"blk.{layer}"
+        is_global = layer % PERIOD == PERIOD - 1
+        base = settings["rope.freq_base"] if is_global else LOCAL_BASE
+        h = norm(x, f"{name}.attn_norm")
+        q = norm(split_heads(h @ file.weight(f"{name}.attn_q").T, heads), f"{name}.attn_q_norm")
+        k = norm(split_heads(h @ file.weight(f"{name}.attn_k").T, kv_heads), f"{name}.attn_k_norm")
+        v = split_heads(h @ file.weight(f"{name}.attn_v").T, kv_heads)
+        seen = visible(len(ids), None if is_global else window)
+        mixed = attend(rotate(q, base, interleaved=False), rotate(k, base, interleaved=False), v, seen)
+        output = join_heads(mixed) @ file.weight(f"{name}.attn_output").T
+        show("attention", output)
+        x = x + norm(output, f"{name}.post_attention_norm")
+        show("residual", x)
+        h = norm(x, f"{name}.ffn_norm")
+        inner = gelu_tanh(h @ file.weight(f"{name}.ffn_gate").T) * (h @ file.weight(f"{name}.ffn_up").T)
+        show("inner", inner)
+        fed = inner @ file.weight(f"{name}.ffn_down").T
+        show("feed-forward", fed)
+        x = x + norm(fed, f"{name}.post_ffw_norm")
+        show("residual", x)
+    return norm(x[-(last or len(ids)) :], "output_norm") @ file.weight("token_embd").T
