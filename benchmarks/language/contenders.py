@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from benchmarks.language.protocol import ROOT, Worker
 
 THREADS = "2"
-ENVIRONMENT = {"TENSORLOGIC_THREADS": THREADS, "OPENBLAS_NUM_THREADS": THREADS}
+ENVIRONMENT = {
+    "TENSORLOGIC_THREADS": THREADS,
+    "OPENBLAS_NUM_THREADS": THREADS,
+    # Where Python may not keep what it compiled, opening a model would compile the modules that it imports.
+    "PYTHONDONTWRITEBYTECODE": "",
+}
 """Both libraries count the processors otherwise. llama.cpp is told in its own words, mlx-lm has one thread anyway."""
 BASELINE = "llama.cpp"
 WRITTEN = "TensorLogic"

@@ -3,6 +3,11 @@
 from typing import Literal, TypedDict
 
 import mlx.core as mx
+import numpy as np
+import numpy.typing as npt
+
+U32 = npt.NDArray[np.uint32]
+U16 = npt.NDArray[np.uint16]
 
 MLX_VERSION: str
 """Of the MLX whose headers this was built with."""
@@ -164,6 +169,15 @@ def gated(gate: mx.array, up: mx.array, kind: Literal["silu", "gelu_tanh"]) -> m
 def cast(x: mx.array, dtype: mx.Dtype) -> mx.array:
     """`x` as float32, float16 or bfloat16: to the nearest, ties to even, subnormal numbers too; beyond float16's
     largest number is infinity."""
+
+# --- model files
+
+def rearrange(name: str, blocks: bytes, words: U32, scales: U16, biases: U16) -> float:
+    """Blocks of GGUF's type `name` (Q4_0, Q4_1, Q5_0, Q5_1, Q8_0; 32 weights each) in MLX's affine layout of groups of
+    32, without changing a value: fills contiguous `words` [blocks * bits], `scales` and `biases` [blocks], the bits of
+    float16. A bias beyond float16 is infinity there. Returns a magnitude that no weight is above, as if biases were
+    float32; NaN where a scale or a minimum is no finite number. Eager, and without Python's lock. ValueError for
+    another type and room of another size, TypeError for arrays of other types."""
 
 # --- attention
 

@@ -20,6 +20,7 @@ extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }
 int main(int count, char** arguments) {
   if (count > 1) sweep_stride = std::max(1L, std::atol(arguments[1]));
   report_crashes();
+  test_blocks();
   for (std::string_view set : instruction_sets()) {
     std::printf("%s: ", set.data());
     std::fflush(stdout);

@@ -25,6 +25,8 @@ void test_packed(std::string_view set);
 void test_attention(std::string_view set);
 // dense.cpp: few rows with a dense matrix, and products of any sizes over the set in use.
 void test_dense(std::string_view set);
+// blocks.cpp: blocks of model files, which know no instruction set.
+void test_blocks();
 // core.cpp: src/core over the set in use; products and chains on several threads.
 void test_core(std::string_view set);
 

@@ -282,9 +282,10 @@ class Model:
             self._usage.used.add(name)
             held = self._alive.get(name)
             if held is not None:
-                return Job(lambda: 0, lambda underflows: (held, underflows))
+                return Job(lambda: 0, lambda underflows: (held, underflows), 0)
             job = reading.begin(self._files, info, self._wanted)
-            return Job(functools.partial(_fill, job, stored_bytes(info)), job.finish)
+            nbytes = stored_bytes(info)
+            return Job(functools.partial(_fill, job, nbytes), job.finish, nbytes)
         except ModelFileError as error:
             return reading.failing(error)
 

@@ -10,6 +10,7 @@ that the element type cannot hold (TL4006, TL4007), a file that became shorter (
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, Generic, Literal, TypeVar
 import mlx.core as mx
 import numpy as np
 
-from tensorlogic.runtime import device
+from tensorlogic.runtime import device, kernels
 from tensorlogic.runtime.buffers import Buffers
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import TensorInfo
@@ -68,10 +69,12 @@ class Job(Generic[Filled]):
     """The reading of one tensor, in steps: `begin` makes room for it, `fill` reads, `finish` hands it over.
 
     The first and the last belong to the thread that uses MLX. `fill` uses NumPy alone, and may run in any thread.
+    `nbytes` is what it reads; what does not say it is read by itself.
     """
 
     fill: Callable[[], Filled]
     finish: Callable[[Filled], tuple[Tensor, int]]
+    nbytes: int = sys.maxsize
 
 
 def read(files: Mapping[Path, io.FileIO], info: TensorInfo, wanted: Wanted) -> tuple[Tensor, int]:
@@ -136,7 +139,9 @@ def _begin_blocks(file: io.FileIO, info: TensorInfo, dtype: str, wanted: Wanted)
         parts, bound = filled
         return _packed(matrix, parts, bound, dtype, buffers, wanted, info.shape), 0
 
-    return Job(lambda: fill_room(file, matrix, room), finish)
+    found = kernels.status().module
+    rearrange = None if found is None else found.rearrange
+    return Job(lambda: fill_room(file, matrix, room, rearrange), finish)
 
 
 def _begin_assembled(files: Mapping[Path, io.FileIO], info: TensorInfo, dtype: str, wanted: Wanted) -> Job[Any]:

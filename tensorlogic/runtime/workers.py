@@ -10,6 +10,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Event
@@ -20,6 +21,10 @@ from tensorlogic.runtime.packed import Tensor
 from tensorlogic.runtime.reading import Job
 
 MOST = 8
+_TOGETHER = 1 << 22
+"""Bytes of a group of small tensors."""
+_AHEAD = 4
+"""So many groups for each thread, so that none waits for a large tensor that is handed over first."""
 _GROUP = Path("/sys/fs/cgroup")
 
 
@@ -46,23 +51,21 @@ def quota(group: Path) -> int:
 
 
 def read_in_order(jobs: Iterable[Job[Any]], threads: int) -> Iterator[tuple[Tensor, int]]:
-    """What each job gives, in order. At most one job for each thread has begun and is not handed over yet."""
+    """What each job gives, in order. Under way are at most one large job for each thread, and some groups of small."""
     if threads == 1:
         yield from (job.finish(job.fill()) for job in jobs)
         return
     given_up = Event()
     with ThreadPoolExecutor(threads, "tensorlogic-read") as pool:
-        waiting: deque[tuple[Job[Any], Future[Any]]] = deque()
+        waiting: deque[tuple[list[Job[Any]], Future[list[_Outcome]]]] = deque()
         try:
-            for job in jobs:
-                waiting.append((job, pool.submit(_fill, job, given_up)))
+            for group in _groups(jobs):
+                waiting.append((group, pool.submit(_fill, group, given_up)))
                 # `jobs` begins the next one only after this.
-                if len(waiting) == threads:
-                    first, filled = waiting.popleft()
-                    yield first.finish(filled.result())
+                while sum(map(_is_large, waiting)) >= threads or len(waiting) == _AHEAD * threads:
+                    yield from _finished(*waiting.popleft())
             while waiting:
-                first, filled = waiting.popleft()
-                yield first.finish(filled.result())
+                yield from _finished(*waiting.popleft())
         finally:
             # Else Ctrl-C would wait until a large tensor is read.
             given_up.set()
@@ -70,12 +73,51 @@ def read_in_order(jobs: Iterable[Job[Any]], threads: int) -> Iterator[tuple[Tens
                 filled.cancel()
 
 
-def _fill(job: Job[Any], given_up: Event) -> Any:
-    """Read a tensor, up to the piece at which nobody wants it any more."""
+def _is_large(begun: tuple[list[Job[Any]], object]) -> bool:
+    return sum(job.nbytes for job in begun[0]) >= 2 * _TOGETHER
+
+
+def _groups(jobs: Iterable[Job[Any]]) -> Iterator[list[Job[Any]]]:
+    """Neighbours that are small: handing a job to a thread takes as long as reading some hundred kilobytes."""
+    group: list[Job[Any]] = []
+    for job in jobs:
+        group.append(job)
+        if sum(each.nbytes for each in group) >= _TOGETHER:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _finished(group: list[Job[Any]], filled: Future[list[_Outcome]]) -> Iterator[tuple[Tensor, int]]:
+    for job, outcome in zip(group, filled.result(), strict=False):
+        if outcome.problem is not None:
+            raise outcome.problem
+        yield job.finish(outcome.value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What filling a job gave, or raised when it was its turn."""
+
+    value: Any = None
+    problem: Exception | None = None
+
+
+def _fill(group: list[Job[Any]], given_up: Event) -> list[_Outcome]:
+    """Read tensors up to one that cannot be, and up to the piece at which nobody wants them any more."""
 
     def go_on(_: int) -> None:
         if given_up.is_set():
             raise CancelledError
 
+    outcomes: list[_Outcome] = []
     with told(go_on):
-        return job.fill()
+        for job in group:
+            try:
+                outcomes.append(_Outcome(job.fill()))
+            except CancelledError:
+                raise
+            except Exception as problem:
+                return [*outcomes, _Outcome(problem=problem)]
+    return outcomes

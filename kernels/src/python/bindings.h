@@ -10,5 +10,6 @@ void bind_packed(nanobind::module_& m);
 void bind_rows(nanobind::module_& m);
 void bind_attention(nanobind::module_& m);
 void bind_dense(nanobind::module_& m);
+void bind_blocks(nanobind::module_& m);
 
 }  // namespace tensorlogic

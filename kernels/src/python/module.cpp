@@ -17,4 +17,5 @@ NB_MODULE(_kernels, m) {
   tensorlogic::bind_rows(m);
   tensorlogic::bind_attention(m);
   tensorlogic::bind_dense(m);
+  tensorlogic::bind_blocks(m);
 }

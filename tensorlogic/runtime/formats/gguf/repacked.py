@@ -25,6 +25,13 @@ REPACKINGS = repack_legacy.REPACKINGS | repack_k.REPACKINGS | repack_small.REPAC
 _PIECE_BYTES = 1 << 17
 """A piece and its columns stay in a core's second cache."""
 
+Rearrange = Callable[[str, bytes, Array, Array, Array], float]
+"""Repacks blocks of a type into words, scales and biases (the bits of float16); gives a magnitude that no element is
+above, or NaN for scales that are no numbers. It is `tensorlogic_cpu.kernels.rearrange`."""
+REARRANGED = frozenset(repack_legacy.REPACKINGS)
+"""The types that it takes."""
+_LARGE_PIECE_BYTES = 1 << 19
+
 _Dtype = type[np.uint32] | type[np.uint8] | type[np.float16] | type[np.float32]
 Empty = Callable[[tuple[int, ...], _Dtype], Array]
 """Makes an array that is to be filled, as `numpy.empty` does."""
@@ -43,10 +50,13 @@ def make_room(info: TensorInfo, empty: Empty) -> Parts:
     )
 
 
-def fill_room(file: io.FileIO, info: TensorInfo, room: Parts) -> tuple[Parts, float]:
+def fill_room(
+    file: io.FileIO, info: TensorInfo, room: Parts, rearrange: Rearrange | None = None
+) -> tuple[Parts, float]:
     """Repack the whole tensor into `room`; gives the parts, and a magnitude that no element is above.
 
-    Scales and biases are new float32 arrays where float16 may be too small for a bias.
+    Scales and biases are new float32 arrays where float16 may be too small for a bias. With `rearrange`, which does
+    the same, NumPy is left for the pieces with scales that are no numbers.
     """
     assert info.layout is not None, "only a type with a layout is repacked"
     repacking = REPACKINGS[info.storage]
@@ -54,10 +64,19 @@ def fill_room(file: io.FileIO, info: TensorInfo, room: Parts) -> tuple[Parts, fl
     words, scales = room.words.reshape(count, -1), room.scales.reshape(count, -1)
     biases = None if room.biases is None else room.biases.reshape(count, -1)
     bound, bad = 0.0, 0
-    for place, piece in read_pieces(file, info, repacking.block.itemsize, _PIECE_BYTES):
+    quickly = rearrange if info.storage in REARRANGED else None
+    most = _PIECE_BYTES if quickly is None else _LARGE_PIECE_BYTES
+    for place, piece in read_pieces(file, info, repacking.block.itemsize, most):
         blocks = np.frombuffer(piece, repacking.block)
         begin = place // repacking.block.itemsize
         span = slice(begin, begin + len(blocks))
+        if quickly is not None:
+            assert biases is not None, "these types are affine"
+            halves = (part[span].reshape(-1).view(np.uint16) for part in (scales, biases))
+            largest = quickly(info.storage, piece, words[span].reshape(-1), *halves)
+            if math.isfinite(largest):
+                bound = max(bound, largest)
+                continue
         # Numbers that are not finite are counted below, and a bias that is too large for float16 makes room for itself.
         with np.errstate(invalid="ignore", over="ignore"):
             groups = repacking.run(blocks, words[span])
