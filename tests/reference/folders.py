@@ -47,7 +47,7 @@ SETTINGS = {
     "sliding_window": "attention.sliding_window",
 }
 """A setting that GGUF has no name for keeps its own."""
-ARCHITECTURES = {"gemma3_text": "gemma3"}
+ARCHITECTURES = {"gemma3_text": "gemma3", "mistral": "llama"}
 """Those that GGUF calls otherwise."""
 
 

@@ -1,10 +1,11 @@
-"""Gemma 3, the text models (Gemma Team 2025, "Gemma 3 Technical Report"), of a GGUF file.
+"""Gemma 3, the text models (Gemma Team 2025, "Gemma 3 Technical Report"), in the names of a GGUF file.
 
 Defined by `modeling_gemma3.py` of Hugging Face's transformers and llama.cpp's `gemma3` graph. Unlike Llama: embeddings
 times the root of their width; norms of each query and key before it is turned, in halves; norms of what attention and
 feed-forward blocks give before it is added; tanh GELU; of six layers five see the last `sliding_window` tokens alone,
 and turn with base 10,000. The output projection is the embedding. Norms multiply by 1 + w, and llama.cpp's converter
-has put the 1 into the file. Scores are scaled by 1/sqrt(K) in all sizes but 27B (`query_pre_attn_scalar`).
+has put the 1 into the file. Scores are scaled by 1/sqrt(K) in all sizes but 27B (`query_pre_attn_scalar`, which GGUF
+files do not say).
 """
 
 from __future__ import annotations
@@ -28,23 +29,31 @@ def logits(
     settings = {name.removeprefix("gemma3."): value for name, value in file.settings.items()}
     heads, kv_heads = settings["attention.head_count"], settings["attention.head_count_kv"]
     eps, window = settings["attention.layer_norm_rms_epsilon"], settings["attention.sliding_window"]
+    # What only configurations of Hugging Face's say. Newer ones have the first as `sliding_window_pattern`.
+    period = settings.get("_sliding_window_pattern", PERIOD)
+    local_base = settings.get("rope_local_base_freq", LOCAL_BASE)
+    scalar = settings.get("query_pre_attn_scalar")
     show = watch or (lambda name, value: None)
 
     def norm(x: Array, name: str) -> Array:
         return rms_norm(x, file.weight(name), eps)
 
+    def scaled(q: Array) -> Array:
+        # What is multiplied later by 1/sqrt(K) shall be by 1/sqrt(scalar).
+        return q * np.float32(math.sqrt(q.shape[-1] / scalar)) if scalar else q
+
     x = file.weight("token_embd")[list(ids)] * np.float32(math.sqrt(settings["embedding_length"]))
     show("embedding", x)
     for layer in range(settings["block_count"]):
         name = f"blk.{layer}"
-        is_global = layer % PERIOD == PERIOD - 1
-        base = settings["rope.freq_base"] if is_global else LOCAL_BASE
+        is_global = layer % period == period - 1
+        base = settings["rope.freq_base"] if is_global else local_base
         h = norm(x, f"{name}.attn_norm")
         q = norm(split_heads(h @ file.weight(f"{name}.attn_q").T, heads), f"{name}.attn_q_norm")
         k = norm(split_heads(h @ file.weight(f"{name}.attn_k").T, kv_heads), f"{name}.attn_k_norm")
         v = split_heads(h @ file.weight(f"{name}.attn_v").T, kv_heads)
         seen = visible(len(ids), None if is_global else window)
-        mixed = attend(rotate(q, base, interleaved=False), rotate(k, base, interleaved=False), v, seen)
+        mixed = attend(rotate(scaled(q), base, interleaved=False), rotate(k, base, interleaved=False), v, seen)
         output = join_heads(mixed) @ file.weight(f"{name}.attn_output").T
         show("attention", output)
         x = x + norm(output, f"{name}.post_attention_norm")
@@ -57,3 +66,9 @@ def logits(
         x = x + norm(fed, f"{name}.post_ffw_norm")
         show("residual", x)
     return norm(x[-(last or len(ids)) :], "output_norm") @ file.weight("token_embd").T
+
+
+def with_ones(file: File) -> File:
+    """A folder's model as GGUF has it: with the 1 in the norms' weights."""
+    norms = {name: w + np.float32(1) for name, w in file.tensors.items() if name.endswith("norm.weight")}
+    return File({**file.tensors, **norms}, file.settings)

@@ -2,7 +2,7 @@
 
 Defined by `modeling_qwen2.py` and `modeling_qwen3.py` of Hugging Face's transformers. Like Llama, but: Qwen 2 adds a
 bias to queries, keys and values. Qwen 3 has none, takes the norm of each head's queries and keys before they are
-turned, and its heads may be of another size than a token's by their number. The rows of q and k are in GGUF what they are
+turned, and its heads may be of another size than a token's by their number. Rows of q and k are in GGUF what they are
 for Hugging Face: items are turned in halves.
 """
 

@@ -91,15 +91,58 @@ def test_rows_of_q_and_k_are_permuted(tmp_path: Path) -> None:
     assert differences[4:].min() > np.abs(expected).max() / 20
 
 
+@pytest.mark.parametrize("kind", ["llama", "mistral"])
+@pytest.mark.parametrize("sizes", LLAMAS, ids=lambda sizes: sizes.name)
+def test_folders_of_llamas(tmp_path: Path, kind: str, sizes: Sizes) -> None:
+    """Rows of q and k are not permuted there, but turned in halves."""
+    ids = ids_of(sizes)
+    folder = write_folder(tmp_path / "m", llama_tensors(sizes), settings(kind, sizes), kind)
+    file = in_gguf_names(read_folder(folder))
+    hold(found(folder, ids), llama.logits(file, ids, interleaved=False))
+
+
+def gemma_tensors(sizes: Sizes) -> dict[str, Array]:
+    wide = dict.fromkeys(("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm"), sizes.D)
+    return weights(sizes, np.random.default_rng(1), wide | {"attn_q_norm": sizes.K, "attn_k_norm": sizes.K})
+
+
 @pytest.mark.parametrize("sizes", GEMMAS, ids=lambda sizes: sizes.name)
 @pytest.mark.parametrize("window", [1, 4, 24, 100])
 def test_gemmas(tmp_path: Path, sizes: Sizes, window: int) -> None:
     path, ids = tmp_path / "m.gguf", ids_of(sizes)
-    wide = dict.fromkeys(("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm"), sizes.D)
-    tensors = weights(sizes, np.random.default_rng(1), wide | {"attn_q_norm": sizes.K, "attn_k_norm": sizes.K})
     widths = {"attention.key_length": sizes.K, "attention.sliding_window": window}
-    write_gguf(path, tensors, settings("gemma3", sizes, **widths))
+    write_gguf(path, gemma_tensors(sizes), settings("gemma3", sizes, **widths))
     hold(found(path, ids), gemma3.logits(read_gguf(path), ids))
+
+
+@pytest.mark.parametrize("sizes", GEMMAS, ids=lambda sizes: sizes.name)
+@pytest.mark.parametrize(
+    "others",
+    [
+        pytest.param({}, id="as GGUF has it"),
+        pytest.param({"_sliding_window_pattern": 3, "rope_local_base_freq": 70.0}, id="of three layers one sees all"),
+        pytest.param({"query_pre_attn_scalar": 40}, id="another scale"),
+    ],
+)
+def test_folders_of_gemmas(tmp_path: Path, sizes: Sizes, others: dict[str, Any]) -> None:
+    """The weights of norms lack the 1 that the model adds."""
+    ids, tensors = ids_of(sizes), gemma_tensors(sizes)
+    said = settings("gemma3", sizes, **{"attention.key_length": sizes.K, "attention.sliding_window": 5, **others})
+    folder = write_folder(tmp_path / "m", tensors, said, "gemma3_text")
+    file = gemma3.with_ones(in_gguf_names(read_folder(folder)))
+    hold(found(folder, ids), gemma3.logits(file, ids))
+
+
+def test_a_gemma_is_the_same_in_both_formats(tmp_path: Path) -> None:
+    """Which only holds for norms of which 1 can be taken without rounding."""
+    sizes = GEMMAS[0]
+    tensors, ids = gemma_tensors(sizes), ids_of(sizes)
+    bits = np.random.default_rng(3)
+    norms = {name: bits.integers(-8, 8, w.shape).astype(np.float32) / 16 for name, w in tensors.items() if w.ndim == 1}
+    said = settings("gemma3", sizes, **{"attention.sliding_window": 5})
+    folder = write_folder(tmp_path / "m", tensors | norms, said, "gemma3_text")
+    path = write_gguf(tmp_path / "m.gguf", tensors | {name: w + 1 for name, w in norms.items()}, said)
+    np.testing.assert_array_equal(found(folder, ids), found(path, ids))
 
 
 def qwen_tensors(kind: str, sizes: Sizes) -> dict[str, Array]:
