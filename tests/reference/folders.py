@@ -31,7 +31,8 @@ OTHER_LAYERS = {
         "post_attention_layernorm": "post_attention_norm",
         "pre_feedforward_layernorm": "ffn_norm",
         "post_feedforward_layernorm": "post_ffw_norm",
-    }
+    },
+    "phi3": {"self_attn.qkv_proj": "attn_qkv", "mlp.gate_up_proj": "ffn_up"},
 }
 """What is called otherwise, by `model_type`."""
 SETTINGS = {
@@ -55,14 +56,14 @@ def in_gguf_names(file: File) -> File:
     kind = file.settings["model_type"]
     architecture = ARCHITECTURES.get(kind, kind)
     settings = {f"{architecture}.{SETTINGS.get(name, name)}": value for name, value in file.settings.items()}
-    layer = LAYER | OTHER_LAYERS.get(kind, {})
+    layer = _layer(kind)
     tensors = {_renamed(name, r"model\.layers", "blk", layer, OUTSIDE): w for name, w in file.tensors.items()}
     return File(tensors, {"general.architecture": architecture, **settings})
 
 
 def in_folder_names(kind: str, tensors: Mapping[str, Array]) -> dict[str, Array]:
     """The other way, to write such a folder."""
-    layer = _inverse(LAYER | OTHER_LAYERS.get(kind, {}))
+    layer = _inverse(_layer(kind))
     return {_renamed(name, "blk", "model.layers", layer, _inverse(OUTSIDE)): w for name, w in tensors.items()}
 
 
@@ -71,6 +72,11 @@ def folder_settings(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     known = _inverse(SETTINGS)
     keys = {key: key.partition(".")[2] for key in settings if not key.startswith("general.")}
     return {"model_type": kind, **{known.get(name, name): settings[key] for key, name in keys.items()}}
+
+
+def _layer(kind: str) -> dict[str, str]:
+    others = OTHER_LAYERS.get(kind, {})
+    return {name: other for name, other in LAYER.items() if other not in others.values()} | others
 
 
 def _inverse(names: Mapping[str, str]) -> dict[str, str]:

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gguf
+import mlx.core as mx
 import numpy as np
 from safetensors.numpy import save_file
 
-from tensorlogic.runtime import load_model
+from tensorlogic.runtime import KVCache, load_model
 from tensorlogic.runtime.architectures import module_of
 from tests.reference.files import Array
 from tests.reference.folders import folder_settings, in_folder_names
-from tests.runtime.language_models import by_token
+from tests.runtime.language_models import by_token, numbers
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,8 @@ def weights(sizes: Sizes, random: np.random.Generator, norms: Mapping[str, int])
     return found
 
 
-def settings(kind: str, sizes: Sizes, **others: int | float) -> dict[str, Any]:
-    common: dict[str, int | float] = {
+def settings(kind: str, sizes: Sizes, **others: Any) -> dict[str, Any]:
+    common: dict[str, Any] = {
         "block_count": sizes.layers,
         "context_length": 4096,
         "embedding_length": sizes.D,
@@ -75,6 +77,12 @@ def settings(kind: str, sizes: Sizes, **others: int | float) -> dict[str, Any]:
         "rope.freq_base": 500.0,
     }
     return {"general.architecture": kind, **{f"{kind}.{key}": value for key, value in (common | others).items()}}
+
+
+def quantized(tensors: Mapping[str, Array], storage: str) -> dict[str, Any]:
+    """With blocks of a storage type for matrices."""
+    kind = gguf.GGMLQuantizationType[storage]
+    return {name: (storage, gguf.quants.quantize(w, kind)) if w.ndim == 2 else w for name, w in tensors.items()}
 
 
 def ids_of(sizes: Sizes, length: int = 24) -> list[int]:
@@ -89,14 +97,19 @@ def write_folder(path: Path, tensors: Mapping[str, Array], settings: Mapping[str
     return path
 
 
-def found(path: Path, ids: list[int]) -> Array:
-    """Logits [L, V] by the language's model of the file's architecture, each token in a step of its own."""
+def stepped(path: Path, ids: list[int]) -> tuple[Array, Array]:
+    """By the language's model of a file's architecture: [L, V], each token in a step, and [1, V], all in one."""
     model = load_model(path, dtype="float32")
     module = module_of(model)
     net = module.load(model)
-    rows = by_token(module, net, ids, len(ids))
-    # A prompt says the same.
-    hold(by_token(module, net, ids, 1), rows[-1:])
+    last, _ = module.step(net, mx.array([ids], mx.int32), KVCache())
+    return by_token(module, net, ids, len(ids)), numbers(last)
+
+
+def found(path: Path, ids: list[int]) -> Array:
+    """Logits [L, V] by the language's model, which are the same in one step and in many."""
+    rows, last = stepped(path, ids)
+    hold(last, rows[-1:])
     return rows
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import gguf
 import numpy as np
 import pytest
 
@@ -14,7 +12,7 @@ from tests.reference import gemma3, llama, qwen
 from tests.reference.files import Array, read_folder, read_gguf
 from tests.reference.folders import in_gguf_names
 from tests.runtime.model_files import write_gguf
-from tests.runtime.small_models import Sizes, found, hold, ids_of, settings, weights, write_folder
+from tests.runtime.small_models import Sizes, found, hold, ids_of, quantized, settings, weights, write_folder
 
 LLAMAS = [
     Sizes("tied"),
@@ -42,12 +40,6 @@ QWENS = [
 
 def llama_tensors(sizes: Sizes) -> dict[str, Array]:
     return weights(sizes, np.random.default_rng(1), {"attn_norm": sizes.D, "ffn_norm": sizes.D})
-
-
-def quantized(tensors: Mapping[str, Array], storage: str) -> dict[str, Any]:
-    """With blocks of a storage type for matrices."""
-    kind = gguf.GGMLQuantizationType[storage]
-    return {name: (storage, gguf.quants.quantize(w, kind)) if w.ndim == 2 else w for name, w in tensors.items()}
 
 
 @pytest.mark.parametrize("sizes", LLAMAS, ids=lambda sizes: sizes.name)

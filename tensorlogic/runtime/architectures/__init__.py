@@ -26,6 +26,7 @@ MODULES = {
     "gemma3_text": "gemma3",
     "llama": "llama",
     "mistral": "llama",
+    "phi3": "phi3",
     "qwen2": "qwen2",
     "qwen3": "qwen3",
 }
