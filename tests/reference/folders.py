@@ -57,19 +57,19 @@ def in_gguf_names(file: File) -> File:
     architecture = ARCHITECTURES.get(kind, kind)
     settings = {f"{architecture}.{SETTINGS.get(name, name)}": value for name, value in file.settings.items()}
     layer = _layer(kind)
-    tensors = {_renamed(name, r"model\.layers", "blk", layer, OUTSIDE): w for name, w in file.tensors.items()}
+    tensors = {renamed(name, r"model\.layers", "blk", layer, OUTSIDE): w for name, w in file.tensors.items()}
     return File(tensors, {"general.architecture": architecture, **settings})
 
 
 def in_folder_names(kind: str, tensors: Mapping[str, Array]) -> dict[str, Array]:
     """The other way, to write such a folder."""
-    layer = _inverse(_layer(kind))
-    return {_renamed(name, "blk", "model.layers", layer, _inverse(OUTSIDE)): w for name, w in tensors.items()}
+    layer = inverse(_layer(kind))
+    return {renamed(name, "blk", "model.layers", layer, inverse(OUTSIDE)): w for name, w in tensors.items()}
 
 
 def folder_settings(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """`config.json` of the settings of a GGUF file, which may have some of Hugging Face's own behind its prefix."""
-    known = _inverse(SETTINGS)
+    known = inverse(SETTINGS)
     keys = {key: key.partition(".")[2] for key in settings if not key.startswith("general.")}
     return {"model_type": kind, **{known.get(name, name): settings[key] for key, name in keys.items()}}
 
@@ -79,12 +79,14 @@ def _layer(kind: str) -> dict[str, str]:
     return {name: other for name, other in LAYER.items() if other not in others.values()} | others
 
 
-def _inverse(names: Mapping[str, str]) -> dict[str, str]:
+def inverse(names: Mapping[str, str]) -> dict[str, str]:
+    """A table of names the other way."""
     assert len(set(names.values())) == len(names), "two names would be one"
     return {value: key for key, value in names.items()}
 
 
-def _renamed(name: str, layers: str, list_name: str, layer: Mapping[str, str], outside: Mapping[str, str]) -> str:
+def renamed(name: str, layers: str, list_name: str, layer: Mapping[str, str], outside: Mapping[str, str]) -> str:
+    """A tensor's name with other words for its list of layers, for what lies in a layer, and for what does not."""
     part, _, kind = name.rpartition(".")
     inside = re.fullmatch(rf"{layers}\.(\d+)\.(.+)", part)
     return f"{list_name}.{inside[1]}.{layer[inside[2]]}.{kind}" if inside else f"{outside[part]}.{kind}"
