@@ -4,8 +4,8 @@ Defined by `modeling_gemma3.py` of Hugging Face's transformers and llama.cpp's `
 times the root of their width; norms of each query and key before it is turned, in halves; norms of what attention and
 feed-forward blocks give before it is added; tanh GELU; of six layers five see the last `sliding_window` tokens alone,
 and turn with base 10,000. The output projection is the embedding. Norms multiply by 1 + w, and llama.cpp's converter
-has put the 1 into the file. Scores are scaled by 1/sqrt(K) in all sizes but 27B (`query_pre_attn_scalar`, which GGUF
-files do not say).
+has put the 1 into the file. Scores are scaled by 1/sqrt(K) in all sizes but 27B, by `query_pre_attn_scalar` where it
+is said: GGUF files do not.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from tests.reference.parts import attend, gelu_tanh, join_heads, rms_norm, rotat
 
 LOCAL_BASE = 10_000.0
 PERIOD = 6
+LARGEST = 62
+"""Layers of 27B, whose scores are scaled otherwise; llama.cpp knows it by them."""
 
 
 def logits(
@@ -33,6 +35,8 @@ def logits(
     period = settings.get("_sliding_window_pattern", PERIOD)
     local_base = settings.get("rope_local_base_freq", LOCAL_BASE)
     scalar = settings.get("query_pre_attn_scalar")
+    if scalar is None and settings["block_count"] == LARGEST:
+        scalar = settings["embedding_length"] / heads
     show = watch or (lambda name, value: None)
 
     def norm(x: Array, name: str) -> Array:

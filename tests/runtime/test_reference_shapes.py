@@ -107,6 +107,14 @@ def test_gemmas(tmp_path: Path, sizes: Sizes, window: int) -> None:
     hold(found(path, ids), gemma3.logits(read_gguf(path), ids))
 
 
+def test_the_scale_of_the_largest_gemma(tmp_path: Path) -> None:
+    """27B has 5,376 features in 32 heads of 128, and a scale of 1/sqrt(168) that GGUF files do not say."""
+    sizes = Sizes("as many layers as 27B", D=12, H=2, G=1, K=4, F=16, layers=62)
+    path, ids = tmp_path / "m.gguf", ids_of(sizes, 8)
+    write_gguf(path, gemma_tensors(sizes), settings("gemma3", sizes, **{"attention.sliding_window": 5}))
+    hold(found(path, ids), gemma3.logits(read_gguf(path), ids))
+
+
 @pytest.mark.parametrize("sizes", GEMMAS, ids=lambda sizes: sizes.name)
 @pytest.mark.parametrize(
     "others",

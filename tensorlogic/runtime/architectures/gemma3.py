@@ -546,17 +546,19 @@ def _load(model: tl.Model) -> Gemma3:  # gemma3.tl:65
     if pairs < 1:
         tl.refuse("gemma3.tl:69", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", pairs, 1)
     turning = _rotary_rotary(model, pairs)  # gemma3.tl:69
-    features = model.float("query_pre_attn_scalar", float(weights.K))  # gemma3.tl:70
-    float_ = model.float("rope_local_base_freq", 10000.0)  # gemma3.tl:74
-    plain = _rotary_plain(float_, pairs)  # gemma3.tl:74
-    norm_eps = _settings_norm_eps(model)  # gemma3.tl:76
-    int_of = _settings_int_of(model, "attention.sliding_window", "sliding_window", None)  # gemma3.tl:77
-    context_length = _settings_context_length(model)  # gemma3.tl:78
-    period = _period(model)  # gemma3.tl:79
+    is_largest = _settings_is_gguf(model) and len(weights.layers) == 62
+    usual = tl.float_divide(float(weights.D), float(weights.H)) if is_largest else float(weights.K)
+    features = model.float("query_pre_attn_scalar", usual)  # gemma3.tl:73
+    float_ = model.float("rope_local_base_freq", 10000.0)  # gemma3.tl:77
+    plain = _rotary_plain(float_, pairs)  # gemma3.tl:77
+    norm_eps = _settings_norm_eps(model)  # gemma3.tl:79
+    int_of = _settings_int_of(model, "attention.sliding_window", "sliding_window", None)  # gemma3.tl:80
+    context_length = _settings_context_length(model)  # gemma3.tl:81
+    period = _period(model)  # gemma3.tl:82
     if heads < 1:
-        tl.refuse("gemma3.tl:72", "TL5001", "`H` of `Gemma3` is {}: a dimension variable is at least {}", heads, 1)
+        tl.refuse("gemma3.tl:75", "TL5001", "`H` of `Gemma3` is {}: a dimension variable is at least {}", heads, 1)
     if kv_heads < 1:
-        tl.refuse("gemma3.tl:72", "TL5001", "`G` of `Gemma3` is {}: a dimension variable is at least {}", kv_heads, 1)
+        tl.refuse("gemma3.tl:75", "TL5001", "`G` of `Gemma3` is {}: a dimension variable is at least {}", kv_heads, 1)
     result = tl.made(
         Gemma3,
         weights=weights,
@@ -745,21 +747,21 @@ def _settings_norm_eps(model: tl.Model) -> float:  # settings.tl:36
     return _settings_float_of(model, "attention.layer_norm_rms_epsilon", "rms_norm_eps", None)
 
 
-def _step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # gemma3.tl:84
-    start = cache.length()  # gemma3.tl:87
+def _step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # gemma3.tl:87
+    start = cache.length()  # gemma3.tl:90
     x = tl.embedding(ids, net.weights.embedding) * tl.fits(
-        tl.float_sqrt(float(net.D)), net.T, "sqrt(float(D))", "gemma3.tl:88"
+        tl.float_sqrt(float(net.D)), net.T, "sqrt(float(D))", "gemma3.tl:91"
     )
     for i, l in enumerate(net.weights.layers):
         if net.period < 1:
             tl.refuse(
-                "gemma3.tl:90", "TL5003", "the divisor `net.period` of `%` is {}: it must be at least {}", net.period, 1
+                "gemma3.tl:93", "TL5003", "the divisor `net.period` of `%` is {}: it must be at least {}", net.period, 1
             )
         is_global = (i + 1) % net.period == 0
         periods = net.rotary.periods if is_global else net.local
         window = net.context if is_global else net.window
         if window < 1:
-            tl.refuse("gemma3.tl:100", "TL5003", "`window` of `attention` is {}: it must be at least {}", window, 1)
+            tl.refuse("gemma3.tl:103", "TL5003", "`window` of `attention` is {}: it must be at least {}", window, 1)
         mixed, next = tl.cached_attention(
             cache,
             i,
@@ -831,15 +833,15 @@ def step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
     Demands: H % G == 0
     Demands: K == 2*P
     """
-    T = tl.instance(net, Gemma3, "net", "gemma3.tl:84").T
-    net = tl.instance(net, Gemma3, "net", "gemma3.tl:84")
-    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "gemma3.tl:84")
-    cache = tl.instance(cache, tl.KVCache, "cache", "gemma3.tl:84")
+    T = tl.instance(net, Gemma3, "net", "gemma3.tl:87").T
+    net = tl.instance(net, Gemma3, "net", "gemma3.tl:87")
+    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "gemma3.tl:87")
+    cache = tl.instance(cache, tl.KVCache, "cache", "gemma3.tl:87")
     H = net.H
     G = net.G
     if H % G != 0:
         tl.refuse(
-            "gemma3.tl:84",
+            "gemma3.tl:87",
             "TL5006",
             "`step` demands `H % G == 0`: `H` is {} by `H` of `net`, `G` is {} by `G` of `net`",
             H,
@@ -849,7 +851,7 @@ def step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
     P = net.P
     if K != P * 2:
         tl.refuse(
-            "gemma3.tl:84",
+            "gemma3.tl:87",
             "TL5006",
             "`step` demands `K == 2*P`: `K` is {} by `K` of `net`, `P` is {} by `P` of `net`",
             K,
@@ -857,9 +859,9 @@ def step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
         )
     B = ids.shape[0]
     if B < 1:
-        tl.refuse("gemma3.tl:84", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
+        tl.refuse("gemma3.tl:87", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
     L = ids.shape[1]
     if L < 1:
-        tl.refuse("gemma3.tl:84", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
-    result = _step(net, ids, cache)  # gemma3.tl:84
+        tl.refuse("gemma3.tl:87", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
+    result = _step(net, ids, cache)  # gemma3.tl:87
     return (result[0].astype(T), result[1])
