@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tests.reference.files import Array, File
-from tests.reference.parts import attend, gelu_tanh, join_heads, rms_norm, rotate, split_heads, visible
+from tests.reference.parts import attend, gelu_tanh, join_heads, rms_norm, split_heads, turn, visible
 
 LOCAL_BASE = 10_000.0
 PERIOD = 6
@@ -33,7 +33,15 @@ def logits(
     eps, window = settings["attention.layer_norm_rms_epsilon"], settings["attention.sliding_window"]
     # What only configurations of Hugging Face's say. Newer ones have the first as `sliding_window_pattern`.
     period = settings.get("_sliding_window_pattern", PERIOD)
-    local_base = settings.get("rope_local_base_freq", LOCAL_BASE)
+    local_base, stretch = settings.get("rope_local_base_freq", LOCAL_BASE), 1.0
+    if "rope_parameters" in settings:
+        # As transformers 5 writes them. Linear scaling divides all speeds, of the layers that see all.
+        wide, local = (settings["rope_parameters"][f"{kind}_attention"] for kind in ("full", "sliding"))
+        assert wide["rope_type"] in ("default", "linear")
+        wide_base, local_base, stretch = wide["rope_theta"], local["rope_theta"], wide.get("factor", 1.0)
+    else:
+        wide_base = settings["rope.freq_base"]
+    half = file.weight("blk.0.attn_q_norm").size // 2
     scalar = settings.get("query_pre_attn_scalar")
     if scalar is None and settings["block_count"] == LARGEST:
         scalar = settings["embedding_length"] / heads
@@ -51,13 +59,13 @@ def logits(
     for layer in range(settings["block_count"]):
         name = f"blk.{layer}"
         is_global = layer % period == period - 1
-        base = settings["rope.freq_base"] if is_global else local_base
+        speeds = (wide_base if is_global else local_base) ** (-np.arange(half) / half) / (stretch if is_global else 1)
         h = norm(x, f"{name}.attn_norm")
         q = norm(split_heads(h @ file.weight(f"{name}.attn_q").T, heads), f"{name}.attn_q_norm")
         k = norm(split_heads(h @ file.weight(f"{name}.attn_k").T, kv_heads), f"{name}.attn_k_norm")
         v = split_heads(h @ file.weight(f"{name}.attn_v").T, kv_heads)
         seen = visible(len(ids), None if is_global else window)
-        mixed = attend(rotate(scaled(q), base, interleaved=False), rotate(k, base, interleaved=False), v, seen)
+        mixed = attend(turn(scaled(q), speeds, interleaved=False), turn(k, speeds, interleaved=False), v, seen)
         output = join_heads(mixed) @ file.weight(f"{name}.attn_output").T
         show("attention", output)
         x = x + norm(output, f"{name}.post_attention_norm")

@@ -30,6 +30,11 @@ GEMMAS = [
     Sizes("wide heads", D=20, H=3, G=1, K=32, layers=6),
     Sizes("odd everything", V=77, D=21, H=7, G=7, K=10, F=37, layers=7),
 ]
+BOTH_KINDS = {
+    "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 3000.0},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 70.0},
+}
+"""Bases and scaling of Gemma 3's layers."""
 QWENS = [
     Sizes("tied"),
     Sizes("untied", tied=False),
@@ -122,12 +127,15 @@ def test_the_scale_of_the_largest_gemma(tmp_path: Path) -> None:
         pytest.param({}, id="as GGUF has it"),
         pytest.param({"_sliding_window_pattern": 3, "rope_local_base_freq": 70.0}, id="of three layers one sees all"),
         pytest.param({"query_pre_attn_scalar": 40}, id="another scale"),
+        pytest.param({"rope_parameters": BOTH_KINDS}, id="as transformers 5 writes it"),
     ],
 )
 def test_folders_of_gemmas(tmp_path: Path, sizes: Sizes, others: dict[str, Any]) -> None:
     """The weights of norms lack the 1 that the model adds."""
     ids, tensors = ids_of(sizes), gemma_tensors(sizes)
     said = settings("gemma3", sizes, **{"attention.key_length": sizes.K, "attention.sliding_window": 5, **others})
+    if "rope_parameters" in others:
+        del said["gemma3.rope.freq_base"]
     folder = write_folder(tmp_path / "m", tensors, said, "gemma3_text")
     file = gemma3.with_ones(in_gguf_names(read_folder(folder)))
     hold(found(folder, ids), gemma3.logits(file, ids))
