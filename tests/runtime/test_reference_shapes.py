@@ -98,6 +98,15 @@ def test_folders_of_llamas(tmp_path: Path, kind: str, sizes: Sizes) -> None:
     hold(found(folder, ids), llama.logits(file, ids, interleaved=False))
 
 
+@pytest.mark.parametrize("window", [None, 1, 5, 24])
+def test_the_window_of_mistral(tmp_path: Path, window: int | None) -> None:
+    sizes = LLAMAS[0]
+    ids, said = ids_of(sizes), settings("mistral", sizes, **{"attention.sliding_window": window})
+    folder = write_folder(tmp_path / "m", llama_tensors(sizes), said, "mistral")
+    file = in_gguf_names(read_folder(folder))
+    hold(found(folder, ids), llama.logits(file, ids, interleaved=False))
+
+
 def gemma_tensors(sizes: Sizes) -> dict[str, Array]:
     wide = dict.fromkeys(("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm"), sizes.D)
     return weights(sizes, np.random.default_rng(1), wide | {"attn_q_norm": sizes.K, "attn_k_norm": sizes.K})

@@ -716,7 +716,7 @@ def _rotary_scaling(model: tl.Model, gguf: str, hugging_face: str, default: floa
     return result
 
 
-def _settings_context_length(model: tl.Model) -> int:  # settings.tl:41
+def _settings_context_length(model: tl.Model) -> int:  # settings.tl:46
     return _settings_int_of(model, "context_length", "max_position_embeddings", None)
 
 

@@ -365,6 +365,7 @@ class Llama:
     rotary: rotary_Rotary  # Rotary[P]
     eps: float  # float
     traditional: bool  # bool
+    window: int  # int
     V: int = field(init=False, repr=False)
     D: int = field(init=False, repr=False)
     H: int = field(init=False, repr=False)
@@ -381,6 +382,7 @@ class Llama:
         rotary = tl.instance(self.rotary, rotary_Rotary, "Llama.rotary", "llama.tl:31")
         eps = tl.number(self.eps, "Llama.eps", "llama.tl:32")
         traditional = tl.boolean(self.traditional, "Llama.traditional", "llama.tl:33")
+        window = tl.integer(self.window, "Llama.window", "llama.tl:34")
         V = weights.V
         D = weights.D
         H = weights.H
@@ -389,7 +391,19 @@ class Llama:
         F = weights.F
         P = rotary.P
         tl.set_fields(
-            self, weights=weights, rotary=rotary, eps=eps, traditional=traditional, V=V, D=D, H=H, G=G, K=K, F=F, P=P
+            self,
+            weights=weights,
+            rotary=rotary,
+            eps=eps,
+            traditional=traditional,
+            window=window,
+            V=V,
+            D=D,
+            H=H,
+            G=G,
+            K=K,
+            F=F,
+            P=P,
         )
 
     @staticmethod
@@ -400,6 +414,7 @@ class Llama:
             tl.Field("rotary", ("rotary",), struct=rotary_Rotary, dims=(("P", "P"),)),
             tl.Field("eps", ("eps",)),
             tl.Field("traditional", ("traditional",)),
+            tl.Field("window", ("window",)),
         )
 
     @classmethod
@@ -408,26 +423,31 @@ class Llama:
         return tl.bind(cls, model, prefix, dims)
 
 
-def _load(model: tl.Model) -> Llama:  # llama.tl:36
-    heads = _settings_heads(model)  # llama.tl:37
-    kv_heads = _settings_kv_heads(model)  # llama.tl:37
-    weights = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "llama.tl:37", T=model.float_type)  # llama.tl:37
+def _load(model: tl.Model) -> Llama:  # llama.tl:37
+    heads = _settings_heads(model)  # llama.tl:38
+    kv_heads = _settings_kv_heads(model)  # llama.tl:38
+    weights = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "llama.tl:38", T=model.float_type)  # llama.tl:38
     floor_div = weights.K // 2
     if floor_div < 1:
-        tl.refuse("llama.tl:40", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", floor_div, 1)
-    rotary = _rotary_rotary(model, floor_div)  # llama.tl:40
-    norm_eps = _settings_norm_eps(model)  # llama.tl:41
-    is_gguf = _settings_is_gguf(model)  # llama.tl:42
+        tl.refuse("llama.tl:41", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", floor_div, 1)
+    rotary = _rotary_rotary(model, floor_div)  # llama.tl:41
+    norm_eps = _settings_norm_eps(model)  # llama.tl:42
+    is_gguf = _settings_is_gguf(model)  # llama.tl:43
+    if model.metadata.architecture == "mistral":
+        chosen = model.int("sliding_window", 0)  # llama.tl:45
+    else:
+        chosen = 0
     if heads < 1:
-        tl.refuse("llama.tl:39", "TL5001", "`H` of `Llama` is {}: a dimension variable is at least {}", heads, 1)
+        tl.refuse("llama.tl:40", "TL5001", "`H` of `Llama` is {}: a dimension variable is at least {}", heads, 1)
     if kv_heads < 1:
-        tl.refuse("llama.tl:39", "TL5001", "`G` of `Llama` is {}: a dimension variable is at least {}", kv_heads, 1)
+        tl.refuse("llama.tl:40", "TL5001", "`G` of `Llama` is {}: a dimension variable is at least {}", kv_heads, 1)
     result = tl.made(
         Llama,
         weights=weights,
         rotary=rotary,
         eps=norm_eps,
         traditional=is_gguf,
+        window=_settings_window_of(chosen),
         V=weights.V,
         D=weights.D,
         H=heads,
@@ -574,7 +594,7 @@ def _rotary_scaling(model: tl.Model, gguf: str, hugging_face: str, default: floa
     return result
 
 
-def _settings_context_length(model: tl.Model) -> int:  # settings.tl:41
+def _settings_context_length(model: tl.Model) -> int:  # settings.tl:46
     return _settings_int_of(model, "context_length", "max_position_embeddings", None)
 
 
@@ -612,13 +632,19 @@ def _settings_norm_eps(model: tl.Model) -> float:  # settings.tl:36
     return _settings_float_of(model, "attention.layer_norm_rms_epsilon", "rms_norm_eps", None)
 
 
-def _step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # llama.tl:47
-    start = cache.length()  # llama.tl:50
+def _settings_window_of(said: int) -> int:  # settings.tl:41
+    return said if said > 0 else 1000000000
+
+
+def _step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # llama.tl:50
+    start = cache.length()  # llama.tl:53
     periods = net.rotary.periods
     traditional = net.traditional
     scale = net.rotary.attention / math.sqrt(float(net.K))
     x = tl.embedding(ids, net.weights.embedding)
     for i, l in enumerate(net.weights.layers):
+        if net.window < 1:
+            tl.refuse("llama.tl:66", "TL5003", "`window` of `attention` is {}: it must be at least {}", net.window, 1)
         mixed, next = tl.cached_attention(
             cache,
             i,
@@ -626,6 +652,7 @@ def _step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
             net.H,
             net.G,
             scale=scale,
+            window=net.window,
             offset=start,
             base=10000.0,
             traditional=traditional,
@@ -644,16 +671,16 @@ def _step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
 
 @tl.entry
 def load(model: tl.Model) -> Llama:
-    """`load` of llama.tl:36.
+    """`load` of llama.tl:37.
 
     Args:
         model: Model<T>
 
     Returns: Llama<T>[?V, ?D, ?H, ?G, ?K, ?F, ?P]
     """
-    T = tl.floats_of(model, "model", "llama.tl:36")
-    model = tl.instance(model, tl.Model, "model", "llama.tl:36")
-    result = _load(model)  # llama.tl:36
+    T = tl.floats_of(model, "model", "llama.tl:37")
+    model = tl.instance(model, tl.Model, "model", "llama.tl:37")
+    result = _load(model)  # llama.tl:37
     return result
 
 
@@ -670,15 +697,15 @@ def step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
     Demands: H % G == 0
     Demands: K == 2*P
     """
-    T = tl.instance(net, Llama, "net", "llama.tl:47").T
-    net = tl.instance(net, Llama, "net", "llama.tl:47")
-    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "llama.tl:47")
-    cache = tl.instance(cache, tl.KVCache, "cache", "llama.tl:47")
+    T = tl.instance(net, Llama, "net", "llama.tl:50").T
+    net = tl.instance(net, Llama, "net", "llama.tl:50")
+    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "llama.tl:50")
+    cache = tl.instance(cache, tl.KVCache, "cache", "llama.tl:50")
     H = net.H
     G = net.G
     if H % G != 0:
         tl.refuse(
-            "llama.tl:47",
+            "llama.tl:50",
             "TL5006",
             "`step` demands `H % G == 0`: `H` is {} by `H` of `net`, `G` is {} by `G` of `net`",
             H,
@@ -688,7 +715,7 @@ def step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
     P = net.P
     if K != P * 2:
         tl.refuse(
-            "llama.tl:47",
+            "llama.tl:50",
             "TL5006",
             "`step` demands `K == 2*P`: `K` is {} by `K` of `net`, `P` is {} by `P` of `net`",
             K,
@@ -696,9 +723,9 @@ def step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
         )
     B = ids.shape[0]
     if B < 1:
-        tl.refuse("llama.tl:47", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
+        tl.refuse("llama.tl:50", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
     L = ids.shape[1]
     if L < 1:
-        tl.refuse("llama.tl:47", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
-    result = _step(net, ids, cache)  # llama.tl:47
+        tl.refuse("llama.tl:50", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
+    result = _step(net, ids, cache)  # llama.tl:50
     return (result[0].astype(T), result[1])

@@ -466,7 +466,7 @@ def _original_length(model: tl.Model) -> int:  # phi3.tl:62
     return result
 
 
-def _settings_context_length(model: tl.Model) -> int:  # settings.tl:41
+def _settings_context_length(model: tl.Model) -> int:  # settings.tl:46
     return _settings_int_of(model, "context_length", "max_position_embeddings", None)
 
 
@@ -664,23 +664,24 @@ def _load(model: tl.Model) -> Phi3:  # phi3.tl:98
     heads = _settings_heads(model)  # phi3.tl:99
     kv_heads = _settings_kv_heads(model)  # phi3.tl:99
     weights = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "phi3.tl:99", T=model.float_type)  # phi3.tl:99
-    window = _settings_int_of(model, "attention.sliding_window", "sliding_window", 0)  # phi3.tl:100
-    pairs = _pairs(model, weights.K)  # phi3.tl:103
+    pairs = _pairs(model, weights.K)  # phi3.tl:102
     if pairs < 1:
-        tl.refuse("phi3.tl:103", "TL5001", "`P` of `turning` is {}: a dimension variable is at least {}", pairs, 1)
-    turning = _turning(model, pairs)  # phi3.tl:103
-    norm_eps = _settings_norm_eps(model)  # phi3.tl:104
-    if_ = window if window > 0 else _settings_context_length(model)
+        tl.refuse("phi3.tl:102", "TL5001", "`P` of `turning` is {}: a dimension variable is at least {}", pairs, 1)
+    turning = _turning(model, pairs)  # phi3.tl:102
+    norm_eps = _settings_norm_eps(model)  # phi3.tl:103
+    window_of = _settings_window_of(  # phi3.tl:104
+        _settings_int_of(model, "attention.sliding_window", "sliding_window", 0)
+    )
     if heads < 1:
-        tl.refuse("phi3.tl:102", "TL5001", "`H` of `Phi3` is {}: a dimension variable is at least {}", heads, 1)
+        tl.refuse("phi3.tl:101", "TL5001", "`H` of `Phi3` is {}: a dimension variable is at least {}", heads, 1)
     if kv_heads < 1:
-        tl.refuse("phi3.tl:102", "TL5001", "`G` of `Phi3` is {}: a dimension variable is at least {}", kv_heads, 1)
+        tl.refuse("phi3.tl:101", "TL5001", "`G` of `Phi3` is {}: a dimension variable is at least {}", kv_heads, 1)
     result = tl.made(
         Phi3,
         weights=weights,
         turning=turning,
         eps=norm_eps,
-        window=if_,
+        window=window_of,
         V=weights.V,
         D=weights.D,
         H=heads,
@@ -705,8 +706,12 @@ def _settings_norm_eps(model: tl.Model) -> float:  # settings.tl:36
     return _settings_float_of(model, "attention.layer_norm_rms_epsilon", "rms_norm_eps", None)
 
 
-def _step(net: Phi3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # phi3.tl:114
-    start = cache.length()  # phi3.tl:117
+def _settings_window_of(said: int) -> int:  # settings.tl:41
+    return said if said > 0 else 1000000000
+
+
+def _step(net: Phi3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # phi3.tl:113
+    start = cache.length()  # phi3.tl:116
     periods = net.turning.short if start + ids.shape[1] <= net.turning.original else net.turning.long
     grown = net.turning.growth * net.turning.growth
     x = tl.embedding(ids, net.weights.embedding)
@@ -722,17 +727,17 @@ def _step(net: Phi3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
         ks, vs, next = cache.update(
             i, tl.rope(k, offset=start, dims=2 * net.P, periods=periods), v, net.window, dtype=net.T
         )
-        asked = tl.rope(q, offset=start, dims=2 * net.P, periods=periods)  # phi3.tl:129
+        asked = tl.rope(q, offset=start, dims=2 * net.P, periods=periods)  # phi3.tl:128
         if grown != 1.0:
             list_: tuple[mx.array, ...] = (
-                asked[:, :, :, : 2 * net.P] * tl.fits(grown, net.T, "grown", "phi3.tl:132"),
+                asked[:, :, :, : 2 * net.P] * tl.fits(grown, net.T, "grown", "phi3.tl:131"),
                 asked[:, :, :, 2 * net.P : net.K],
             )
             asked = mx.concatenate(list(list_), -1)
         if net.window < 1:
-            tl.refuse("phi3.tl:134", "TL5003", "`window` of `attention` is {}: it must be at least {}", net.window, 1)
-        mask = next.mask(i, asked, ks)  # phi3.tl:134
-        mixed = tl.attention(asked, ks, vs, mask=mask, causal=True, window=net.window)  # phi3.tl:134
+            tl.refuse("phi3.tl:133", "TL5003", "`window` of `attention` is {}: it must be at least {}", net.window, 1)
+        mask = next.mask(i, asked, ks)  # phi3.tl:133
+        mixed = tl.attention(asked, ks, vs, mask=mask, causal=True, window=net.window)  # phi3.tl:133
         x = tl.chain(
             mx.reshape(mixed.transpose(0, 2, 1, 3), (ids.shape[0], ids.shape[1], net.H * net.K)),
             tl.Stage(l.output, add=x),
@@ -875,15 +880,15 @@ def step(net: Phi3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCa
     Demands: H % G == 0
     Demands: 2*P <= K
     """
-    T = tl.instance(net, Phi3, "net", "phi3.tl:114").T
-    net = tl.instance(net, Phi3, "net", "phi3.tl:114")
-    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "phi3.tl:114")
-    cache = tl.instance(cache, tl.KVCache, "cache", "phi3.tl:114")
+    T = tl.instance(net, Phi3, "net", "phi3.tl:113").T
+    net = tl.instance(net, Phi3, "net", "phi3.tl:113")
+    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "phi3.tl:113")
+    cache = tl.instance(cache, tl.KVCache, "cache", "phi3.tl:113")
     H = net.H
     G = net.G
     if H % G != 0:
         tl.refuse(
-            "phi3.tl:114",
+            "phi3.tl:113",
             "TL5006",
             "`step` demands `H % G == 0`: `H` is {} by `H` of `net`, `G` is {} by `G` of `net`",
             H,
@@ -893,7 +898,7 @@ def step(net: Phi3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCa
     P = net.P
     if K < P * 2:
         tl.refuse(
-            "phi3.tl:114",
+            "phi3.tl:113",
             "TL5006",
             "`step` demands `2*P <= K`: `P` is {} by `P` of `net`, `K` is {} by `K` of `net`",
             P,
@@ -901,9 +906,9 @@ def step(net: Phi3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCa
         )
     B = ids.shape[0]
     if B < 1:
-        tl.refuse("phi3.tl:114", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
+        tl.refuse("phi3.tl:113", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
     L = ids.shape[1]
     if L < 1:
-        tl.refuse("phi3.tl:114", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
-    result = _step(net, ids, cache)  # phi3.tl:114
+        tl.refuse("phi3.tl:113", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
+    result = _step(net, ids, cache)  # phi3.tl:113
     return (result[0].astype(T), result[1])
