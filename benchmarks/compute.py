@@ -17,13 +17,12 @@ import mlx.core as mx
 import tensorlogic
 from benchmarks import baselines
 from benchmarks.harness import Comparison, compare
+from tensorlogic.compiler.names import STANDARD_LIBRARY
 from tensorlogic.runtime.device import carried
 from tests.models import MINILM
 from tools.fetch_models import cache_folder
 
 HERE = Path(__file__).parent
-EXAMPLES = HERE.parent / "examples"
-HEADS = 12
 
 
 @dataclass(frozen=True)
@@ -90,14 +89,14 @@ def _attention(programs: ModuleType, dtype: mx.Dtype) -> Pair:
 
 def _encoder(dtype: mx.Dtype) -> Pair:
     folder = cache_folder() / MINILM
-    program = tensorlogic.load(EXAMPLES / "minilm" / "encoder.tl")
-    net = program.Encoder.bind(tensorlogic.runtime.load_model(folder))
+    program = tensorlogic.load(STANDARD_LIBRARY / "models" / "bert.tl")
+    net = program.load(tensorlogic.runtime.load_model(folder))
     ids, weights = baselines.minilm_inputs(folder, dtype)
     return Pair(
         "sentence encoder",
-        lambda: program._encode(net, ids, HEADS),
+        lambda: program._encode(net, ids, None),
         lambda: baselines.minilm(ids, weights),
-        lambda: program.encode(net, ids, HEADS),
+        lambda: program.encode(net, ids),
     )
 
 

@@ -327,19 +327,17 @@ def test_json_of_a_program_that_is_right(folder: Path) -> None:
 
 
 def encoder(folder: Path, text: str) -> list[str]:
-    """The codes of a script over the example's encoder."""
-    source = Path(__file__).parents[2] / "examples" / "minilm" / "encoder.tl"
-    (folder / "encoder.tl").write_text(source.read_text())
-    (folder / "script.tl").write_text('from "encoder.tl" import Encoder, encode\n' + text)
+    """The codes of a script over the standard library's encoder."""
+    (folder / "script.tl").write_text("from models.bert import Weights, encode, load\n" + text)
     return [diagnostic.code for diagnostic in driver.check_file(folder / "script.tl")]
 
 
 def test_the_sentence_encoder(folder: Path) -> None:
     opened = f'let m = load_model("{model_path(MINILM)}")\n'
-    right = opened + 'let net = bind<Encoder>(m)\nassert net.D == 384\nprint(m.int("num_attention_heads"))\n'
-    assert encoder(folder, right + "print(encode(net, tensor<int32>([[1, 2]]), 12))") == []
-    assert encoder(folder, opened + "print(bind<Encoder>(m, D: 385).D)") == ["TL4025"]
-    assert encoder(folder, opened + 'print(bind<Encoder>(m, prefix: "bert").D)') == ["TL4025"]
+    right = opened + 'let net = load(m)\nassert net.D == 384\nprint(m.int("num_attention_heads"))\n'
+    assert encoder(folder, right + "print(encode(net, tensor<int32>([[1, 2]])))") == []
+    assert encoder(folder, opened + "print(bind<Weights>(m, H: 12, D: 385).D)") == ["TL4025"]
+    assert encoder(folder, opened + 'print(bind<Weights>(m, prefix: "bert", H: 12).D)') == ["TL4025"]
     assert encoder(folder, opened + 'print(m.int("num_heads"))') == ["TL4024"]
 
 

@@ -20,7 +20,8 @@ def logits(file: File, ids: Sequence[int], last: int | None = None, *, interleav
     heads, kv_heads = settings["llama.attention.head_count"], settings["llama.attention.head_count_kv"]
     eps, base = settings["llama.attention.layer_norm_rms_epsilon"], settings["llama.rope.freq_base"]
     x = file.weight("token_embd")[list(ids)]
-    seen = visible(len(ids))
+    # Of Mistral's folders, and null in most of them (`modeling_mistral.py`).
+    seen = visible(len(ids), settings.get("llama.attention.sliding_window"))
     for layer in range(settings["llama.block_count"]):
         name = f"blk.{layer}"
         h = rms_norm(x, file.weight(f"{name}.attn_norm"), eps)

@@ -66,8 +66,13 @@ def rotate(x: Array, base: float, *, interleaved: bool) -> Array:
     in the paper, and i and i + K/2 otherwise, as in Hugging Face's models (`rotate_half`).
     """
     half = x.shape[-1] // 2
+    return turn(x, base ** (-np.arange(half) / half), interleaved=interleaved)
+
+
+def turn(x: Array, speeds: npt.NDArray[np.float64], *, interleaved: bool) -> Array:
+    """x [H, L, K] turned by its positions 0 to L - 1 with speeds [K/2], or with each token's own [L, K/2]."""
+    half = x.shape[-1] // 2
     # In double precision: in single one the angle of the 2,000th token would be wrong by 1e-4.
-    speeds = base ** (-np.arange(half) / half)
     angles = np.arange(x.shape[1])[:, None] * speeds
     cos, sin = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
     a, b = (x[..., 0::2], x[..., 1::2]) if interleaved else (x[..., :half], x[..., half:])

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import gguf
 import numpy as np
 import pytest
 
-import tensorlogic
-from tensorlogic.runtime import load_model
-from tests.reference import gemma3, llama
-from tests.reference.files import Array, read_gguf
-from tests.runtime.language_models import MODELS, by_token
+from tests.reference import gemma3, llama, qwen
+from tests.reference.files import Array, read_folder, read_gguf
+from tests.reference.folders import in_gguf_names
 from tests.runtime.model_files import write_gguf
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """V tokens, D features, H heads of K items, G of keys and values, F features inside a feed-forward block."""
-
-    name: str
-    V: int = 65
-    D: int = 48
-    H: int = 4
-    G: int = 2
-    K: int = 12
-    F: int = 96
-    layers: int = 2
-    tied: bool = True
-
+from tests.runtime.small_models import Sizes, found, hold, ids_of, quantized, settings, weights, write_folder
 
 LLAMAS = [
     Sizes("tied"),
@@ -50,82 +30,27 @@ GEMMAS = [
     Sizes("wide heads", D=20, H=3, G=1, K=32, layers=6),
     Sizes("odd everything", V=77, D=21, H=7, G=7, K=10, F=37, layers=7),
 ]
+BOTH_KINDS = {
+    "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 3000.0},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 70.0},
+}
+"""Bases and scaling of Gemma 3's layers."""
+QWENS = [
+    Sizes("tied"),
+    Sizes("untied", tied=False),
+    Sizes("wide heads", D=20, H=3, G=1, K=32),
+    Sizes("odd everything", V=77, D=42, H=7, G=1, K=6, F=37, layers=3, tied=False),
+]
 
 
-def weights(sizes: Sizes, random: np.random.Generator, norms: Mapping[str, int]) -> dict[str, Any]:
-    """Tensors by their names in GGUF files; `norms` are those of a layer, with their sizes."""
-
-    def matrix(rows: int, columns: int) -> Array:
-        # So large that attention is far from even.
-        values: Array = random.normal(scale=2 / columns**0.5, size=(rows, columns)).astype(np.float32)
-        return values
-
-    def norm(size: int) -> Array:
-        return random.uniform(0.5, 1.5, size).astype(np.float32)
-
-    s = sizes
-    matrices = {
-        "attn_q": (s.H * s.K, s.D),
-        "attn_k": (s.G * s.K, s.D),
-        "attn_v": (s.G * s.K, s.D),
-        "attn_output": (s.D, s.H * s.K),
-        "ffn_gate": (s.F, s.D),
-        "ffn_up": (s.F, s.D),
-        "ffn_down": (s.D, s.F),
-    }
-    found: dict[str, Any] = {"token_embd.weight": matrix(s.V, s.D), "output_norm.weight": norm(s.D)}
-    if not s.tied:
-        found["output.weight"] = matrix(s.V, s.D)
-    for layer in range(s.layers):
-        found |= {f"blk.{layer}.{name}.weight": matrix(*shape) for name, shape in matrices.items()}
-        found |= {f"blk.{layer}.{name}.weight": norm(size) for name, size in norms.items()}
-    return found
-
-
-def settings(kind: str, sizes: Sizes, **others: int | float) -> dict[str, Any]:
-    common: dict[str, int | float] = {
-        "block_count": sizes.layers,
-        "context_length": 4096,
-        "embedding_length": sizes.D,
-        "feed_forward_length": sizes.F,
-        "attention.head_count": sizes.H,
-        "attention.head_count_kv": sizes.G,
-        "attention.layer_norm_rms_epsilon": 1e-3,
-        "rope.freq_base": 500.0,
-    }
-    return {"general.architecture": kind, **{f"{kind}.{key}": value for key, value in (common | others).items()}}
-
-
-def llama_tensors(sizes: Sizes) -> dict[str, Any]:
+def llama_tensors(sizes: Sizes) -> dict[str, Array]:
     return weights(sizes, np.random.default_rng(1), {"attn_norm": sizes.D, "ffn_norm": sizes.D})
-
-
-def quantized(tensors: Mapping[str, Array], storage: str) -> dict[str, Any]:
-    """With blocks of a storage type for matrices."""
-    kind = gguf.GGMLQuantizationType[storage]
-    return {name: (storage, gguf.quants.quantize(w, kind)) if w.ndim == 2 else w for name, w in tensors.items()}
-
-
-def ids_of(sizes: Sizes, length: int = 24) -> list[int]:
-    return [int(i) for i in np.random.default_rng(2).integers(0, sizes.V, length)]
-
-
-def found(name: str, path: Path, ids: list[int]) -> Array:
-    """By the model in the language: the first token in a step of its own, too."""
-    module = tensorlogic.load(MODELS / f"{name}.tl")
-    return by_token(module, module.load(load_model(path, dtype="float32")), ids, len(ids))
-
-
-def hold(logits: Array, expected: Array) -> None:
-    assert logits.shape == expected.shape
-    assert expected.shape[-1] == 1 or np.abs(expected).max() > 1
-    np.testing.assert_allclose(logits, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("sizes", LLAMAS, ids=lambda sizes: sizes.name)
 def test_llamas(tmp_path: Path, sizes: Sizes) -> None:
     path, ids = write_gguf(tmp_path / "m.gguf", llama_tensors(sizes), settings("llama", sizes)), ids_of(sizes)
-    hold(found("llama", path, ids), llama.logits(read_gguf(path), ids))
+    hold(found(path, ids), llama.logits(read_gguf(path), ids))
 
 
 @pytest.mark.parametrize("storage", ["Q4_0", "Q4_1", "Q5_0", "Q8_0"])
@@ -134,7 +59,7 @@ def test_packed_llamas(tmp_path: Path, storage: str, tied: bool) -> None:
     sizes = Sizes("packed", V=131, D=96, H=3, G=1, K=32, F=160, tied=tied)
     tensors = quantized(llama_tensors(sizes), storage)
     path, ids = write_gguf(tmp_path / "m.gguf", tensors, settings("llama", sizes)), ids_of(sizes)
-    hold(found("llama", path, ids), llama.logits(read_gguf(path), ids))
+    hold(found(path, ids), llama.logits(read_gguf(path), ids))
 
 
 def test_a_projection_that_is_the_embedding_is_left_out(tmp_path: Path) -> None:
@@ -143,7 +68,7 @@ def test_a_projection_that_is_the_embedding_is_left_out(tmp_path: Path) -> None:
     names = {"tied": {}, "same": {"output.weight": tensors["token_embd.weight"]}}
     names["other"] = {"output.weight": tensors["token_embd.weight"][::-1].copy()}
     tied, same, other = (
-        found("llama", write_gguf(tmp_path / f"{name}.gguf", tensors | more, settings("llama", sizes)), ids)
+        found(write_gguf(tmp_path / f"{name}.gguf", tensors | more, settings("llama", sizes)), ids)
         for name, more in names.items()
     )
     np.testing.assert_array_equal(tied, same)
@@ -159,16 +84,107 @@ def test_rows_of_q_and_k_are_permuted(tmp_path: Path) -> None:
     halves = llama.in_halves(file)
     hold(llama.logits(halves, ids, interleaved=False), expected)
     wrong = write_gguf(tmp_path / "wrong.gguf", dict(halves.tensors), settings("llama", sizes))
-    differences = np.abs(found("llama", wrong, ids) - expected).max(axis=-1)
+    differences = np.abs(found(wrong, ids) - expected).max(axis=-1)
     assert differences[4:].min() > np.abs(expected).max() / 20
+
+
+@pytest.mark.parametrize("kind", ["llama", "mistral"])
+@pytest.mark.parametrize("sizes", LLAMAS, ids=lambda sizes: sizes.name)
+def test_folders_of_llamas(tmp_path: Path, kind: str, sizes: Sizes) -> None:
+    """Rows of q and k are not permuted there, but turned in halves."""
+    ids = ids_of(sizes)
+    folder = write_folder(tmp_path / "m", llama_tensors(sizes), settings(kind, sizes), kind)
+    file = in_gguf_names(read_folder(folder))
+    hold(found(folder, ids), llama.logits(file, ids, interleaved=False))
+
+
+@pytest.mark.parametrize("window", [None, 1, 5, 24])
+def test_the_window_of_mistral(tmp_path: Path, window: int | None) -> None:
+    sizes = LLAMAS[0]
+    ids, said = ids_of(sizes), settings("mistral", sizes, **{"attention.sliding_window": window})
+    folder = write_folder(tmp_path / "m", llama_tensors(sizes), said, "mistral")
+    file = in_gguf_names(read_folder(folder))
+    hold(found(folder, ids), llama.logits(file, ids, interleaved=False))
+
+
+def gemma_tensors(sizes: Sizes) -> dict[str, Array]:
+    wide = dict.fromkeys(("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm"), sizes.D)
+    return weights(sizes, np.random.default_rng(1), wide | {"attn_q_norm": sizes.K, "attn_k_norm": sizes.K})
 
 
 @pytest.mark.parametrize("sizes", GEMMAS, ids=lambda sizes: sizes.name)
 @pytest.mark.parametrize("window", [1, 4, 24, 100])
 def test_gemmas(tmp_path: Path, sizes: Sizes, window: int) -> None:
     path, ids = tmp_path / "m.gguf", ids_of(sizes)
-    wide = dict.fromkeys(("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm"), sizes.D)
-    tensors = weights(sizes, np.random.default_rng(1), wide | {"attn_q_norm": sizes.K, "attn_k_norm": sizes.K})
     widths = {"attention.key_length": sizes.K, "attention.sliding_window": window}
-    write_gguf(path, tensors, settings("gemma3", sizes, **widths))
-    hold(found("gemma3", path, ids), gemma3.logits(read_gguf(path), ids))
+    write_gguf(path, gemma_tensors(sizes), settings("gemma3", sizes, **widths))
+    hold(found(path, ids), gemma3.logits(read_gguf(path), ids))
+
+
+def test_the_scale_of_the_largest_gemma(tmp_path: Path) -> None:
+    """27B has 5,376 features in 32 heads of 128, and a scale of 1/sqrt(168) that GGUF files do not say."""
+    sizes = Sizes("as many layers as 27B", D=12, H=2, G=1, K=4, F=16, layers=62)
+    path, ids = tmp_path / "m.gguf", ids_of(sizes, 8)
+    write_gguf(path, gemma_tensors(sizes), settings("gemma3", sizes, **{"attention.sliding_window": 5}))
+    hold(found(path, ids), gemma3.logits(read_gguf(path), ids))
+
+
+@pytest.mark.parametrize("sizes", GEMMAS, ids=lambda sizes: sizes.name)
+@pytest.mark.parametrize(
+    "others",
+    [
+        pytest.param({}, id="as GGUF has it"),
+        pytest.param({"_sliding_window_pattern": 3, "rope_local_base_freq": 70.0}, id="of three layers one sees all"),
+        pytest.param({"query_pre_attn_scalar": 40}, id="another scale"),
+        pytest.param({"rope_parameters": BOTH_KINDS}, id="as transformers 5 writes it"),
+    ],
+)
+def test_folders_of_gemmas(tmp_path: Path, sizes: Sizes, others: dict[str, Any]) -> None:
+    """The weights of norms lack the 1 that the model adds."""
+    ids, tensors = ids_of(sizes), gemma_tensors(sizes)
+    said = settings("gemma3", sizes, **{"attention.key_length": sizes.K, "attention.sliding_window": 5, **others})
+    if "rope_parameters" in others:
+        del said["gemma3.rope.freq_base"]
+    folder = write_folder(tmp_path / "m", tensors, said, "gemma3_text")
+    file = gemma3.with_ones(in_gguf_names(read_folder(folder)))
+    hold(found(folder, ids), gemma3.logits(file, ids))
+
+
+def test_a_gemma_is_the_same_in_both_formats(tmp_path: Path) -> None:
+    """Which only holds for norms of which 1 can be taken without rounding."""
+    sizes = GEMMAS[0]
+    tensors, ids = gemma_tensors(sizes), ids_of(sizes)
+    bits = np.random.default_rng(3)
+    norms = {name: bits.integers(-8, 8, w.shape).astype(np.float32) / 16 for name, w in tensors.items() if w.ndim == 1}
+    said = settings("gemma3", sizes, **{"attention.sliding_window": 5})
+    folder = write_folder(tmp_path / "m", tensors | norms, said, "gemma3_text")
+    path = write_gguf(tmp_path / "m.gguf", tensors | {name: w + 1 for name, w in norms.items()}, said)
+    np.testing.assert_array_equal(found(folder, ids), found(path, ids))
+
+
+def qwen_tensors(kind: str, sizes: Sizes) -> dict[str, Array]:
+    random, s = np.random.default_rng(1), sizes
+    norms = {"qwen2": {}, "qwen3": {"attn_q_norm": s.K, "attn_k_norm": s.K}}[kind]
+    tensors = weights(s, random, {"attn_norm": s.D, "ffn_norm": s.D} | norms)
+    if kind == "qwen2":
+        rows = {"attn_q": s.H * s.K, "attn_k": s.G * s.K, "attn_v": s.G * s.K}
+        for layer in range(s.layers):
+            for name, size in rows.items():
+                tensors[f"blk.{layer}.{name}.bias"] = random.normal(size=size).astype(np.float32)
+    return tensors
+
+
+@pytest.mark.parametrize("sizes", QWENS, ids=lambda sizes: sizes.name)
+@pytest.mark.parametrize("kind", ["qwen2", "qwen3"])
+def test_qwens(tmp_path: Path, kind: str, sizes: Sizes) -> None:
+    tensors, said, ids = qwen_tensors(kind, sizes), settings(kind, sizes), ids_of(sizes)
+    path = write_gguf(tmp_path / "m.gguf", tensors, said)
+    logits = found(path, ids)
+    hold(logits, qwen.logits(read_gguf(path), ids))
+    # Qwen 3 says the size of a head, and it need not be that of a token by the heads.
+    heads = {"qwen3.attention.key_length": sizes.K} if kind == "qwen3" else {}
+    # As configurations of Qwen 2.5 do, which see all.
+    unused = {f"{kind}.use_sliding_window": False, f"{kind}.sliding_window": 3}
+    folder = write_folder(tmp_path / "m", tensors, said | heads | unused, kind)
+    hold(found(folder, ids), qwen.logits(in_gguf_names(read_folder(folder)), ids))
+    np.testing.assert_array_equal(found(folder, ids), logits)

@@ -3,7 +3,8 @@
 `tools/emit_models.py` writes the modules from `stdlib/models/*.tl`, and a test that they are what the compiler makes of
 them. Each has `load(model) -> Net` and `step(net, ids, cache) -> (logits, cache)`. Nothing here calls the compiler.
 
-Refuses, with a `ModelFileError`: a file that names no architecture, or one that is not here (TL4501).
+Refuses, with a `ModelFileError`: a file that names no architecture, one that is not here, or one that generates
+nothing (TL4501).
 """
 
 from __future__ import annotations
@@ -26,10 +27,13 @@ MODULES = {
     "gemma3_text": "gemma3",
     "llama": "llama",
     "mistral": "llama",
+    "phi3": "phi3",
     "qwen2": "qwen2",
     "qwen3": "qwen3",
 }
 """The module of each architecture, as GGUF (`general.architecture`) and Hugging Face (`model_type`) call it."""
+ENCODERS = frozenset({"bert"})
+"""Architectures of the standard library that have no `step`."""
 
 
 def module_of(model: Model) -> ModuleType:
@@ -37,6 +41,8 @@ def module_of(model: Model) -> ModuleType:
     architecture = model.metadata.architecture
     name = MODULES.get(architecture or "")
     if name is None:
+        if architecture in ENCODERS:
+            raise _is_an_encoder(model, architecture)
         path, known = model.header.path, ", ".join(sorted(MODULES))
         said = "names no architecture" if architecture is None else f"is of the architecture {shown(architecture)}"
         raise ModelFileError(
@@ -45,6 +51,17 @@ def module_of(model: Model) -> ModuleType:
             helps=[f"there are {known}", "a program of your own computes any: `LanguageModel(net, step, tokenizer)`"],
         )
     return import_module(f"{__name__}.{name}")
+
+
+def _is_an_encoder(model: Model, architecture: str) -> ModelFileError:
+    said = f"is of the architecture `{architecture}`, which makes vectors of texts and generates none"
+    return ModelFileError(
+        "TL4501",
+        f"`{model.header.path}` {said}",
+        helps=[
+            f"`import models.{architecture}` in a program: `{architecture}.encode({architecture}.load(model), ids)`"
+        ],
+    )
 
 
 def language_model(model: Model) -> LanguageModel:

@@ -543,20 +543,23 @@ def _load(model: tl.Model) -> Gemma3:  # gemma3.tl:65
             )
         weights = _all_shifted(bound)  # gemma3.tl:67
     pairs = weights.K // 2
+    local = model.float("rope_local_base_freq", 10000.0)  # gemma3.tl:69
     if pairs < 1:
-        tl.refuse("gemma3.tl:69", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", pairs, 1)
-    turning = _rotary_rotary(model, pairs)  # gemma3.tl:69
-    features = model.float("query_pre_attn_scalar", float(weights.K))  # gemma3.tl:70
-    float_ = model.float("rope_local_base_freq", 10000.0)  # gemma3.tl:74
-    plain = _rotary_plain(float_, pairs)  # gemma3.tl:74
-    norm_eps = _settings_norm_eps(model)  # gemma3.tl:76
-    int_of = _settings_int_of(model, "attention.sliding_window", "sliding_window", None)  # gemma3.tl:77
-    context_length = _settings_context_length(model)  # gemma3.tl:78
-    period = _period(model)  # gemma3.tl:79
+        tl.refuse("gemma3.tl:70", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", pairs, 1)
+    turning = _rotary_rotary(model, pairs)  # gemma3.tl:70
+    is_largest = _settings_is_gguf(model) and len(weights.layers) == 62
+    usual = tl.float_divide(float(weights.D), float(weights.H)) if is_largest else float(weights.K)
+    features = model.float("query_pre_attn_scalar", usual)  # gemma3.tl:74
+    float_ = model.float("rope_parameters.sliding_attention.rope_theta", local)  # gemma3.tl:78
+    plain = _rotary_plain(float_, pairs)  # gemma3.tl:78
+    norm_eps = _settings_norm_eps(model)  # gemma3.tl:80
+    int_of = _settings_int_of(model, "attention.sliding_window", "sliding_window", None)  # gemma3.tl:81
+    context_length = _settings_context_length(model)  # gemma3.tl:82
+    period = _period(model)  # gemma3.tl:83
     if heads < 1:
-        tl.refuse("gemma3.tl:72", "TL5001", "`H` of `Gemma3` is {}: a dimension variable is at least {}", heads, 1)
+        tl.refuse("gemma3.tl:76", "TL5001", "`H` of `Gemma3` is {}: a dimension variable is at least {}", heads, 1)
     if kv_heads < 1:
-        tl.refuse("gemma3.tl:72", "TL5001", "`G` of `Gemma3` is {}: a dimension variable is at least {}", kv_heads, 1)
+        tl.refuse("gemma3.tl:76", "TL5001", "`G` of `Gemma3` is {}: a dimension variable is at least {}", kv_heads, 1)
     result = tl.made(
         Gemma3,
         weights=weights,
@@ -606,47 +609,47 @@ def _settings_kv_heads(model: tl.Model) -> int:  # settings.tl:31
     return _settings_int_of(model, "attention.head_count_kv", "num_key_value_heads", _settings_heads(model))
 
 
-def _rotary_rotary(model: tl.Model, P: int) -> rotary_Rotary:  # rotary.tl:62
-    b = _rotary_base(model)  # rotary.tl:63
-    periods = _rotary_plain(b, P)  # rotary.tl:64
-    how = _rotary_kind(model)  # rotary.tl:65
+def _rotary_rotary(model: tl.Model, P: int) -> rotary_Rotary:  # rotary.tl:67
+    b = _rotary_base(model)  # rotary.tl:68
+    periods = _rotary_plain(b, P)  # rotary.tl:69
+    how = _rotary_kind(model)  # rotary.tl:70
     if how == "default":
         return tl.made(rotary_Rotary, periods=periods, attention=1.0, P=P)
     if how == "factors":
-        tensor = tl.weight(model, "rope_freqs.weight", mx.float32, "rotary.tl:68", reads=True)  # rotary.tl:68
-        ranked = tl.ranked(tensor, 1, True, "`factors`", "float32[?]", "rotary.tl:68")
+        tensor = tl.weight(model, "rope_freqs.weight", mx.float32, "rotary.tl:73", reads=True)  # rotary.tl:73
+        ranked = tl.ranked(tensor, 1, True, "`factors`", "float32[?]", "rotary.tl:73")
         factors = ranked
         if P != factors.shape[0]:
             tl.refuse(
-                "rotary.tl:69",
+                "rotary.tl:74",
                 "TL5001",
                 "`*` needs equal sizes at axis -1: {} in `periods`, {} in `factors`",
                 P,
                 factors.shape[0],
             )
         return tl.made(rotary_Rotary, periods=periods * factors, attention=1.0, P=P)
-    factor = _rotary_scaling(model, "factor", "factor", None)  # rotary.tl:71
+    factor = _rotary_scaling(model, "factor", "factor", None)  # rotary.tl:76
     if how == "linear":
         result = tl.made(
-            rotary_Rotary, periods=periods * tl.fits(factor, mx.float32, "factor", "rotary.tl:72"), attention=1.0, P=P
+            rotary_Rotary, periods=periods * tl.fits(factor, mx.float32, "factor", "rotary.tl:77"), attention=1.0, P=P
         )
         return result
     trained = float(_settings_context_length(model))
-    context = _rotary_scaling(  # rotary.tl:74
+    context = _rotary_scaling(  # rotary.tl:79
         model, "original_context_length", "original_max_position_embeddings", trained
     )
     if how == "llama3":
-        low = _rotary_scaling(model, "low_freq_factor", "low_freq_factor", None)  # rotary.tl:76
-        high = _rotary_scaling(model, "high_freq_factor", "high_freq_factor", None)  # rotary.tl:77
+        low = _rotary_scaling(model, "low_freq_factor", "low_freq_factor", None)  # rotary.tl:81
+        high = _rotary_scaling(model, "high_freq_factor", "high_freq_factor", None)  # rotary.tl:82
         return tl.made(rotary_Rotary, periods=_rotary_llama3(periods, factor, low, high, context), attention=1.0, P=P)
     if not how == "yarn":
         tl.refuse(
-            "rotary.tl:80", "TL5005", "{}", f"rotary positions are scaled as {how}, which this model does not know"
+            "rotary.tl:85", "TL5005", "{}", f"rotary positions are scaled as {how}, which this model does not know"
         )
-    fast = _rotary_scaling(model, "yarn_beta_fast", "beta_fast", 32.0)  # rotary.tl:81
-    slow = _rotary_scaling(model, "yarn_beta_slow", "beta_slow", 1.0)  # rotary.tl:82
+    fast = _rotary_scaling(model, "yarn_beta_fast", "beta_fast", 32.0)  # rotary.tl:86
+    slow = _rotary_scaling(model, "yarn_beta_slow", "beta_slow", 1.0)  # rotary.tl:87
     usual = 0.1 * tl.float_log(factor) + 1.0
-    said = _rotary_scaling(  # rotary.tl:85
+    said = _rotary_scaling(  # rotary.tl:90
         model, "attn_factor", "attention_factor", 1.0 if _settings_is_gguf(model) else usual
     )
     grown = said * usual if _settings_is_gguf(model) else said
@@ -656,12 +659,12 @@ def _rotary_rotary(model: tl.Model, P: int) -> rotary_Rotary:  # rotary.tl:62
     return result
 
 
-def _rotary_base(model: tl.Model) -> float:  # rotary.tl:12
-    said = _settings_float_of(model, "rope.freq_base", "rope_theta", 10000.0)  # rotary.tl:13
+def _rotary_base(model: tl.Model) -> float:  # rotary.tl:19
+    said = _settings_float_of(model, "rope.freq_base", "rope_theta", 10000.0)  # rotary.tl:20
     if _settings_is_gguf(model):
         chosen = said
     else:
-        chosen = model.float("rope_parameters.rope_theta", said)  # rotary.tl:14
+        chosen = model.float(_rotary_newer(model, "rope_theta"), said)  # rotary.tl:21
     return chosen
 
 
@@ -672,57 +675,63 @@ def _settings_float_of(model: tl.Model, gguf: str, hugging_face: str, default: f
     return result
 
 
-def _rotary_plain(base: float, P: int) -> mx.array:  # rotary.tl:18
+def _rotary_newer(model: tl.Model, name: str) -> str:  # rotary.tl:13
+    float_ = model.float("rope_parameters.full_attention.rope_theta", -1.0)  # rotary.tl:14
+    is_nested = float_ >= 0.0
+    return f"rope_parameters.full_attention.{name}" if is_nested else f"rope_parameters.{name}"
+
+
+def _rotary_plain(base: float, P: int) -> mx.array:  # rotary.tl:25
     full = mx.full(
-        tl.sized((P,), mx.float32, "rotary.tl:19"), tl.fits(base, mx.float32, "base", "rotary.tl:19"), mx.float32
+        tl.sized((P,), mx.float32, "rotary.tl:26"), tl.fits(base, mx.float32, "base", "rotary.tl:26"), mx.float32
     )
-    ratio = tl.arange(0, P, 1, mx.int32, "rotary.tl:19").astype(mx.float32) / tl.fits(
-        float(P), mx.float32, "float(P)", "rotary.tl:19"
+    ratio = tl.arange(0, P, 1, mx.int32, "rotary.tl:26").astype(mx.float32) / tl.fits(
+        float(P), mx.float32, "float(P)", "rotary.tl:26"
     )
     return full ** ratio
 
 
-def _rotary_kind(model: tl.Model) -> str:  # rotary.tl:23
+def _rotary_kind(model: tl.Model) -> str:  # rotary.tl:30
     if _settings_is_gguf(model):
-        has = model.has("rope_freqs.weight")  # rotary.tl:25
+        has = model.has("rope_freqs.weight")  # rotary.tl:32
         if has:
             return "factors"
-        said = model.string(_settings_key(model, "rope.scaling.type"), "default")  # rotary.tl:26
+        said = model.string(_settings_key(model, "rope.scaling.type"), "default")  # rotary.tl:33
         return "default" if said == "none" else said
-    old = model.string("rope_scaling.type", "default")  # rotary.tl:29
-    said = model.string("rope_scaling.rope_type", old)  # rotary.tl:30
-    result = model.string("rope_parameters.rope_type", said)  # rotary.tl:31
+    old = model.string("rope_scaling.type", "default")  # rotary.tl:36
+    said = model.string("rope_scaling.rope_type", old)  # rotary.tl:37
+    result = model.string(_rotary_newer(model, "rope_type"), said)  # rotary.tl:38
     return result
 
 
-def _rotary_scaling(model: tl.Model, gguf: str, hugging_face: str, default: float | None) -> float:  # rotary.tl:35
+def _rotary_scaling(model: tl.Model, gguf: str, hugging_face: str, default: float | None) -> float:  # rotary.tl:42
     if _settings_is_gguf(model):
-        result = model.float(_settings_key(model, f"rope.scaling.{gguf}"), default)  # rotary.tl:36
+        result = model.float(_settings_key(model, f"rope.scaling.{gguf}"), default)  # rotary.tl:43
         return result
-    float_ = model.float(f"rope_parameters.{hugging_face}", -1.0)  # rotary.tl:37
+    float_ = model.float(_rotary_newer(model, hugging_face), -1.0)  # rotary.tl:44
     if float_ >= 0.0:
-        result = model.float(f"rope_parameters.{hugging_face}")  # rotary.tl:38
+        result = model.float(_rotary_newer(model, hugging_face))  # rotary.tl:44
         return result
-    result = model.float(f"rope_scaling.{hugging_face}", default)  # rotary.tl:40
+    result = model.float(f"rope_scaling.{hugging_face}", default)  # rotary.tl:45
     return result
 
 
-def _settings_context_length(model: tl.Model) -> int:  # settings.tl:41
+def _settings_context_length(model: tl.Model) -> int:  # settings.tl:46
     return _settings_int_of(model, "context_length", "max_position_embeddings", None)
 
 
-def _rotary_llama3(  # rotary.tl:44
+def _rotary_llama3(  # rotary.tl:49
     periods: mx.array, factor: float, low: float, high: float, context: float
 ) -> mx.array:
-    turns = tl.fits(context, mx.float32, "context", "rotary.tl:45") / (periods * 6.283185307179586)
+    turns = tl.fits(context, mx.float32, "context", "rotary.tl:50") / (periods * 6.283185307179586)
     ratio = (
-        turns - tl.fits(low, mx.float32, "low", "rotary.tl:46")
-    ) / tl.fits(high - low, mx.float32, "(high - low)", "rotary.tl:46")
+        turns - tl.fits(low, mx.float32, "low", "rotary.tl:51")
+    ) / tl.fits(high - low, mx.float32, "(high - low)", "rotary.tl:51")
     share = mx.clip(ratio, 0.0, 1.0)
-    return periods / ((1.0 - share) / tl.fits(factor, mx.float32, "factor", "rotary.tl:47") + share)
+    return periods / ((1.0 - share) / tl.fits(factor, mx.float32, "factor", "rotary.tl:52") + share)
 
 
-def _rotary_yarn(  # rotary.tl:52
+def _rotary_yarn(  # rotary.tl:57
     periods: mx.array, base: float, factor: float, fast: float, slow: float, context: float
 ) -> mx.array:
     tau = 6.283185307179586
@@ -735,31 +744,31 @@ def _rotary_yarn(  # rotary.tl:52
     )
     span = 0.001 if last == first else last - first
     difference = mx.arange(periods.shape[0], dtype=mx.int32).astype(mx.float32) - tl.fits(
-        first, mx.float32, "first", "rotary.tl:57"
+        first, mx.float32, "first", "rotary.tl:62"
     )
-    stretched = mx.clip(difference / tl.fits(span, mx.float32, "span", "rotary.tl:57"), 0.0, 1.0)
-    return periods / (stretched / tl.fits(factor, mx.float32, "factor", "rotary.tl:58") + (1.0 - stretched))
+    stretched = mx.clip(difference / tl.fits(span, mx.float32, "span", "rotary.tl:62"), 0.0, 1.0)
+    return periods / (stretched / tl.fits(factor, mx.float32, "factor", "rotary.tl:63") + (1.0 - stretched))
 
 
 def _settings_norm_eps(model: tl.Model) -> float:  # settings.tl:36
     return _settings_float_of(model, "attention.layer_norm_rms_epsilon", "rms_norm_eps", None)
 
 
-def _step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # gemma3.tl:84
-    start = cache.length()  # gemma3.tl:87
+def _step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # gemma3.tl:88
+    start = cache.length()  # gemma3.tl:91
     x = tl.embedding(ids, net.weights.embedding) * tl.fits(
-        tl.float_sqrt(float(net.D)), net.T, "sqrt(float(D))", "gemma3.tl:88"
+        tl.float_sqrt(float(net.D)), net.T, "sqrt(float(D))", "gemma3.tl:92"
     )
     for i, l in enumerate(net.weights.layers):
         if net.period < 1:
             tl.refuse(
-                "gemma3.tl:90", "TL5003", "the divisor `net.period` of `%` is {}: it must be at least {}", net.period, 1
+                "gemma3.tl:94", "TL5003", "the divisor `net.period` of `%` is {}: it must be at least {}", net.period, 1
             )
         is_global = (i + 1) % net.period == 0
         periods = net.rotary.periods if is_global else net.local
         window = net.context if is_global else net.window
         if window < 1:
-            tl.refuse("gemma3.tl:100", "TL5003", "`window` of `attention` is {}: it must be at least {}", window, 1)
+            tl.refuse("gemma3.tl:104", "TL5003", "`window` of `attention` is {}: it must be at least {}", window, 1)
         mixed, next = tl.cached_attention(
             cache,
             i,
@@ -831,15 +840,15 @@ def step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
     Demands: H % G == 0
     Demands: K == 2*P
     """
-    T = tl.instance(net, Gemma3, "net", "gemma3.tl:84").T
-    net = tl.instance(net, Gemma3, "net", "gemma3.tl:84")
-    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "gemma3.tl:84")
-    cache = tl.instance(cache, tl.KVCache, "cache", "gemma3.tl:84")
+    T = tl.instance(net, Gemma3, "net", "gemma3.tl:88").T
+    net = tl.instance(net, Gemma3, "net", "gemma3.tl:88")
+    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "gemma3.tl:88")
+    cache = tl.instance(cache, tl.KVCache, "cache", "gemma3.tl:88")
     H = net.H
     G = net.G
     if H % G != 0:
         tl.refuse(
-            "gemma3.tl:84",
+            "gemma3.tl:88",
             "TL5006",
             "`step` demands `H % G == 0`: `H` is {} by `H` of `net`, `G` is {} by `G` of `net`",
             H,
@@ -849,7 +858,7 @@ def step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
     P = net.P
     if K != P * 2:
         tl.refuse(
-            "gemma3.tl:84",
+            "gemma3.tl:88",
             "TL5006",
             "`step` demands `K == 2*P`: `K` is {} by `K` of `net`, `P` is {} by `P` of `net`",
             K,
@@ -857,9 +866,9 @@ def step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
         )
     B = ids.shape[0]
     if B < 1:
-        tl.refuse("gemma3.tl:84", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
+        tl.refuse("gemma3.tl:88", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
     L = ids.shape[1]
     if L < 1:
-        tl.refuse("gemma3.tl:84", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
-    result = _step(net, ids, cache)  # gemma3.tl:84
+        tl.refuse("gemma3.tl:88", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
+    result = _step(net, ids, cache)  # gemma3.tl:88
     return (result[0].astype(T), result[1])

@@ -365,6 +365,7 @@ class Llama:
     rotary: rotary_Rotary  # Rotary[P]
     eps: float  # float
     traditional: bool  # bool
+    window: int  # int
     V: int = field(init=False, repr=False)
     D: int = field(init=False, repr=False)
     H: int = field(init=False, repr=False)
@@ -381,6 +382,7 @@ class Llama:
         rotary = tl.instance(self.rotary, rotary_Rotary, "Llama.rotary", "llama.tl:31")
         eps = tl.number(self.eps, "Llama.eps", "llama.tl:32")
         traditional = tl.boolean(self.traditional, "Llama.traditional", "llama.tl:33")
+        window = tl.integer(self.window, "Llama.window", "llama.tl:34")
         V = weights.V
         D = weights.D
         H = weights.H
@@ -389,7 +391,19 @@ class Llama:
         F = weights.F
         P = rotary.P
         tl.set_fields(
-            self, weights=weights, rotary=rotary, eps=eps, traditional=traditional, V=V, D=D, H=H, G=G, K=K, F=F, P=P
+            self,
+            weights=weights,
+            rotary=rotary,
+            eps=eps,
+            traditional=traditional,
+            window=window,
+            V=V,
+            D=D,
+            H=H,
+            G=G,
+            K=K,
+            F=F,
+            P=P,
         )
 
     @staticmethod
@@ -400,6 +414,7 @@ class Llama:
             tl.Field("rotary", ("rotary",), struct=rotary_Rotary, dims=(("P", "P"),)),
             tl.Field("eps", ("eps",)),
             tl.Field("traditional", ("traditional",)),
+            tl.Field("window", ("window",)),
         )
 
     @classmethod
@@ -408,26 +423,31 @@ class Llama:
         return tl.bind(cls, model, prefix, dims)
 
 
-def _load(model: tl.Model) -> Llama:  # llama.tl:36
-    heads = _settings_heads(model)  # llama.tl:37
-    kv_heads = _settings_kv_heads(model)  # llama.tl:37
-    weights = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "llama.tl:37", T=model.float_type)  # llama.tl:37
+def _load(model: tl.Model) -> Llama:  # llama.tl:37
+    heads = _settings_heads(model)  # llama.tl:38
+    kv_heads = _settings_kv_heads(model)  # llama.tl:38
+    weights = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "llama.tl:38", T=model.float_type)  # llama.tl:38
     floor_div = weights.K // 2
     if floor_div < 1:
-        tl.refuse("llama.tl:40", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", floor_div, 1)
-    rotary = _rotary_rotary(model, floor_div)  # llama.tl:40
-    norm_eps = _settings_norm_eps(model)  # llama.tl:41
-    is_gguf = _settings_is_gguf(model)  # llama.tl:42
+        tl.refuse("llama.tl:41", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", floor_div, 1)
+    rotary = _rotary_rotary(model, floor_div)  # llama.tl:41
+    norm_eps = _settings_norm_eps(model)  # llama.tl:42
+    is_gguf = _settings_is_gguf(model)  # llama.tl:43
+    if model.metadata.architecture == "mistral":
+        chosen = model.int("sliding_window", 0)  # llama.tl:45
+    else:
+        chosen = 0
     if heads < 1:
-        tl.refuse("llama.tl:39", "TL5001", "`H` of `Llama` is {}: a dimension variable is at least {}", heads, 1)
+        tl.refuse("llama.tl:40", "TL5001", "`H` of `Llama` is {}: a dimension variable is at least {}", heads, 1)
     if kv_heads < 1:
-        tl.refuse("llama.tl:39", "TL5001", "`G` of `Llama` is {}: a dimension variable is at least {}", kv_heads, 1)
+        tl.refuse("llama.tl:40", "TL5001", "`G` of `Llama` is {}: a dimension variable is at least {}", kv_heads, 1)
     result = tl.made(
         Llama,
         weights=weights,
         rotary=rotary,
         eps=norm_eps,
         traditional=is_gguf,
+        window=_settings_window_of(chosen),
         V=weights.V,
         D=weights.D,
         H=heads,
@@ -467,47 +487,47 @@ def _settings_kv_heads(model: tl.Model) -> int:  # settings.tl:31
     return _settings_int_of(model, "attention.head_count_kv", "num_key_value_heads", _settings_heads(model))
 
 
-def _rotary_rotary(model: tl.Model, P: int) -> rotary_Rotary:  # rotary.tl:62
-    b = _rotary_base(model)  # rotary.tl:63
-    periods = _rotary_plain(b, P)  # rotary.tl:64
-    how = _rotary_kind(model)  # rotary.tl:65
+def _rotary_rotary(model: tl.Model, P: int) -> rotary_Rotary:  # rotary.tl:67
+    b = _rotary_base(model)  # rotary.tl:68
+    periods = _rotary_plain(b, P)  # rotary.tl:69
+    how = _rotary_kind(model)  # rotary.tl:70
     if how == "default":
         return tl.made(rotary_Rotary, periods=periods, attention=1.0, P=P)
     if how == "factors":
-        tensor = tl.weight(model, "rope_freqs.weight", mx.float32, "rotary.tl:68", reads=True)  # rotary.tl:68
-        ranked = tl.ranked(tensor, 1, True, "`factors`", "float32[?]", "rotary.tl:68")
+        tensor = tl.weight(model, "rope_freqs.weight", mx.float32, "rotary.tl:73", reads=True)  # rotary.tl:73
+        ranked = tl.ranked(tensor, 1, True, "`factors`", "float32[?]", "rotary.tl:73")
         factors = ranked
         if P != factors.shape[0]:
             tl.refuse(
-                "rotary.tl:69",
+                "rotary.tl:74",
                 "TL5001",
                 "`*` needs equal sizes at axis -1: {} in `periods`, {} in `factors`",
                 P,
                 factors.shape[0],
             )
         return tl.made(rotary_Rotary, periods=periods * factors, attention=1.0, P=P)
-    factor = _rotary_scaling(model, "factor", "factor", None)  # rotary.tl:71
+    factor = _rotary_scaling(model, "factor", "factor", None)  # rotary.tl:76
     if how == "linear":
         result = tl.made(
-            rotary_Rotary, periods=periods * tl.fits(factor, mx.float32, "factor", "rotary.tl:72"), attention=1.0, P=P
+            rotary_Rotary, periods=periods * tl.fits(factor, mx.float32, "factor", "rotary.tl:77"), attention=1.0, P=P
         )
         return result
     trained = float(_settings_context_length(model))
-    context = _rotary_scaling(  # rotary.tl:74
+    context = _rotary_scaling(  # rotary.tl:79
         model, "original_context_length", "original_max_position_embeddings", trained
     )
     if how == "llama3":
-        low = _rotary_scaling(model, "low_freq_factor", "low_freq_factor", None)  # rotary.tl:76
-        high = _rotary_scaling(model, "high_freq_factor", "high_freq_factor", None)  # rotary.tl:77
+        low = _rotary_scaling(model, "low_freq_factor", "low_freq_factor", None)  # rotary.tl:81
+        high = _rotary_scaling(model, "high_freq_factor", "high_freq_factor", None)  # rotary.tl:82
         return tl.made(rotary_Rotary, periods=_rotary_llama3(periods, factor, low, high, context), attention=1.0, P=P)
     if not how == "yarn":
         tl.refuse(
-            "rotary.tl:80", "TL5005", "{}", f"rotary positions are scaled as {how}, which this model does not know"
+            "rotary.tl:85", "TL5005", "{}", f"rotary positions are scaled as {how}, which this model does not know"
         )
-    fast = _rotary_scaling(model, "yarn_beta_fast", "beta_fast", 32.0)  # rotary.tl:81
-    slow = _rotary_scaling(model, "yarn_beta_slow", "beta_slow", 1.0)  # rotary.tl:82
+    fast = _rotary_scaling(model, "yarn_beta_fast", "beta_fast", 32.0)  # rotary.tl:86
+    slow = _rotary_scaling(model, "yarn_beta_slow", "beta_slow", 1.0)  # rotary.tl:87
     usual = 0.1 * tl.float_log(factor) + 1.0
-    said = _rotary_scaling(  # rotary.tl:85
+    said = _rotary_scaling(  # rotary.tl:90
         model, "attn_factor", "attention_factor", 1.0 if _settings_is_gguf(model) else usual
     )
     grown = said * usual if _settings_is_gguf(model) else said
@@ -517,12 +537,12 @@ def _rotary_rotary(model: tl.Model, P: int) -> rotary_Rotary:  # rotary.tl:62
     return result
 
 
-def _rotary_base(model: tl.Model) -> float:  # rotary.tl:12
-    said = _settings_float_of(model, "rope.freq_base", "rope_theta", 10000.0)  # rotary.tl:13
+def _rotary_base(model: tl.Model) -> float:  # rotary.tl:19
+    said = _settings_float_of(model, "rope.freq_base", "rope_theta", 10000.0)  # rotary.tl:20
     if _settings_is_gguf(model):
         chosen = said
     else:
-        chosen = model.float("rope_parameters.rope_theta", said)  # rotary.tl:14
+        chosen = model.float(_rotary_newer(model, "rope_theta"), said)  # rotary.tl:21
     return chosen
 
 
@@ -533,57 +553,63 @@ def _settings_float_of(model: tl.Model, gguf: str, hugging_face: str, default: f
     return result
 
 
-def _rotary_plain(base: float, P: int) -> mx.array:  # rotary.tl:18
+def _rotary_newer(model: tl.Model, name: str) -> str:  # rotary.tl:13
+    float_ = model.float("rope_parameters.full_attention.rope_theta", -1.0)  # rotary.tl:14
+    is_nested = float_ >= 0.0
+    return f"rope_parameters.full_attention.{name}" if is_nested else f"rope_parameters.{name}"
+
+
+def _rotary_plain(base: float, P: int) -> mx.array:  # rotary.tl:25
     full = mx.full(
-        tl.sized((P,), mx.float32, "rotary.tl:19"), tl.fits(base, mx.float32, "base", "rotary.tl:19"), mx.float32
+        tl.sized((P,), mx.float32, "rotary.tl:26"), tl.fits(base, mx.float32, "base", "rotary.tl:26"), mx.float32
     )
-    ratio = tl.arange(0, P, 1, mx.int32, "rotary.tl:19").astype(mx.float32) / tl.fits(
-        float(P), mx.float32, "float(P)", "rotary.tl:19"
+    ratio = tl.arange(0, P, 1, mx.int32, "rotary.tl:26").astype(mx.float32) / tl.fits(
+        float(P), mx.float32, "float(P)", "rotary.tl:26"
     )
     return full ** ratio
 
 
-def _rotary_kind(model: tl.Model) -> str:  # rotary.tl:23
+def _rotary_kind(model: tl.Model) -> str:  # rotary.tl:30
     if _settings_is_gguf(model):
-        has = model.has("rope_freqs.weight")  # rotary.tl:25
+        has = model.has("rope_freqs.weight")  # rotary.tl:32
         if has:
             return "factors"
-        said = model.string(_settings_key(model, "rope.scaling.type"), "default")  # rotary.tl:26
+        said = model.string(_settings_key(model, "rope.scaling.type"), "default")  # rotary.tl:33
         return "default" if said == "none" else said
-    old = model.string("rope_scaling.type", "default")  # rotary.tl:29
-    said = model.string("rope_scaling.rope_type", old)  # rotary.tl:30
-    result = model.string("rope_parameters.rope_type", said)  # rotary.tl:31
+    old = model.string("rope_scaling.type", "default")  # rotary.tl:36
+    said = model.string("rope_scaling.rope_type", old)  # rotary.tl:37
+    result = model.string(_rotary_newer(model, "rope_type"), said)  # rotary.tl:38
     return result
 
 
-def _rotary_scaling(model: tl.Model, gguf: str, hugging_face: str, default: float | None) -> float:  # rotary.tl:35
+def _rotary_scaling(model: tl.Model, gguf: str, hugging_face: str, default: float | None) -> float:  # rotary.tl:42
     if _settings_is_gguf(model):
-        result = model.float(_settings_key(model, f"rope.scaling.{gguf}"), default)  # rotary.tl:36
+        result = model.float(_settings_key(model, f"rope.scaling.{gguf}"), default)  # rotary.tl:43
         return result
-    float_ = model.float(f"rope_parameters.{hugging_face}", -1.0)  # rotary.tl:37
+    float_ = model.float(_rotary_newer(model, hugging_face), -1.0)  # rotary.tl:44
     if float_ >= 0.0:
-        result = model.float(f"rope_parameters.{hugging_face}")  # rotary.tl:38
+        result = model.float(_rotary_newer(model, hugging_face))  # rotary.tl:44
         return result
-    result = model.float(f"rope_scaling.{hugging_face}", default)  # rotary.tl:40
+    result = model.float(f"rope_scaling.{hugging_face}", default)  # rotary.tl:45
     return result
 
 
-def _settings_context_length(model: tl.Model) -> int:  # settings.tl:41
+def _settings_context_length(model: tl.Model) -> int:  # settings.tl:46
     return _settings_int_of(model, "context_length", "max_position_embeddings", None)
 
 
-def _rotary_llama3(  # rotary.tl:44
+def _rotary_llama3(  # rotary.tl:49
     periods: mx.array, factor: float, low: float, high: float, context: float
 ) -> mx.array:
-    turns = tl.fits(context, mx.float32, "context", "rotary.tl:45") / (periods * 6.283185307179586)
+    turns = tl.fits(context, mx.float32, "context", "rotary.tl:50") / (periods * 6.283185307179586)
     ratio = (
-        turns - tl.fits(low, mx.float32, "low", "rotary.tl:46")
-    ) / tl.fits(high - low, mx.float32, "(high - low)", "rotary.tl:46")
+        turns - tl.fits(low, mx.float32, "low", "rotary.tl:51")
+    ) / tl.fits(high - low, mx.float32, "(high - low)", "rotary.tl:51")
     share = mx.clip(ratio, 0.0, 1.0)
-    return periods / ((1.0 - share) / tl.fits(factor, mx.float32, "factor", "rotary.tl:47") + share)
+    return periods / ((1.0 - share) / tl.fits(factor, mx.float32, "factor", "rotary.tl:52") + share)
 
 
-def _rotary_yarn(  # rotary.tl:52
+def _rotary_yarn(  # rotary.tl:57
     periods: mx.array, base: float, factor: float, fast: float, slow: float, context: float
 ) -> mx.array:
     tau = 6.283185307179586
@@ -596,23 +622,29 @@ def _rotary_yarn(  # rotary.tl:52
     )
     span = 0.001 if last == first else last - first
     difference = mx.arange(periods.shape[0], dtype=mx.int32).astype(mx.float32) - tl.fits(
-        first, mx.float32, "first", "rotary.tl:57"
+        first, mx.float32, "first", "rotary.tl:62"
     )
-    stretched = mx.clip(difference / tl.fits(span, mx.float32, "span", "rotary.tl:57"), 0.0, 1.0)
-    return periods / (stretched / tl.fits(factor, mx.float32, "factor", "rotary.tl:58") + (1.0 - stretched))
+    stretched = mx.clip(difference / tl.fits(span, mx.float32, "span", "rotary.tl:62"), 0.0, 1.0)
+    return periods / (stretched / tl.fits(factor, mx.float32, "factor", "rotary.tl:63") + (1.0 - stretched))
 
 
 def _settings_norm_eps(model: tl.Model) -> float:  # settings.tl:36
     return _settings_float_of(model, "attention.layer_norm_rms_epsilon", "rms_norm_eps", None)
 
 
-def _step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # llama.tl:47
-    start = cache.length()  # llama.tl:50
+def _settings_window_of(said: int) -> int:  # settings.tl:41
+    return said if said > 0 else 1000000000
+
+
+def _step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # llama.tl:50
+    start = cache.length()  # llama.tl:53
     periods = net.rotary.periods
     traditional = net.traditional
     scale = net.rotary.attention / math.sqrt(float(net.K))
     x = tl.embedding(ids, net.weights.embedding)
     for i, l in enumerate(net.weights.layers):
+        if net.window < 1:
+            tl.refuse("llama.tl:66", "TL5003", "`window` of `attention` is {}: it must be at least {}", net.window, 1)
         mixed, next = tl.cached_attention(
             cache,
             i,
@@ -620,6 +652,7 @@ def _step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
             net.H,
             net.G,
             scale=scale,
+            window=net.window,
             offset=start,
             base=10000.0,
             traditional=traditional,
@@ -638,16 +671,16 @@ def _step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
 
 @tl.entry
 def load(model: tl.Model) -> Llama:
-    """`load` of llama.tl:36.
+    """`load` of llama.tl:37.
 
     Args:
         model: Model<T>
 
     Returns: Llama<T>[?V, ?D, ?H, ?G, ?K, ?F, ?P]
     """
-    T = tl.floats_of(model, "model", "llama.tl:36")
-    model = tl.instance(model, tl.Model, "model", "llama.tl:36")
-    result = _load(model)  # llama.tl:36
+    T = tl.floats_of(model, "model", "llama.tl:37")
+    model = tl.instance(model, tl.Model, "model", "llama.tl:37")
+    result = _load(model)  # llama.tl:37
     return result
 
 
@@ -664,15 +697,15 @@ def step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
     Demands: H % G == 0
     Demands: K == 2*P
     """
-    T = tl.instance(net, Llama, "net", "llama.tl:47").T
-    net = tl.instance(net, Llama, "net", "llama.tl:47")
-    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "llama.tl:47")
-    cache = tl.instance(cache, tl.KVCache, "cache", "llama.tl:47")
+    T = tl.instance(net, Llama, "net", "llama.tl:50").T
+    net = tl.instance(net, Llama, "net", "llama.tl:50")
+    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "llama.tl:50")
+    cache = tl.instance(cache, tl.KVCache, "cache", "llama.tl:50")
     H = net.H
     G = net.G
     if H % G != 0:
         tl.refuse(
-            "llama.tl:47",
+            "llama.tl:50",
             "TL5006",
             "`step` demands `H % G == 0`: `H` is {} by `H` of `net`, `G` is {} by `G` of `net`",
             H,
@@ -682,7 +715,7 @@ def step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
     P = net.P
     if K != P * 2:
         tl.refuse(
-            "llama.tl:47",
+            "llama.tl:50",
             "TL5006",
             "`step` demands `K == 2*P`: `K` is {} by `K` of `net`, `P` is {} by `P` of `net`",
             K,
@@ -690,9 +723,9 @@ def step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
         )
     B = ids.shape[0]
     if B < 1:
-        tl.refuse("llama.tl:47", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
+        tl.refuse("llama.tl:50", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
     L = ids.shape[1]
     if L < 1:
-        tl.refuse("llama.tl:47", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
-    result = _step(net, ids, cache)  # llama.tl:47
+        tl.refuse("llama.tl:50", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
+    result = _step(net, ids, cache)  # llama.tl:50
     return (result[0].astype(T), result[1])

@@ -494,47 +494,47 @@ def _settings_kv_heads(model: tl.Model) -> int:  # settings.tl:31
     return _settings_int_of(model, "attention.head_count_kv", "num_key_value_heads", _settings_heads(model))
 
 
-def _rotary_rotary(model: tl.Model, P: int) -> rotary_Rotary:  # rotary.tl:62
-    b = _rotary_base(model)  # rotary.tl:63
-    periods = _rotary_plain(b, P)  # rotary.tl:64
-    how = _rotary_kind(model)  # rotary.tl:65
+def _rotary_rotary(model: tl.Model, P: int) -> rotary_Rotary:  # rotary.tl:67
+    b = _rotary_base(model)  # rotary.tl:68
+    periods = _rotary_plain(b, P)  # rotary.tl:69
+    how = _rotary_kind(model)  # rotary.tl:70
     if how == "default":
         return tl.made(rotary_Rotary, periods=periods, attention=1.0, P=P)
     if how == "factors":
-        tensor = tl.weight(model, "rope_freqs.weight", mx.float32, "rotary.tl:68", reads=True)  # rotary.tl:68
-        ranked = tl.ranked(tensor, 1, True, "`factors`", "float32[?]", "rotary.tl:68")
+        tensor = tl.weight(model, "rope_freqs.weight", mx.float32, "rotary.tl:73", reads=True)  # rotary.tl:73
+        ranked = tl.ranked(tensor, 1, True, "`factors`", "float32[?]", "rotary.tl:73")
         factors = ranked
         if P != factors.shape[0]:
             tl.refuse(
-                "rotary.tl:69",
+                "rotary.tl:74",
                 "TL5001",
                 "`*` needs equal sizes at axis -1: {} in `periods`, {} in `factors`",
                 P,
                 factors.shape[0],
             )
         return tl.made(rotary_Rotary, periods=periods * factors, attention=1.0, P=P)
-    factor = _rotary_scaling(model, "factor", "factor", None)  # rotary.tl:71
+    factor = _rotary_scaling(model, "factor", "factor", None)  # rotary.tl:76
     if how == "linear":
         result = tl.made(
-            rotary_Rotary, periods=periods * tl.fits(factor, mx.float32, "factor", "rotary.tl:72"), attention=1.0, P=P
+            rotary_Rotary, periods=periods * tl.fits(factor, mx.float32, "factor", "rotary.tl:77"), attention=1.0, P=P
         )
         return result
     trained = float(_settings_context_length(model))
-    context = _rotary_scaling(  # rotary.tl:74
+    context = _rotary_scaling(  # rotary.tl:79
         model, "original_context_length", "original_max_position_embeddings", trained
     )
     if how == "llama3":
-        low = _rotary_scaling(model, "low_freq_factor", "low_freq_factor", None)  # rotary.tl:76
-        high = _rotary_scaling(model, "high_freq_factor", "high_freq_factor", None)  # rotary.tl:77
+        low = _rotary_scaling(model, "low_freq_factor", "low_freq_factor", None)  # rotary.tl:81
+        high = _rotary_scaling(model, "high_freq_factor", "high_freq_factor", None)  # rotary.tl:82
         return tl.made(rotary_Rotary, periods=_rotary_llama3(periods, factor, low, high, context), attention=1.0, P=P)
     if not how == "yarn":
         tl.refuse(
-            "rotary.tl:80", "TL5005", "{}", f"rotary positions are scaled as {how}, which this model does not know"
+            "rotary.tl:85", "TL5005", "{}", f"rotary positions are scaled as {how}, which this model does not know"
         )
-    fast = _rotary_scaling(model, "yarn_beta_fast", "beta_fast", 32.0)  # rotary.tl:81
-    slow = _rotary_scaling(model, "yarn_beta_slow", "beta_slow", 1.0)  # rotary.tl:82
+    fast = _rotary_scaling(model, "yarn_beta_fast", "beta_fast", 32.0)  # rotary.tl:86
+    slow = _rotary_scaling(model, "yarn_beta_slow", "beta_slow", 1.0)  # rotary.tl:87
     usual = 0.1 * tl.float_log(factor) + 1.0
-    said = _rotary_scaling(  # rotary.tl:85
+    said = _rotary_scaling(  # rotary.tl:90
         model, "attn_factor", "attention_factor", 1.0 if _settings_is_gguf(model) else usual
     )
     grown = said * usual if _settings_is_gguf(model) else said
@@ -544,12 +544,12 @@ def _rotary_rotary(model: tl.Model, P: int) -> rotary_Rotary:  # rotary.tl:62
     return result
 
 
-def _rotary_base(model: tl.Model) -> float:  # rotary.tl:12
-    said = _settings_float_of(model, "rope.freq_base", "rope_theta", 10000.0)  # rotary.tl:13
+def _rotary_base(model: tl.Model) -> float:  # rotary.tl:19
+    said = _settings_float_of(model, "rope.freq_base", "rope_theta", 10000.0)  # rotary.tl:20
     if _settings_is_gguf(model):
         chosen = said
     else:
-        chosen = model.float("rope_parameters.rope_theta", said)  # rotary.tl:14
+        chosen = model.float(_rotary_newer(model, "rope_theta"), said)  # rotary.tl:21
     return chosen
 
 
@@ -560,57 +560,63 @@ def _settings_float_of(model: tl.Model, gguf: str, hugging_face: str, default: f
     return result
 
 
-def _rotary_plain(base: float, P: int) -> mx.array:  # rotary.tl:18
+def _rotary_newer(model: tl.Model, name: str) -> str:  # rotary.tl:13
+    float_ = model.float("rope_parameters.full_attention.rope_theta", -1.0)  # rotary.tl:14
+    is_nested = float_ >= 0.0
+    return f"rope_parameters.full_attention.{name}" if is_nested else f"rope_parameters.{name}"
+
+
+def _rotary_plain(base: float, P: int) -> mx.array:  # rotary.tl:25
     full = mx.full(
-        tl.sized((P,), mx.float32, "rotary.tl:19"), tl.fits(base, mx.float32, "base", "rotary.tl:19"), mx.float32
+        tl.sized((P,), mx.float32, "rotary.tl:26"), tl.fits(base, mx.float32, "base", "rotary.tl:26"), mx.float32
     )
-    ratio = tl.arange(0, P, 1, mx.int32, "rotary.tl:19").astype(mx.float32) / tl.fits(
-        float(P), mx.float32, "float(P)", "rotary.tl:19"
+    ratio = tl.arange(0, P, 1, mx.int32, "rotary.tl:26").astype(mx.float32) / tl.fits(
+        float(P), mx.float32, "float(P)", "rotary.tl:26"
     )
     return full ** ratio
 
 
-def _rotary_kind(model: tl.Model) -> str:  # rotary.tl:23
+def _rotary_kind(model: tl.Model) -> str:  # rotary.tl:30
     if _settings_is_gguf(model):
-        has = model.has("rope_freqs.weight")  # rotary.tl:25
+        has = model.has("rope_freqs.weight")  # rotary.tl:32
         if has:
             return "factors"
-        said = model.string(_settings_key(model, "rope.scaling.type"), "default")  # rotary.tl:26
+        said = model.string(_settings_key(model, "rope.scaling.type"), "default")  # rotary.tl:33
         return "default" if said == "none" else said
-    old = model.string("rope_scaling.type", "default")  # rotary.tl:29
-    said = model.string("rope_scaling.rope_type", old)  # rotary.tl:30
-    result = model.string("rope_parameters.rope_type", said)  # rotary.tl:31
+    old = model.string("rope_scaling.type", "default")  # rotary.tl:36
+    said = model.string("rope_scaling.rope_type", old)  # rotary.tl:37
+    result = model.string(_rotary_newer(model, "rope_type"), said)  # rotary.tl:38
     return result
 
 
-def _rotary_scaling(model: tl.Model, gguf: str, hugging_face: str, default: float | None) -> float:  # rotary.tl:35
+def _rotary_scaling(model: tl.Model, gguf: str, hugging_face: str, default: float | None) -> float:  # rotary.tl:42
     if _settings_is_gguf(model):
-        result = model.float(_settings_key(model, f"rope.scaling.{gguf}"), default)  # rotary.tl:36
+        result = model.float(_settings_key(model, f"rope.scaling.{gguf}"), default)  # rotary.tl:43
         return result
-    float_ = model.float(f"rope_parameters.{hugging_face}", -1.0)  # rotary.tl:37
+    float_ = model.float(_rotary_newer(model, hugging_face), -1.0)  # rotary.tl:44
     if float_ >= 0.0:
-        result = model.float(f"rope_parameters.{hugging_face}")  # rotary.tl:38
+        result = model.float(_rotary_newer(model, hugging_face))  # rotary.tl:44
         return result
-    result = model.float(f"rope_scaling.{hugging_face}", default)  # rotary.tl:40
+    result = model.float(f"rope_scaling.{hugging_face}", default)  # rotary.tl:45
     return result
 
 
-def _settings_context_length(model: tl.Model) -> int:  # settings.tl:41
+def _settings_context_length(model: tl.Model) -> int:  # settings.tl:46
     return _settings_int_of(model, "context_length", "max_position_embeddings", None)
 
 
-def _rotary_llama3(  # rotary.tl:44
+def _rotary_llama3(  # rotary.tl:49
     periods: mx.array, factor: float, low: float, high: float, context: float
 ) -> mx.array:
-    turns = tl.fits(context, mx.float32, "context", "rotary.tl:45") / (periods * 6.283185307179586)
+    turns = tl.fits(context, mx.float32, "context", "rotary.tl:50") / (periods * 6.283185307179586)
     ratio = (
-        turns - tl.fits(low, mx.float32, "low", "rotary.tl:46")
-    ) / tl.fits(high - low, mx.float32, "(high - low)", "rotary.tl:46")
+        turns - tl.fits(low, mx.float32, "low", "rotary.tl:51")
+    ) / tl.fits(high - low, mx.float32, "(high - low)", "rotary.tl:51")
     share = mx.clip(ratio, 0.0, 1.0)
-    return periods / ((1.0 - share) / tl.fits(factor, mx.float32, "factor", "rotary.tl:47") + share)
+    return periods / ((1.0 - share) / tl.fits(factor, mx.float32, "factor", "rotary.tl:52") + share)
 
 
-def _rotary_yarn(  # rotary.tl:52
+def _rotary_yarn(  # rotary.tl:57
     periods: mx.array, base: float, factor: float, fast: float, slow: float, context: float
 ) -> mx.array:
     tau = 6.283185307179586
@@ -623,10 +629,10 @@ def _rotary_yarn(  # rotary.tl:52
     )
     span = 0.001 if last == first else last - first
     difference = mx.arange(periods.shape[0], dtype=mx.int32).astype(mx.float32) - tl.fits(
-        first, mx.float32, "first", "rotary.tl:57"
+        first, mx.float32, "first", "rotary.tl:62"
     )
-    stretched = mx.clip(difference / tl.fits(span, mx.float32, "span", "rotary.tl:57"), 0.0, 1.0)
-    return periods / (stretched / tl.fits(factor, mx.float32, "factor", "rotary.tl:58") + (1.0 - stretched))
+    stretched = mx.clip(difference / tl.fits(span, mx.float32, "span", "rotary.tl:62"), 0.0, 1.0)
+    return periods / (stretched / tl.fits(factor, mx.float32, "factor", "rotary.tl:63") + (1.0 - stretched))
 
 
 def _settings_norm_eps(model: tl.Model) -> float:  # settings.tl:36
