@@ -10,9 +10,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-import tensorlogic
 from benchmarks.language.protocol import Floats, actions, serve
-from tensorlogic.compiler.names import STANDARD_LIBRARY
 from tensorlogic.runtime import KVCache, load_model
 from tensorlogic.runtime.architectures import MODULES, module_of
 from tensorlogic.runtime.generation import chunks
@@ -28,6 +26,10 @@ class Written:
         model = load_model(path)
         module: Any = module_of(model)
         if self._fast:
+            # The compiler, which the others do without.
+            import tensorlogic
+            from tensorlogic.compiler.names import STANDARD_LIBRARY
+
             name = MODULES[model.metadata.architecture or ""]
             module = tensorlogic.load(STANDARD_LIBRARY / "models" / f"{name}.tl", fast=True)
         self._net, self._step, self._capacity = module.load(model), module.step, capacity
