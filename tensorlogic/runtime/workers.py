@@ -23,6 +23,8 @@ from tensorlogic.runtime.reading import Job
 MOST = 8
 _TOGETHER = 1 << 22
 """Bytes of a group of small tensors."""
+_MANY = 64
+"""How many a group has at most."""
 _AHEAD = 4
 """So many groups for each thread, so that none waits for a large tensor that is handed over first."""
 _GROUP = Path("/sys/fs/cgroup")
@@ -57,12 +59,12 @@ def read_in_order(jobs: Iterable[Job[Any]], threads: int) -> Iterator[tuple[Tens
         return
     given_up = Event()
     with ThreadPoolExecutor(threads, "tensorlogic-read") as pool:
-        waiting: deque[tuple[list[Job[Any]], Future[list[_Outcome]]]] = deque()
+        waiting: deque[tuple[_Group, Future[list[_Outcome]]]] = deque()
         try:
             for group in _groups(jobs):
                 waiting.append((group, pool.submit(_fill, group, given_up)))
                 # `jobs` begins the next one only after this.
-                while sum(map(_is_large, waiting)) >= threads or len(waiting) == _AHEAD * threads:
+                while sum(begun.is_large for begun, _ in waiting) >= threads or len(waiting) == _AHEAD * threads:
                     yield from _finished(*waiting.popleft())
             while waiting:
                 yield from _finished(*waiting.popleft())
@@ -73,24 +75,33 @@ def read_in_order(jobs: Iterable[Job[Any]], threads: int) -> Iterator[tuple[Tens
                 filled.cancel()
 
 
-def _is_large(begun: tuple[list[Job[Any]], object]) -> bool:
-    return sum(job.nbytes for job in begun[0]) >= 2 * _TOGETHER
+@dataclass(slots=True)
+class _Group:
+    """Jobs that one thread does together, and what they read."""
+
+    jobs: list[Job[Any]]
+    nbytes: int = 0
+
+    @property
+    def is_large(self) -> bool:
+        return self.nbytes >= 2 * _TOGETHER
 
 
-def _groups(jobs: Iterable[Job[Any]]) -> Iterator[list[Job[Any]]]:
+def _groups(jobs: Iterable[Job[Any]]) -> Iterator[_Group]:
     """Neighbours that are small: handing a job to a thread takes as long as reading some hundred kilobytes."""
-    group: list[Job[Any]] = []
+    group = _Group([])
     for job in jobs:
-        group.append(job)
-        if sum(each.nbytes for each in group) >= _TOGETHER:
+        group.jobs.append(job)
+        group.nbytes += job.nbytes
+        if group.nbytes >= _TOGETHER or len(group.jobs) == _MANY:
             yield group
-            group = []
-    if group:
+            group = _Group([])
+    if group.jobs:
         yield group
 
 
-def _finished(group: list[Job[Any]], filled: Future[list[_Outcome]]) -> Iterator[tuple[Tensor, int]]:
-    for job, outcome in zip(group, filled.result(), strict=False):
+def _finished(group: _Group, filled: Future[list[_Outcome]]) -> Iterator[tuple[Tensor, int]]:
+    for job, outcome in zip(group.jobs, filled.result(), strict=False):
         if outcome.problem is not None:
             raise outcome.problem
         yield job.finish(outcome.value)
@@ -104,7 +115,7 @@ class _Outcome:
     problem: Exception | None = None
 
 
-def _fill(group: list[Job[Any]], given_up: Event) -> list[_Outcome]:
+def _fill(group: _Group, given_up: Event) -> list[_Outcome]:
     """Read tensors up to one that cannot be, and up to the piece at which nobody wants them any more."""
 
     def go_on(_: int) -> None:
@@ -113,7 +124,7 @@ def _fill(group: list[Job[Any]], given_up: Event) -> list[_Outcome]:
 
     outcomes: list[_Outcome] = []
     with told(go_on):
-        for job in group:
+        for job in group.jobs:
             try:
                 outcomes.append(_Outcome(job.fill()))
             except CancelledError:
