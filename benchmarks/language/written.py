@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.language.protocol import Floats, actions, serve
 from tensorlogic.runtime import KVCache, load_model
 from tensorlogic.runtime.architectures import MODULES, module_of
-from tensorlogic.runtime.generation import chunks
+from tensorlogic.runtime.generation import chunks, prefill
 
 
 class Written:
@@ -39,12 +39,7 @@ class Written:
         self._cache = KVCache(capacity=self._capacity)
 
     def prefill(self, ids: Sequence[int]) -> Floats:
-        logits = None
-        for chunk in chunks([ids]):
-            if logits is not None:
-                self._cache.evaluate()
-            logits, self._cache = self._step(self._net, chunk, self._cache)
-        assert logits is not None
+        *_, (logits, self._cache) = prefill(self._step, self._net, chunks([ids]), self._cache)
         return _values(logits)
 
     def step(self, token: int) -> Floats:

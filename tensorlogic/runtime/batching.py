@@ -16,7 +16,16 @@ import numpy as np
 
 from tensorlogic.runtime.caching import KVCache
 from tensorlogic.runtime.generating import bound
-from tensorlogic.runtime.generation import Finish, LanguageModel, chunks, next_tokens, number_of, require_prompt
+from tensorlogic.runtime.generation import (
+    Finish,
+    LanguageModel,
+    chunks,
+    next_tokens,
+    number_of,
+    prefill,
+    require_prompt,
+    room_for,
+)
 from tensorlogic.runtime.models import Model
 from tensorlogic.runtime.sampling import Sampler
 
@@ -50,7 +59,7 @@ def generate_batch(
     for each in ids:
         require_prompt(len(each), 0, known.context)
     longest = max(map(len, ids))
-    room = max_tokens if known.context is None else min(max_tokens, known.context - longest)
+    room = room_for(max_tokens, longest, known.context)
     begins = [longest - len(each) for each in ids]
     sampler = Sampler(temperature, top_k, top_p, min_p, repetition_penalty, seed)
     cache = KVCache(capacity=longest + max(room, 1), bits=bits, begins=begins)
@@ -67,10 +76,7 @@ def _answers(
 ) -> list[Answer]:
     # What is hidden is a token of the prompt, so that the penalty of repetitions counts no other.
     parts = chunks([[each[0]] * begin + list(each) for begin, each in zip(begins, ids, strict=True)])
-    for part in parts:
-        logits, cache = model.step(model.net, part, cache)
-        if part is not parts[-1]:
-            cache.evaluate()
+    *_, (logits, cache) = prefill(model.step, model.net, parts, cache)
     sampler.note(mx.concatenate(parts, axis=1), logits.shape[-1])
     answers = [Answer([]) for _ in ids]
     open_rows = set(range(len(ids)))

@@ -21,7 +21,7 @@ from tensorlogic.runtime.architectures import language_model
 from tensorlogic.runtime.cache_files import load_cache, save_cache
 from tensorlogic.runtime.caching import KVCache
 from tensorlogic.runtime.errors import BoundaryError
-from tensorlogic.runtime.generation import Generation, LanguageModel, require_prompt
+from tensorlogic.runtime.generation import Generation, LanguageModel, require_prompt, room_for
 from tensorlogic.runtime.models import Model
 from tensorlogic.runtime.sampling import Sampler
 
@@ -74,10 +74,10 @@ def generate(
     require_prompt(len(ids), 0, None if window is not None else known.context)
     if prompt_cache is not None and (window is not None or reuse):
         raise BoundaryError("TL5026", "a `prompt_cache` goes without `window` and `reuse`")
+    room = room_for(max_tokens, len(ids), None if window is not None else known.context)
     if window is not None:
         endless = LanguageModel(known.net, known.step, known.tokenizer)
-        return Generation(endless, ids, sampler, KVCache(window=window, bits=bits), max_tokens, stop)
-    room = max_tokens if known.context is None else min(max_tokens, known.context - len(ids))
+        return Generation(endless, ids, sampler, KVCache(window=window, bits=bits), room, stop)
     if prompt_cache is not None:
         return _from_file(Path(prompt_cache), known, ids, sampler, bits, room, stop)
     if not reuse:

@@ -123,10 +123,8 @@ class Generation(Iterator[str]):
     def _prefill(self) -> mx.array | None:
         """The first token, being computed; None where it was interrupted before."""
         parts = chunks([self.prompt])
-        for part in parts:
-            logits, self.cache = self.model.step(self.model.net, part, self.cache)
-            if part is not parts[-1]:
-                self.cache.evaluate()
+        for found in prefill(self.model.step, self.model.net, parts, self.cache):
+            logits, self.cache = found
             if self.finish is not None:
                 return None
         if self.prompted is not None:
@@ -139,11 +137,20 @@ class Generation(Iterator[str]):
         return next_tokens(self.sampler, logits)
 
 
+def prefill(step: Step, net: Any, parts: Sequence[mx.array], cache: KVCache) -> Iterator[tuple[mx.array, KVCache]]:
+    """The logits and the cache after each part of a prompt; all but the last are computed, to bound the memory."""
+    for part in parts:
+        logits, cache = step(net, part, cache)
+        if part is not parts[-1]:
+            cache.evaluate()
+        yield logits, cache
+
+
 def next_tokens(sampler: Sampler, logits: mx.array) -> mx.array:
     """A token for each row of logits [B, V], being computed: int32 [B], -1 where they are no numbers."""
     # Which a largest or a draw would hide.
     tokens = mx.where(mx.isnan(mx.sum(logits.astype(mx.float32), axis=-1)), -1, sampler(logits))
-    mx.async_eval(tokens)  # type: ignore[no-untyped-call]
+    mx.async_eval(tokens)  # type: ignore[no-untyped-call]  # MLX declares it without types
     return tokens
 
 
@@ -154,6 +161,13 @@ def chunks(prompts: Sequence[Sequence[int]]) -> list[mx.array]:
     count = -(-length // CHUNK)
     bounds = [length * i // count for i in range(count + 1)]
     return [ids[:, begin:end] for begin, end in pairwise(bounds)]
+
+
+def room_for(max_tokens: int, count: int, context: int | None) -> int:
+    """How many tokens an answer to a prompt of so many may have. Refuses less than none."""
+    if max_tokens < 0:
+        raise BoundaryError("TL5023", f"`max_tokens` is at least 0, not {max_tokens}")
+    return max_tokens if context is None else min(max_tokens, context - count)
 
 
 def require_prompt(count: int, before: int, context: int | None) -> None:

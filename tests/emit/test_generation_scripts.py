@@ -96,6 +96,11 @@ def test_each_new_cache_is_another(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "2 0 0 4\n"
 
 
+def test_a_name_that_is_nearly_right_is_offered() -> None:
+    (wrong,) = tensorlogic.check(HEAD + 'generate(model, "a", max_token: 3)')
+    assert wrong.helps == ("did you mean `max_tokens`?",)
+
+
 def test_a_standalone_module_does_not_generate() -> None:
     text = 'for piece in generate(load_model(args[0]), "a") { }'
     with pytest.raises(tensorlogic.CompileError, match="TL2021"):

@@ -62,6 +62,9 @@ def test_settings_of_sampling_are_used(model: Model) -> None:
     assert len(told(stop=["a"])) < len(told())
     with pytest.raises(BoundaryError, match="`temperature`"):
         told(temperature=-1)
+    for window in (None, 8):
+        with pytest.raises(BoundaryError, match="`max_tokens` is at least 0, not -1"):
+            generate(model, "Once", max_tokens=-1, window=window)
 
 
 @pytest.mark.parametrize("settings", [{"window": 200}, {"bits": 8}, {"reuse": True}])

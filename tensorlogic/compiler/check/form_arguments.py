@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 from tensorlogic.compiler.check import expressions
 from tensorlogic.compiler.check.assign import coerce
 from tensorlogic.compiler.check.bindings import check_operands
@@ -33,7 +35,8 @@ def arguments_of(node: nodes.Call, names: tuple[str, ...], required: int) -> dic
         name = argument.name.name if argument.name is not None else names[position] if position < len(names) else None
         if name is None or name not in names:
             code = "TL2004" if argument.name is None else "TL1012"
-            fail(code, f"`{callee}` takes {', '.join(names)}", argument.span)
+            helps = [f"did you mean `{near}`?" for near in difflib.get_close_matches(name or "", names, 1)]
+            fail(code, f"`{callee}` takes {', '.join(names)}", argument.span, helps=helps)
         if name in found:
             fail("TL2004", f"`{name}` of `{callee}` is given twice", argument.span)
         found[name] = argument

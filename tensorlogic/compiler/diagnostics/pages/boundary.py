@@ -129,7 +129,7 @@ KVCache(bits=3)\"""",
     "TL5023": Page(
         "a setting of the sampling makes no sense",
         "`temperature`, `top_k` and `min_p` are at least 0, `top_p` and `repetition_penalty` above 0, `top_p` and "
-        "`min_p` at most 1. The message names the one.",
+        "`min_p` at most 1, `max_tokens` at least 0. The message names the one.",
         """\
 python -c "from tensorlogic.runtime.sampling import Sampler
 Sampler(top_p=1.5)\"""",
