@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -109,6 +110,10 @@ def test_an_answer_is_stopped(serve: Serve, open_page: Open, by: str) -> None:
     assert not page.is_visible("#stop")
 
 
+def are_taken(engine: Engine, places: int) -> bool:
+    return engine.taken() == places
+
+
 def test_who_waits_is_told_how_many_come_first(serve: Serve, open_page: Open) -> None:
     script = Script(steps=by_hand())
     port, engine = serve(script)
@@ -116,7 +121,7 @@ def test_who_waits_is_told_how_many_come_first(serve: Serve, open_page: Open) ->
     for number in range(3):
         pages.append(open_page(port))
         say(pages[-1], "Hello")
-        eventually(lambda number=number: engine.taken() == number + 1)  # type: ignore[misc]
+        eventually(partial(are_taken, engine, number + 1))
     see(pages[1], "#status", "Waiting: one answer comes before yours.")
     see(pages[2], "#status", "Waiting: 2 answers come before yours.")
     script.steps.release(7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,9 +95,10 @@ def test_what_does_not_fit_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match="rearrange"):
             kernels.rearrange(*wrong)
-    for unsuited in (words.view(np.int32), np.zeros(16, np.uint32)[::2], words.astype(np.float32)):
+    unsuited: list[Any] = [words.view(np.int32), np.zeros(16, np.uint32)[::2], words.astype(np.float32)]
+    for room in unsuited:
         with pytest.raises(TypeError):
-            kernels.rearrange("Q4_0", bytes(36), unsuited, halves, halves)  # type: ignore[arg-type]
+            kernels.rearrange("Q4_0", bytes(36), room, halves, halves)
     fixed = np.zeros(8, np.uint32)
     fixed.flags.writeable = False
     with pytest.raises(TypeError):

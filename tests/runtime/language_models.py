@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import mlx.core as mx
 import numpy as np
@@ -18,12 +19,41 @@ from tensorlogic.compiler.names import PRELUDE
 from tensorlogic.runtime import KVCache, load_model
 from tensorlogic.runtime.device import on_gpu
 from tests.reference.files import Array
+from tests.reference.measures import margins
 
 MODELS = PRELUDE.parent / "models"
 CHUNK = 256
 
 CHAPTER = Path(__file__).parents[1] / "data/alice.txt"
 """Lewis Carroll, "Alice's Adventures in Wonderland" (1865), chapter 1: in the public domain, and 2,700 tokens long."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How far a way to compute may be off: divergence in nats, on the average and at one token, and perplexity."""
+
+    name: str
+    dtype: Literal["float16", "bfloat16"]
+    mean: float
+    largest: float
+    perplexity: float
+    options: dict[str, bool] = field(default_factory=dict)
+
+    def require(self, divergence: Array, share: float) -> None:
+        """`share` is the perplexity over the reference's."""
+        print(f"{self.name}: {divergence.mean():.2e}, {divergence.max():.2e}, {share - 1:.3%}")
+        assert divergence.mean() < self.mean
+        assert divergence.max() < self.largest
+        assert abs(share - 1) < self.perplexity
+
+
+def require_alike(found: Array, wanted: Array) -> None:
+    """Logits in float32, and the same best token wherever the reference is sure of it."""
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() <= float32_bound()
+    is_sure = margins(wanted) > 0.05
+    assert is_sure.sum() > len(wanted) // 2
+    assert (found.argmax(axis=-1) == wanted.argmax(axis=-1))[is_sure].all()
 
 
 def float32_bound() -> float:

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Literal
 
 import mlx.core as mx
 import numpy as np
@@ -23,8 +21,8 @@ from tensorlogic.runtime import load_model
 from tests.models import GEMMA3, model_path
 from tests.reference import gemma3
 from tests.reference.files import Array, read_gguf
-from tests.reference.measures import divergences, margins, perplexity, surprises
-from tests.runtime.language_models import MODELS, by_token, every_token, float32_bound, in_chunks, text_ids
+from tests.reference.measures import divergences, perplexity, surprises
+from tests.runtime.language_models import MODELS, Bounds, by_token, every_token, in_chunks, require_alike, text_ids
 
 TOKENS = 640
 """More than the window of 512."""
@@ -66,23 +64,8 @@ def test_logits_in_float32(ids: list[int], expected: Array) -> None:
     module = tensorlogic.load(MODELS / "gemma3.tl")
     net = module.load(load_model(model_path(GEMMA3), dtype="float32"))
     found, wanted = by_token(module, net, ids[:TOKENS], POSITIONS), expected[-POSITIONS:]
-    assert found.shape == wanted.shape == (POSITIONS, 262144)
-    assert np.abs(found - wanted).max() <= float32_bound()
-    is_sure = margins(wanted) > 0.05
-    assert is_sure.sum() > POSITIONS // 2
-    assert (found.argmax(axis=-1) == wanted.argmax(axis=-1))[is_sure].all()
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """How far a way to compute may be off: divergence in nats, on the average and at one token, and perplexity."""
-
-    name: str
-    dtype: Literal["float16", "bfloat16"]
-    mean: float
-    largest: float
-    perplexity: float
-    options: dict[str, bool] = field(default_factory=dict)
+    assert wanted.shape == (POSITIONS, 262144)
+    require_alike(found, wanted)
 
 
 # Measured with AVX-512: 8e-6, 2e-5 and 0.01%; 0.0005, 0.002 and 0.2%; 0.001, 0.003 and 0.1%; 0.003, 0.01 and 0.4%.
@@ -102,10 +85,7 @@ def test_divergence_and_perplexity(ids: list[int], expected: Array, way: Bounds)
     found = in_chunks(module, module.load(load_model(model_path(GEMMA3), dtype=way.dtype)), ids[:TOKENS], COMPARED)
     divergence, following = divergences(expected, found), ids[-COMPARED:]
     share = perplexity(surprises(found, following)) / perplexity(surprises(expected, following))
-    print(f"{way.name}: {divergence.mean():.2e}, {divergence.max():.2e}, {share - 1:.3%}")
-    assert divergence.mean() < way.mean
-    assert divergence.max() < way.largest
-    assert abs(share - 1) < way.perplexity
+    way.require(divergence, share)
 
 
 def test_the_residual_stream_leaves_float16(computed: tuple[Array, dict[str, Array]]) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
-
 import numpy as np
 import pytest
 
@@ -13,8 +10,8 @@ from tensorlogic.runtime import load_model
 from tests.models import SMOLLM2, model_path
 from tests.reference import llama
 from tests.reference.files import Array, File, read_gguf
-from tests.reference.measures import divergences, margins, perplexity, surprises
-from tests.runtime.language_models import MODELS, by_token, every_token, float32_bound, in_chunks, text_ids
+from tests.reference.measures import divergences, perplexity, surprises
+from tests.runtime.language_models import MODELS, Bounds, by_token, every_token, in_chunks, require_alike, text_ids
 
 TOKENS = 2000
 PROMPT = 100
@@ -50,23 +47,8 @@ def test_logits_in_float32(ids: list[int], expected: Array) -> None:
     net = module.load(load_model(model_path(SMOLLM2), dtype="float32"))
     found = by_token(module, net, ids[: PROMPT + POSITIONS], POSITIONS)
     wanted = expected[PROMPT : PROMPT + POSITIONS]
-    assert found.shape == wanted.shape == (POSITIONS, 49152)
-    assert np.abs(found - wanted).max() <= float32_bound()
-    is_sure = margins(wanted) > 0.05
-    assert is_sure.sum() > POSITIONS // 2
-    assert (found.argmax(axis=-1) == wanted.argmax(axis=-1))[is_sure].all()
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """How far a way to compute may be off: divergence in nats, on the average and at one token, and perplexity."""
-
-    name: str
-    dtype: Literal["float16", "bfloat16"]
-    mean: float
-    largest: float
-    perplexity: float
-    options: dict[str, bool] = field(default_factory=dict)
+    assert wanted.shape == (POSITIONS, 49152)
+    require_alike(found, wanted)
 
 
 # Measured with AVX-512: 5e-6, 3e-5 and 0.01%; 1.3e-5, 1e-4 and 0.005%; 0.0027, 0.02 and 0.2%.
@@ -85,10 +67,7 @@ def test_divergence_and_perplexity(ids: list[int], expected: Array, reference_pe
     found = in_chunks(module, net, ids[:TOKENS])
     divergence = divergences(expected[-256:], found[-256:])
     share = perplexity(surprises(found, ids[1:])) / reference_perplexity
-    print(f"{way.name}: {divergence.mean():.2e}, {divergence.max():.2e}, {share - 1:.3%} of {reference_perplexity:.3f}")
-    assert divergence.mean() < way.mean
-    assert divergence.max() < way.largest
-    assert abs(share - 1) < way.perplexity
+    way.require(divergence, share)
 
 
 def test_rows_of_q_and_k_are_permuted(file: File, ids: list[int]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from examples.app.answer import TOO_SLOW, Answer, End, Event, Failure, Gone, Piece, Waiting
 from examples.app.engine import BROKEN, STOPPING, Engine, Full, Question
 from tensorlogic.runtime.errors import BoundaryError
+from tensorlogic.runtime.generation import LanguageModel
 from tests.examples.app.script import Script, by_hand, eventually
 
 HELLO = Question([("user", "one two three")])
@@ -181,8 +182,8 @@ def test_stopping_ends_all_answers() -> None:
 
 
 def test_a_model_that_cannot_be_loaded_is_the_callers_to_tell() -> None:
-    def load() -> None:
+    def load() -> LanguageModel:
         raise BoundaryError("TL5024", "no such model")
 
     with pytest.raises(BoundaryError, match="no such model"):
-        Engine(load)  # type: ignore[arg-type]
+        Engine(load)

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -24,8 +25,8 @@ def serve() -> Iterator[Serve]:
     """Serves a script; gives the port and the engine. All is stopped after the test."""
     with ExitStack() as stack:
 
-        def begin(script: Script, *, patience: float = 10.0, **settings: float) -> tuple[int, Engine]:
-            engine = Engine(script.model, patience=patience, **settings)  # type: ignore[arg-type]
+        def begin(script: Script, *, patience: float = 10.0, **settings: Any) -> tuple[int, Engine]:
+            engine = Engine(script.model, patience=patience, **settings)
             # The callbacks run from the last one to the first.
             stack.callback(lambda: script.steps.release(10_000))
             port = stack.enter_context(serving(engine, patience=patience))
