@@ -189,6 +189,7 @@ def test_a_server_that_is_gone_is_told(open_page: Open) -> None:
 def test_the_keyboard_is_enough(serve: Serve, open_page: Open) -> None:
     port, _ = serve(Script(count=2))
     page = open_page(port)
+    page.wait_for_function("document.activeElement.id == 'text'")
     page.keyboard.type("one")
     page.keyboard.press("Shift+Enter")
     page.keyboard.type("two")
