@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from benchmarks.language import agreement, contenders, measure, models, starts
 from benchmarks.language.agreement import Agreement
-from benchmarks.language.contenders import BASELINE, SLOW, Entrant
+from benchmarks.language.contenders import BASELINE, COMPARED, SLOW, Entrant
 from benchmarks.language.measure import PREFILL_128, TASKS, Row
 from benchmarks.language.models import LanguageModel
 from benchmarks.language.protocol import Worker
@@ -67,7 +67,7 @@ def compare(model: LanguageModel, entrants: Sequence[Entrant], plan: Plan) -> Re
     """The contenders that are present, at one model. Those that are 50 times slower take part once, in one task."""
     steady = [entrant for entrant in entrants if entrant.name not in SLOW]
     slow = [entrant for entrant in entrants if entrant.name in SLOW]
-    begun = starts.measure(model, steady, BASELINE, plan.starts) if plan.starts else []
+    begun = starts.measure(model, steady, COMPARED, plan.starts) if plan.starts else []
     rows: list[Row] = []
     bandwidths: list[float] = []
     peaks: list[float] = []
@@ -88,13 +88,13 @@ def compare(model: LanguageModel, entrants: Sequence[Entrant], plan: Plan) -> Re
             if task.name in plan.tasks:
                 measure.warm_up(task, workers)
                 turns = measure.measure(task, workers, BASELINE, machine, plan.tasks[task.name])
-                rows += measure.rows(model.name, task, measure.quiet(turns), BASELINE, _bytes(model, task, workers))
+                rows += measure.rows(model.name, task, measure.quiet(turns), COMPARED, _bytes(model, task, workers))
                 bandwidths += [turn.bandwidth for turn in turns]
                 peaks += [machine.number("peak", "operations") for _ in range(2)]
         if plan.slow and slow:
             once = [*([baseline] if baseline else []), *(opened(entrant) for entrant in slow)]
             turns = measure.measure(PREFILL_128, once, BASELINE, machine, Allowance(1, 1, 0))
-            found = measure.rows(model.name, PREFILL_128, turns, BASELINE, {})
+            found = measure.rows(model.name, PREFILL_128, turns, COMPARED, {})
             rows += [row for row in found if row.contender in SLOW]
     return Results(model.name, spread(bandwidths), spread(peaks), rows, begun, agreements)
 

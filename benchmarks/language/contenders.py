@@ -26,6 +26,9 @@ BY_HAND = "by hand"
 BY_HAND_FAST = "by hand --fast"
 PLAIN = "by hand, MLX alone"
 MLX_LM = "mlx-lm"
+MLX_LM_KERNELS = "mlx-lm, our kernels"
+COMPARED = (BASELINE, MLX_LM_KERNELS)
+"""With whom the others are compared: the first is in the middle of a turn."""
 SLOW = frozenset({PLAIN, MLX_LM})
 """Many times slower than the others: they take part once, in one task."""
 
@@ -60,6 +63,7 @@ def entrants(llama_python: str = sys.executable, mlx_python: str = sys.executabl
         Entrant(WRITTEN, "written", ("tensorlogic_cpu",)),
         Entrant(BY_HAND, "ours", ("tensorlogic_cpu", "benchmarks.decoder")),
         Entrant(BASELINE, "llama", ("llama_cpp",), python=llama_python),
+        Entrant(MLX_LM_KERNELS, "mlxlm", ("mlx_lm", "tensorlogic_cpu"), ("--kernels",), python=mlx_python),
         Entrant(WRITTEN_FAST, "written", ("tensorlogic_cpu",), ("--fast",)),
         Entrant(BY_HAND_FAST, "ours", ("tensorlogic_cpu", "benchmarks.decoder"), ("--fast",)),
         Entrant(PLAIN, "ours", ("benchmarks.decoder",), ("--plain",)),

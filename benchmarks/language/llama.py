@@ -53,6 +53,11 @@ class Llama:
         self._decode([token])
         return self._logits()
 
+    def decode(self, token: int, count: int) -> int:
+        for _ in range(count):
+            token = int(np.argmax(self.step(token)))
+        return token
+
     def bytes_read(self, context: int) -> int | None:
         return None
 

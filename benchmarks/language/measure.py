@@ -1,4 +1,4 @@
-"""The speed of contenders that take turns at one model: prefill and decode, as ratios to one of them.
+"""The speed of contenders that take turns at one model: prefill and decode, as ratios to some of them.
 
 A decode is timed in pieces of some tokens, the contenders alternating after each, so that what is divided lies a
 fraction of a second apart; each goes on from its own last token. Before a piece all rest for a moment, since waiting
@@ -115,13 +115,13 @@ def quiet(turns: Sequence[Turn]) -> tuple[Turn, ...]:
 
 @dataclass(frozen=True)
 class Row:
-    """A contender at a task: its speed, and how many times the baseline's it is, by turns."""
+    """A contender at a task: its speed, and how many times that of each it is compared with it is, by turns."""
 
     model: str
     task: str
     contender: str
     tokens_a_second: float
-    ratio: Spread | None
+    ratios: tuple[Spread | None, ...]
     bytes_read: int | None
     """Of weights and cache, for a token of a decode."""
     of_limit: float | None
@@ -131,20 +131,27 @@ class Row:
     """The mean share of the processors that was somebody else's."""
 
 
-def rows(model: str, task: Task, turns: Sequence[Turn], baseline: str, bytes_read: Mapping[str, int]) -> list[Row]:
-    """`bytes_read` by contender, for a token of a decode."""
+def rows(
+    model: str, task: Task, turns: Sequence[Turn], compared: Sequence[str], bytes_read: Mapping[str, int]
+) -> list[Row]:
+    """`bytes_read` by contender, for a token of a decode; ratios to the contenders that are `compared` with."""
     piece = task.tokens // task.pieces
     found = []
     for name in turns[0].seconds:
         seconds = [turn.seconds[name] for turn in turns]
-        ratio = None
-        if name != baseline and baseline in turns[0].seconds:
-            quotients = ratios([turn.seconds[baseline] for turn in turns], seconds)
-            ratio = spread(quotients) if len(turns) > 1 else Spread(*quotients * 3)
+        quotients = tuple(_ratio(turns, base, name) for base in compared)
         size, of_limit = bytes_read.get(name), None
         if size is not None:
             of_limit = median(size * piece / turn.bandwidth / turn.seconds[name] for turn in turns)
         speed = median(piece / each for each in seconds)
         others = mean(turn.others for turn in turns)
-        found.append(Row(model, task.name, name, speed, ratio, size, of_limit, len(turns), others))
+        found.append(Row(model, task.name, name, speed, quotients, size, of_limit, len(turns), others))
     return found
+
+
+def _ratio(turns: Sequence[Turn], base: str, name: str) -> Spread | None:
+    """How many times as fast as `base` a contender is; None beside itself, and where `base` took no part."""
+    if name == base or base not in turns[0].seconds:
+        return None
+    found = ratios([turn.seconds[base] for turn in turns], [turn.seconds[name] for turn in turns])
+    return spread(found) if len(found) > 1 else Spread(*found * 3)

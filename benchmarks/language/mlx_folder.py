@@ -43,37 +43,41 @@ _TYPES = {"llama": "llama", "gemma3": "gemma3_text"}
 def write_folder(path: Path, folder: Path) -> None:
     """The model of a GGUF file as mlx-lm takes it."""
     model = models.load_model(path, dtype="float32")
-    kind = model.string("general.architecture")
     weights: dict[str, mx.array] = {}
     quantization: dict[str, object] = {"group_size": 32, "bits": 4}
     for name in model.tensors:
-        target = _target(name, kind)
+        place = target(model, name)
         tensor = model.get_tensor(name)
         if isinstance(tensor, Packed) and tensor.layout.is_mlx:
-            quantization[target] = {"group_size": tensor.layout.group_size, "bits": tensor.layout.bits}
-            weights[f"{target}.weight"] = tensor.weight
-            weights[f"{target}.scales"] = tensor.scales.astype(mx.float32)
+            quantization[place] = {"group_size": tensor.layout.group_size, "bits": tensor.layout.bits}
+            weights[f"{place}.weight"] = tensor.weight
+            weights[f"{place}.scales"] = tensor.scales.astype(mx.float32)
             assert tensor.biases is not None
-            weights[f"{target}.biases"] = tensor.biases.astype(mx.float32)
+            weights[f"{place}.biases"] = tensor.biases.astype(mx.float32)
             continue
-        # The file has Gemma's norms with the 1 that mlx-lm adds to them.
-        shift = 1 if kind == "gemma3" and target.endswith("norm") else 0
-        weights[f"{target}.weight"] = dense(tensor, mx.float32) - shift
+        weights[f"{place}.weight"] = dense(tensor, mx.float32) - shift(model, place)
     mx.save_safetensors(str(folder / "model.safetensors"), weights)
-    config = {**_sizes(model, kind), "quantization": quantization}
-    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    written = {**config(model), "quantization": quantization}
+    (folder / "config.json").write_text(json.dumps(written), encoding="utf-8")
 
 
-def _target(name: str, kind: str) -> str:
+def target(model: models.Model, name: str) -> str:
     """mlx-lm's name for a tensor of the file, without `weight`."""
-    names = _NAMES | _NORMS[kind]
+    names = _NAMES | _NORMS[_kind(model)]
     found = re.fullmatch(r"(?:blk\.(\d+)\.)?(\w+)\.weight", name)
     assert found, f"nobody knows the tensor {name}"
     layer, part = found.groups()
     return names[part] if layer is None else f"model.layers.{layer}.{names[part]}"
 
 
-def _sizes(model: models.Model, kind: str) -> dict[str, object]:
+def shift(model: models.Model, place: str) -> int:
+    """What is taken off a tensor: the file has Gemma's norms with the 1 that mlx-lm adds to them."""
+    return 1 if _kind(model) == "gemma3" and place.endswith("norm") else 0
+
+
+def config(model: models.Model) -> dict[str, object]:
+    """The sizes of the file as mlx-lm's configurations have them."""
+    kind = _kind(model)
     heads, width = model.int(f"{kind}.attention.head_count"), model.int(f"{kind}.embedding_length")
     return {
         "model_type": _TYPES[kind],
@@ -91,3 +95,7 @@ def _sizes(model: models.Model, kind: str) -> dict[str, object]:
         "max_position_embeddings": model.int(f"{kind}.context_length"),
         "tie_word_embeddings": True,
     }
+
+
+def _kind(model: models.Model) -> str:
+    return model.string("general.architecture")

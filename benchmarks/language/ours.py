@@ -11,7 +11,9 @@ import mlx.core as mx
 import numpy as np
 
 from benchmarks import decoder
+from benchmarks.language.ahead import decode
 from benchmarks.language.protocol import Floats, actions, serve
+from tensorlogic.runtime.functions_kernels import greedy
 from tensorlogic.runtime.packed import Packed
 
 HALF = 2
@@ -37,6 +39,9 @@ class Ours:
 
     def step(self, token: int) -> Floats:
         return _values(self._decoder.step(token))
+
+    def decode(self, token: int, count: int) -> int:
+        return decode(lambda chosen: self._decoder.step(chosen)[None], greedy, token, count)
 
     def bytes_read(self, context: int) -> int | None:
         """All weights once (the embedding is the output projection), and the keys and values that each layer sees."""

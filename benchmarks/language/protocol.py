@@ -54,6 +54,9 @@ class Contender(Protocol):
     def step(self, token: int) -> Floats:
         """The logits [V] after one more token, computed. They need last only until the next call."""
 
+    def decode(self, token: int, count: int) -> int:
+        """The last of `count` tokens after `token`, of which each is the likeliest, by the library's own loop."""
+
     def bytes_read(self, context: int) -> int | None:
         """Of weights and cache for a token after `context` others; None where it does not know."""
 
@@ -96,8 +99,7 @@ def actions(contender: Contender) -> dict[str, Action]:
     def decode(tokens: int) -> Message:
         nonlocal last
         start = time.perf_counter()
-        for _ in range(tokens):
-            last = int(np.argmax(contender.step(last)))
+        last = contender.decode(last, tokens)
         return {"seconds": time.perf_counter() - start, "token": last}
 
     def logits(ids: list[int], first: int, file: str) -> Message:

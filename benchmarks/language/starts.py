@@ -7,9 +7,10 @@ tokens and 64 more, with everything that the interpreter and the libraries take,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import TypeAlias
 
 from benchmarks.language.contenders import Entrant
 from benchmarks.language.measure import prompt
@@ -18,6 +19,8 @@ from benchmarks.language.rounds import Allowance, Spread, order, ratios, spread
 
 CAPACITY = 1024
 _MEGABYTE = 2**20
+
+Ratios: TypeAlias = tuple[Spread | None, ...]
 
 
 @dataclass(frozen=True)
@@ -31,49 +34,62 @@ class Beginning:
 
 @dataclass(frozen=True)
 class Start:
-    """A contender's medians, and the ratios to the baseline's; below 1 ours takes less."""
+    """A contender's medians, and the ratios to each that it is compared with; below 1 it takes less than they."""
 
     model: str
     contender: str
     open_seconds: float
+    open_ratios: Ratios
     first_token_seconds: float
-    first_token_ratio: Spread | None
+    first_token_ratios: Ratios
     peak_megabytes: float
-    peak_ratio: Spread | None
+    peak_ratios: Ratios
     processes: int
 
 
-def measure(model: LanguageModel, entrants: Sequence[Entrant], baseline: str, allowance: Allowance) -> list[Start]:
-    """Every contender, in turns."""
+def measure(
+    model: LanguageModel, entrants: Sequence[Entrant], compared: Sequence[str], allowance: Allowance
+) -> list[Start]:
+    """Every contender, in turns, beside those that are `compared` with."""
     model.path.read_bytes()
     by_name = {entrant.name: entrant for entrant in entrants}
     found: dict[str, list[Beginning]] = {name: [] for name in by_name}
     for turn in allowance.rounds():
-        for name in order(list(by_name), baseline, turn):
+        for name in order(list(by_name), compared[0], turn):
             found[name].append(_begin(by_name[name], model))
-    return starts(model.name, found, baseline)
+    return starts(model.name, found, compared)
 
 
-def starts(model: str, found: Mapping[str, Sequence[Beginning]], baseline: str) -> list[Start]:
+def starts(model: str, found: Mapping[str, Sequence[Beginning]], compared: Sequence[str]) -> list[Start]:
     """What the processes of each contender come to."""
-    base = found.get(baseline, ())
 
-    def ratio(name: str, figures: Sequence[float], base_figures: Sequence[float]) -> Spread | None:
-        return None if name == baseline or len(base_figures) < 2 else spread(ratios(figures, base_figures))
+    def beside(name: str, figure: Callable[[Beginning], float]) -> Ratios:
+        return tuple(_ratio(name, base, found, figure) for base in compared)
 
     return [
         Start(
             model=model,
             contender=name,
             open_seconds=median(each.opened for each in runs),
+            open_ratios=beside(name, lambda each: each.opened),
             first_token_seconds=median(each.first for each in runs),
-            first_token_ratio=ratio(name, [each.first for each in runs], [each.first for each in base]),
+            first_token_ratios=beside(name, lambda each: each.first),
             peak_megabytes=median(each.peak for each in runs) / _MEGABYTE,
-            peak_ratio=ratio(name, [each.peak for each in runs], [each.peak for each in base]),
+            peak_ratios=beside(name, lambda each: each.peak),
             processes=len(runs),
         )
         for name, runs in found.items()
     ]
+
+
+def _ratio(
+    name: str, base: str, found: Mapping[str, Sequence[Beginning]], figure: Callable[[Beginning], float]
+) -> Spread | None:
+    """Of a contender's figures to those of `base` in the same turns; None beside itself and without two of them."""
+    beside = found.get(base, ())
+    if name == base or len(beside) < 2:
+        return None
+    return spread(ratios([figure(each) for each in found[name]], [figure(each) for each in beside]))
 
 
 def _begin(entrant: Entrant, model: LanguageModel) -> Beginning:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.language.agreement import Agreement
-from benchmarks.language.contenders import BASELINE
+from benchmarks.language.contenders import COMPARED
 from benchmarks.language.measure import DISTURBED, Row
 from benchmarks.language.rounds import Spread
 from benchmarks.language.starts import Start
@@ -14,31 +14,36 @@ Lines = list[tuple[str, ...]]
 
 
 def speeds(rows: Sequence[Row]) -> Lines:
-    """Tokens a second; how many times the baseline's; the part of a decode's time that reading must take.
+    """Tokens a second; how many times those of each it is compared with; the part of a decode's time that reading must
+    take.
 
     A `!` marks what was measured while others had so much of the processors that it tells little.
     """
-    head = ("", "", "tokens/s", f"/ {BASELINE}", "quartiles", "MB a token", "of the limit", "turns", "others")
-    lines: Lines = [head]
+    beside = [cell for name in COMPARED for cell in (f"/ {name}", "quartiles")]
+    lines: Lines = [("", "", "tokens/s", *beside, "MB a token", "of the limit", "turns", "others")]
     for row in rows:
         size = "" if row.bytes_read is None else f"{row.bytes_read / 1e6:.0f}"
         limit = "" if row.of_limit is None else f"{row.of_limit:.2f}"
         speed = f"{row.tokens_a_second:.{0 if row.tokens_a_second >= 100 else 1}f}"
-        ratio = _ratio(row.ratio)
+        quotients = [cell for ratio in row.ratios for cell in _ratio(ratio)]
         others = f"{row.others:.0%}" + (" !" if row.others > DISTURBED else "")
-        lines.append((row.task, row.contender, speed, *ratio, size, limit, str(row.turns), others))
+        lines.append((row.task, row.contender, speed, *quotients, size, limit, str(row.turns), others))
     return lines
 
 
 def beginnings(starts: Sequence[Start]) -> Lines:
-    """Seconds to open and to the first token, megabytes at most; ratios below 1 are less than the baseline's."""
-    lines: Lines = [
-        ("", "open s", "first token s", f"/ {BASELINE}", "quartiles", "peak MB", f"/ {BASELINE}", "quartiles")
-    ]
+    """Seconds to open and to the first token, megabytes at most; ratios below 1 are less than those it is compared
+    with."""
+    beside = [f"/ {name}" for name in COMPARED]
+    lines: Lines = [("", "open s", *beside, "first token s", *beside, "peak MB", *beside)]
     for each in starts:
-        first, peak = _ratio(each.first_token_ratio), _ratio(each.peak_ratio)
-        seconds = (f"{each.open_seconds:.3f}", f"{each.first_token_seconds:.3f}")
-        lines.append((each.contender, *seconds, *first, f"{each.peak_megabytes:.0f}", *peak))
+        figures = (
+            (f"{each.open_seconds:.3f}", each.open_ratios),
+            (f"{each.first_token_seconds:.3f}", each.first_token_ratios),
+            (f"{each.peak_megabytes:.0f}", each.peak_ratios),
+        )
+        cells = [cell for said, ratios in figures for cell in (said, *(_ratio(ratio)[0] for ratio in ratios))]
+        lines.append((each.contender, *cells))
     return lines
 
 

@@ -10,10 +10,13 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from benchmarks.language.ahead import decode
 from benchmarks.language.protocol import Floats, actions, serve
 from tensorlogic.runtime import KVCache, load_model
 from tensorlogic.runtime.architectures import MODULES, module_of
+from tensorlogic.runtime.functions_kernels import cast
 from tensorlogic.runtime.generation import chunks, prefill
+from tensorlogic.runtime.sampling import Sampler
 
 
 class Written:
@@ -43,16 +46,23 @@ class Written:
         return _values(logits)
 
     def step(self, token: int) -> Floats:
-        logits, self._cache = self._step(self._net, mx.array([[token]], mx.int32), self._cache)
-        return _values(logits)
+        return _values(self._after(mx.array([token], mx.int32)))
+
+    def decode(self, token: int, count: int) -> int:
+        return decode(self._after, Sampler(), token, count)
 
     def bytes_read(self, context: int) -> int | None:
         """What the file's weights take, since these stay as they are there."""
         return None
 
+    def _after(self, token: mx.array) -> mx.array:
+        logits: mx.array
+        logits, self._cache = self._step(self._net, token[:, None], self._cache)
+        return logits
+
 
 def _values(logits: mx.array) -> Floats:
-    return np.asarray(logits[0].astype(mx.float32))
+    return np.asarray(cast(logits[0], mx.float32))
 
 
 if __name__ == "__main__":

@@ -166,6 +166,10 @@ def gated(gate: mx.array, up: mx.array, kind: Literal["silu", "gelu_tanh"]) -> m
     """`activation(gate) * up` of two arrays of one shape, which may be the halves of one array. The type is the
     gate's."""
 
+def argmax(x: mx.array) -> mx.array:
+    """The place of the largest item along the last dim of `x` [..., D], the first of equals, as int32 [...] whatever
+    the type of `x`; -1 where a row has a NaN, or infinity and its opposite. ValueError for rows without items."""
+
 def cast(x: mx.array, dtype: mx.Dtype) -> mx.array:
     """`x` as float32, float16 or bfloat16: to the nearest, ties to even, subnormal numbers too; beyond float16's
     largest number is infinity."""

@@ -81,6 +81,7 @@ _WHERE = {
     "generation": ("Generation", "LanguageModel"),
     "functions_kernels": (
         "attention",
+        "cast",
         "gelu",
         "gelu_tanh",
         "layer_norm",

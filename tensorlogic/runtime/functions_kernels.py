@@ -61,7 +61,18 @@ def gated(gate: mx.array, up: mx.array, kind: Literal["silu", "gelu_tanh"]) -> m
 
 def cast(x: mx.array, dtype: mx.Dtype) -> mx.array:
     """Floats as another float type; beyond float16's largest number is infinity."""
+    if x.dtype == dtype:
+        return x
     return kernels.cpu.cast(x, dtype) if kernels.active() else x.astype(dtype)
+
+
+def greedy(x: mx.array) -> mx.array:
+    """The place of the largest item along the last dim, as int32; -1 where one of them is NaN."""
+    if kernels.active() and x.size:
+        return kernels.cpu.argmax(x)
+    wide = x.astype(mx.float32)
+    # A sum has the NaN that a largest may pass over.
+    return mx.where(mx.isnan(mx.sum(wide, axis=-1)), -1, mx.argmax(wide, axis=-1).astype(mx.int32))
 
 
 def rope(

@@ -148,8 +148,7 @@ def prefill(step: Step, net: Any, parts: Sequence[mx.array], cache: KVCache) -> 
 
 def next_tokens(sampler: Sampler, logits: mx.array) -> mx.array:
     """A token for each row of logits [B, V], being computed: int32 [B], -1 where they are no numbers."""
-    # Which a largest or a draw would hide.
-    tokens = mx.where(mx.isnan(mx.sum(logits.astype(mx.float32), axis=-1)), -1, sampler(logits))
+    tokens = sampler(logits)
     mx.async_eval(tokens)  # type: ignore[no-untyped-call]  # MLX declares it without types
     return tokens
 

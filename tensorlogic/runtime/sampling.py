@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import mlx.core as mx
 
 from tensorlogic.runtime.errors import BoundaryError
+from tensorlogic.runtime.functions_kernels import cast, greedy
 from tensorlogic.runtime.functions_sampling import draw
 
 
@@ -51,14 +52,16 @@ class Sampler:
         self._seen = mx.put_along_axis(self._seen, ids, mx.array(True), axis=-1)
 
     def __call__(self, logits: mx.array) -> mx.array:
-        """The next token of each row: int32 [B], which is noted."""
-        x = logits.astype(mx.float32)
+        """The next token of each row, which is noted: int32 [B], -1 where the logits are no numbers."""
+        x = cast(logits, mx.float32)
         if self._seen is not None:
             penalized = mx.where(x > 0, x / self.repetition_penalty, x * self.repetition_penalty)
             x = mx.where(self._seen, penalized, x)
-        self._key, key = mx.random.split(self._key)
-        found = draw(x, key, self.temperature, self.top_k, self.top_p, self.min_p)
-        ids = found.astype(mx.int32)
+        ids = greedy(x)
+        if self.temperature > 0:
+            self._key, key = mx.random.split(self._key)
+            drawn = draw(x, key, self.temperature, self.top_k, self.top_p, self.min_p)
+            ids = mx.where(ids < 0, -1, drawn.astype(mx.int32))
         self.note(ids[:, None], logits.shape[-1])
         return ids
 

@@ -157,6 +157,8 @@ def test_broadcast_arrays_are_taken() -> None:
 X = mx.zeros((2, 3, 8))
 ROPE: dict[str, Any] = {"traditional": False, "base": 100.0, "scale": 1.0, "offset": 0}
 REFUSALS: dict[str, tuple[Callable[[], object], str]] = {
+    "argmax_empty": (lambda: kernels.argmax(mx.zeros((2, 0))), "argmax. rows have items"),
+    "argmax_type": (lambda: kernels.argmax(mx.zeros((2,), mx.int32)), "argmax. x is of floats, not int32"),
     "rms_scalar": (lambda: kernels.rms_norm(mx.array(1.0), None, 1e-5), "rms_norm. x has a last dim"),
     "rms_int": (lambda: kernels.rms_norm(mx.zeros((3,), mx.int32), None, 1e-5), "x is of floats, not int32"),
     "rms_weight": (lambda: kernels.rms_norm(X, mx.zeros((7,)), 1e-5), "of 8 items has no weight of shape .7."),

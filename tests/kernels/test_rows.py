@@ -166,3 +166,23 @@ def test_gates_take_the_halves_of_one_array() -> None:
     g, u = wide(gate), wide(up)
     expected = activations(g)["silu"] * u
     assert_within(kernels.gated(gate, up, "silu"), expected, 5e-7 * np.abs(expected))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_argmax_is_the_first_of_the_largest(dtype: mx.Dtype, layout: str) -> None:
+    for shape in [(1,), (1, 1), (7, 31), (2, 3, 5, 33), (2, 9001)]:
+        x = LAYOUTS[layout](random(shape, dtype, len(shape)))
+        found = kernels.argmax(x)
+        assert (found.dtype, found.shape) == (mx.int32, shape[:-1])
+        assert np.array_equal(np.array(found), wide(x).argmax(axis=-1))
+
+
+def test_argmax_of_equals_nan_and_infinities() -> None:
+    x = np.zeros((6, 9001), np.float32)
+    x[1, [5, 9000]] = 2.0
+    x[2, [4095, 4096, 8999]] = math.inf
+    x[3] = -math.inf
+    x[4, 8192], x[4, 3] = math.nan, 7.0
+    x[5, 9000] = math.nan
+    assert np.array(kernels.argmax(mx.array(x))).tolist() == [0, 5, 4095, 0, -1, -1]

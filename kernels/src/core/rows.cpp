@@ -188,6 +188,31 @@ void gated_rows(const RowView& gate, const RowView& up, Gate kind, const RowsOut
   });
 }
 
+void argmax_rows(const RowView& x, int32_t* to) {
+  const Kernels& k = kernels();
+  const int64_t width = x.width(), blocks = (width + kBlock - 1) / kBlock;
+  for (int64_t r = 0; r < x.rows(); ++r) {
+    float* largest = row_room(0, 2 * blocks);
+    float* sums = largest + blocks;
+    pool().parallel(blocks, kRowWiseItems / kBlock, [&](int64_t first, int64_t last) {
+      for (int64_t b = first; b < last; ++b) {
+        const int64_t begin = b * kBlock, end = std::min(begin + kBlock, width);
+        const float* items = x.floats(r, begin, end, row_room(1, end - begin));
+        largest[b] = k.largest(items, end - begin);
+        sums[b] = k.sum(items, end - begin);
+      }
+    });
+    if (std::any_of(sums, sums + blocks, [](float sum) { return std::isnan(sum); })) {
+      to[r] = -1;
+      continue;
+    }
+    const float* top = std::max_element(largest, largest + blocks);
+    const int64_t begin = (top - largest) * kBlock, end = std::min(begin + kBlock, width);
+    const float* items = x.floats(r, begin, end, row_room(1, end - begin));
+    to[r] = static_cast<int32_t>(begin + (std::find(items, items + (end - begin), *top) - items));
+  }
+}
+
 void cast_rows(const RowView& x, const RowsOut& to) {
   if (x.without_gaps() && x.rows() > 1) return cast_rows(x.joined(), to);
   const Kernels& k = kernels();

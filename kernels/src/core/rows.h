@@ -73,6 +73,9 @@ void softmax_rows(const RowView& x, const RowsOut& to);
 void activate_rows(const RowView& x, Activation activation, const RowsOut& to);
 // activation(gate) * up, of operands of one shape; `gate` is not `none`.
 void gated_rows(const RowView& gate, const RowView& up, Gate kind, const RowsOut& to);
+// The place of the largest item of each row, the first of equals; -1 where an item is NaN, or infinity meets its
+// opposite. Rows have items.
+void argmax_rows(const RowView& x, int32_t* to);
 // To another type than that of `x`.
 void cast_rows(const RowView& x, const RowsOut& to);
 

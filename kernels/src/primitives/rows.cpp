@@ -195,6 +195,29 @@ class Gated : public RowWise {
   Gate kind_;
 };
 
+class Argmax : public Kernel {
+ public:
+  const char* name() const override { return "TensorLogicArgmax"; }
+
+  bool is_equivalent(const Primitive& other) const override { return dynamic_cast<const Argmax*>(&other); }
+
+  std::vector<mx::Shape> output_shapes(const Arrays& inputs) override { return {leading(inputs[0])}; }
+
+  void eval_cpu(const Arrays& inputs, Arrays& outputs) override {
+    allocate(outputs[0]);
+    dispatch([x = view_of(inputs[0]), to = outputs[0].data<int32_t>()] { argmax_rows(x, to); });
+  }
+
+  static mx::Shape leading(const mx::array& x) { return {x.shape().begin(), x.shape().end() - 1}; }
+
+ protected:
+  Arrays by_mlx(const Arrays& inputs) const override {
+    mx::array wide = mx::astype(inputs[0], mx::float32);
+    mx::array place = mx::astype(mx::argmax(wide, -1), mx::int32);
+    return {mx::where(mx::isnan(mx::sum(wide, -1)), mx::array(-1), place)};
+  }
+};
+
 class Cast : public RowWise {
  public:
   explicit Cast(mx::Dtype type) : type_(type) {}
@@ -316,6 +339,13 @@ mx::array gated(const mx::array& gate, const mx::array& up, Gate kind) {
   require(gate.shape() == up.shape(), name,
           "gate " + text(gate.shape()) + " and up " + text(up.shape()) + " have one shape");
   return node(std::make_shared<Gated>(kind), {gate, up}, gate.dtype());
+}
+
+mx::array argmax(const mx::array& x) {
+  constexpr const char* name = "tensorlogic_cpu.argmax";
+  require_rows(x, name);
+  require(x.shape(-1) > 0, name, "rows have items");
+  return {Argmax::leading(x), mx::int32, std::make_shared<Argmax>(), {x}};
 }
 
 mx::array cast(const mx::array& x, mx::Dtype type) {

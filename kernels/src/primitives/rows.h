@@ -21,6 +21,8 @@ mx::array softmax(const mx::array& x);
 mx::array activate(const mx::array& x, Activation activation);
 // activation(gate) * up; the type is the gate's.
 mx::array gated(const mx::array& gate, const mx::array& up, Gate kind);
+// The place of the largest item of each row as int32, -1 where there is a NaN.
+mx::array argmax(const mx::array& x);
 mx::array cast(const mx::array& x, mx::Dtype type);
 
 // x [..., L, D]: the first `dims` items of rows at positions offset, offset + 1, ... turned, as mlx.core.fast.rope has

@@ -24,6 +24,7 @@ void bind_rows(nanobind::module_& m) {
     require(kind == "silu" || kind == "gelu_tanh", "tensorlogic_cpu.gated", "there is no gate \"" + kind + "\"");
     return gated(gate, up, kind == "silu" ? Gate::silu : Gate::gelu_tanh);
   }, "gate"_a, "up"_a, "kind"_a);
+  m.def("argmax", &argmax, "x"_a);
   m.def("cast", &cast, "x"_a, "dtype"_a);
 }
 

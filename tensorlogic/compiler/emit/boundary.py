@@ -76,6 +76,8 @@ def give(o: Naming, t: Type, value: Text, *, packed: bool = False) -> Text:
         case TensorType(element, _) if packed and may_be_packed(t):
             return Text(f"{o.runtime('dense')}({value.code}, {o.visible_dtype(element)})")
         case TensorType(element, _) if _changes(t, packed):
+            if element.kind == "float":
+                return Text(f"{o.runtime('cast')}({value.code}, {o.visible_dtype(element)})")
             return Text(f"{value:atom}.astype({o.visible_dtype(element)})")
         case TupleType(items) if any(_changes(i, packed) for i in items):
             parts = [give(o, item, Text(f"{value:atom}[{i}]"), packed=packed).code for i, item in enumerate(items)]

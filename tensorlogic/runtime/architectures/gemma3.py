@@ -871,4 +871,4 @@ def step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
     if L < 1:
         tl.refuse("gemma3.tl:88", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
     result = _step(net, ids, cache)  # gemma3.tl:88
-    return (result[0].astype(T), result[1])
+    return (tl.cast(result[0], T), result[1])

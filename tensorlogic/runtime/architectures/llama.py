@@ -728,4 +728,4 @@ def step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
     if L < 1:
         tl.refuse("llama.tl:50", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
     result = _step(net, ids, cache)  # llama.tl:50
-    return (result[0].astype(T), result[1])
+    return (tl.cast(result[0], T), result[1])

@@ -911,4 +911,4 @@ def step(net: Phi3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCa
     if L < 1:
         tl.refuse("phi3.tl:113", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
     result = _step(net, ids, cache)  # phi3.tl:113
-    return (result[0].astype(T), result[1])
+    return (tl.cast(result[0], T), result[1])

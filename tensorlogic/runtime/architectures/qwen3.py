@@ -711,4 +711,4 @@ def step(net: Qwen3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
     if L < 1:
         tl.refuse("qwen3.tl:46", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
     result = _step(net, ids, cache)  # qwen3.tl:46
-    return (result[0].astype(T), result[1])
+    return (tl.cast(result[0], T), result[1])

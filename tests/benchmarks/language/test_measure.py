@@ -90,10 +90,12 @@ TURNS = (
 
 
 def test_ratios_are_of_turns_and_the_limit_is_that_of_each_turn() -> None:
-    base, ours = rows("m", DECODE, TURNS, "base", {"a": 10})
-    assert (base.tokens_a_second, base.ratio, base.of_limit, base.turns) == (2 / 6, None, None, 3)
+    base, ours = rows("m", DECODE, TURNS, ["base", "a"], {"a": 10})
+    assert (base.tokens_a_second, base.ratios[0], base.of_limit, base.turns) == (2 / 6, None, None, 3)
+    assert base.ratios[1] is not None
+    assert base.ratios[1].median == pytest.approx(1 / 3)
     assert (ours.model, ours.task, ours.contender) == ("m", DECODE.name, "a")
-    assert (ours.tokens_a_second, ours.ratio, ours.turns) == (1.0, Spread(3.0, 2.5, 3.5), 3)
+    assert (ours.tokens_a_second, ours.ratios, ours.turns) == (1.0, (Spread(3.0, 2.5, 3.5), None), 3)
     # Two tokens of ten bytes: 0.2, 0.4 and 0.8 seconds of 1, 2 and 2.
     assert ours.of_limit == pytest.approx(0.2)
     assert ours.bytes_read == 10
@@ -101,15 +103,15 @@ def test_ratios_are_of_turns_and_the_limit_is_that_of_each_turn() -> None:
 
 
 def test_a_prefill_has_no_limit_of_the_bandwidth() -> None:
-    assert [(row.bytes_read, row.of_limit) for row in rows("m", PREFILL_128, TURNS, "base", {})] == [(None, None)] * 2
+    assert [(row.bytes_read, row.of_limit) for row in rows("m", PREFILL_128, TURNS, ["base"], {})] == [(None, None)] * 2
 
 
 def test_one_turn_has_a_ratio_without_quartiles() -> None:
-    assert rows("m", PREFILL_128, TURNS[:1], "base", {})[1].ratio == Spread(2.0, 2.0, 2.0)
+    assert rows("m", PREFILL_128, TURNS[:1], ["base"], {})[1].ratios == (Spread(2.0, 2.0, 2.0),)
 
 
 def test_without_the_baseline_there_are_no_ratios() -> None:
-    assert [row.ratio for row in rows("m", PREFILL_128, TURNS, "c", {})] == [None, None]
+    assert [row.ratios for row in rows("m", PREFILL_128, TURNS, ["c"], {})] == [(None,)] * 2
 
 
 def test_disturbed_turns_are_left_out_where_enough_others_remain() -> None:

@@ -25,15 +25,17 @@ def test_beginnings_are_medians_and_ratios_of_the_same_turn() -> None:
         "base": [Beginning(1.0, 2.0, MEGABYTE), Beginning(3.0, 4.0, 3 * MEGABYTE)],
         "a": [Beginning(5.0, 1.0, 2 * MEGABYTE), Beginning(5.0, 8.0, 3 * MEGABYTE)],
     }
-    base, ours = starts("m", found, "base")
-    assert base == Start("m", "base", 2.0, 3.0, None, 2.0, None, 2)
-    assert ours == Start("m", "a", 5.0, 4.5, Spread(1.25, 0.875, 1.625), 2.5, Spread(1.5, 1.25, 1.75), 2)
+    base, ours = starts("m", found, ["base"])
+    assert base == Start("m", "base", 2.0, (None,), 3.0, (None,), 2.0, (None,), 2)
+    assert ours == Start(
+        *("m", "a", 5.0, (Spread(10 / 3, 2.5, 25 / 6),), 4.5, (Spread(1.25, 0.875, 1.625),)),
+        *(2.5, (Spread(1.5, 1.25, 1.75),), 2),
+    )
 
 
 def test_without_the_baseline_beginnings_have_no_ratios() -> None:
-    (alone,) = starts("m", {"a": [Beginning(1.0, 1.0, 1.0)] * 2}, "base")
-    assert alone.first_token_ratio is None
-    assert alone.peak_ratio is None
+    (alone,) = starts("m", {"a": [Beginning(1.0, 1.0, 1.0)] * 2}, ["base"])
+    assert alone.open_ratios == alone.first_token_ratios == alone.peak_ratios == (None,)
 
 
 def test_agreement_of_logits() -> None:
@@ -75,23 +77,24 @@ def test_the_bytes_that_a_token_reads(gemma: Path) -> None:
 
 def test_the_table_of_speeds() -> None:
     rows = [
-        Row("m", "decode", "base", 99.94, None, 102_032_640, 0.5, 8, 0.01),
-        Row("m", "decode", "a", 1234.5, Spread(1.5, 1.25, 1.75), None, None, 8, 0.25),
-        Row("m", "decode", "b", 0.5, Spread(0.25, 0.25, 0.25), None, None, 1, 0.0),
+        Row("m", "decode", "base", 99.94, (None, None), 102_032_640, 0.5, 8, 0.01),
+        Row("m", "decode", "a", 1234.5, (Spread(1.5, 1.25, 1.75), None), None, None, 8, 0.25),
+        Row("m", "decode", "b", 0.5, (Spread(0.25, 0.25, 0.25), Spread(2, 1, 3)), None, None, 1, 0.0),
     ]
     head, *lines = tables.speeds(rows)
-    assert len(head) == 9
+    assert len(head) == 11
     assert lines == [
-        ("decode", "base", "99.9", "", "", "102", "0.50", "8", "1%"),
-        ("decode", "a", "1234", "1.50", "1.25 to 1.75", "", "", "8", "25% !"),
-        ("decode", "b", "0.5", "0.25", "", "", "", "1", "0%"),
+        ("decode", "base", "99.9", "", "", "", "", "102", "0.50", "8", "1%"),
+        ("decode", "a", "1234", "1.50", "1.25 to 1.75", "", "", "", "", "8", "25% !"),
+        ("decode", "b", "0.5", "0.25", "", "2.00", "1.00 to 3.00", "", "", "1", "0%"),
     ]
 
 
 def test_the_tables_of_beginnings_and_agreement() -> None:
     spread = Spread(1.5, 1.25, 1.75)
-    assert tables.beginnings([Start("m", "a", 0.1234, 0.5, spread, 200.4, spread, 3)])[1] == (
-        *("a", "0.123", "0.500", "1.50", "1.25 to 1.75", "200", "1.50", "1.25 to 1.75"),
+    ratios = (spread, None)
+    assert tables.beginnings([Start("m", "a", 0.1234, ratios, 0.5, ratios, 200.4, ratios, 3)])[1] == (
+        *("a", "0.123", "1.50", "", "0.500", "1.50", "", "200", "1.50", ""),
     )
     right, wrong = Agreement("m", "a", 1.0, 0.2, 60, 64), Agreement("m", "b", 9.0, 3.0, 2, 64)
     assert tables.agreements([right, wrong])[1:] == [

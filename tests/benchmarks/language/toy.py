@@ -33,6 +33,11 @@ class Toy:
         self.seen += 1
         return self._after(token)
 
+    def decode(self, token: int, count: int) -> int:
+        for _ in range(count):
+            token = int(np.argmax(self.step(token)))
+        return token
+
     def bytes_read(self, context: int) -> int | None:
         return self.seen
 

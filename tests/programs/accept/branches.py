@@ -89,7 +89,7 @@ def clamp(x: mx.array, mode: int) -> mx.array:
     if N < 1:
         tl.refuse("branches.tl:4", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
     result = _clamp(x, mode)  # branches.tl:4
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry

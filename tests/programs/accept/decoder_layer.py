@@ -306,7 +306,7 @@ def attend(h: mx.array, a: Attention, window: int) -> mx.array:
     if a.D != D:
         tl.refuse("decoder_layer.tl:19", "TL5001", "`D` of `a` is {}, not `D` = {} (`D` by dim 2 of `h`)", a.D, D)
     result = _attend(h, a, window)  # decoder_layer.tl:19
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -358,7 +358,7 @@ def llama(x: mx.array, a: Attention, f: FeedForward) -> mx.array:
     if f.D != D:
         tl.refuse("decoder_layer.tl:29", "TL5001", "`D` of `f` is {}, not `D` = {} (`D` by dim 2 of `x`)", f.D, D)
     result = _llama(x, a, f)  # decoder_layer.tl:29
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -415,7 +415,7 @@ def gemma(x: mx.array, a: Attention, f: FeedForward, window: int) -> mx.array:
     if f.D != D:
         tl.refuse("decoder_layer.tl:37", "TL5001", "`D` of `f` is {}, not `D` = {} (`D` by dim 2 of `x`)", f.D, D)
     result = _gemma(x, a, f, window)  # decoder_layer.tl:37
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -439,7 +439,7 @@ def matrix(N: int, M: int, step: float) -> mx.array:
     if M < 1:
         tl.refuse("decoder_layer.tl:47", "TL5001", "`M` is {}: a dimension variable is at least {}", M, 1)
     result = _matrix(N, M, step)  # decoder_layer.tl:47
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 def main(args: tuple[str, ...]) -> None:

@@ -98,7 +98,7 @@ def affine(l: Affine, x: mx.array) -> mx.array:
     if x.shape[-1] != I:
         tl.refuse("generics.tl:2", "TL5001", "dim -1 of `x` is {}, not `I` = {} (`I` by `I` of `l`)", x.shape[-1], I)
     result = _affine(l, x)  # generics.tl:2
-    return result.astype(T)
+    return tl.cast(result, T)
 
 
 @tl.entry
@@ -116,7 +116,7 @@ def scaled(x: mx.array) -> mx.array:
     if D < 1:
         tl.refuse("generics.tl:7", "TL5001", "`D` is {} by dim -1 of `x`: a dimension variable is at least {}", D, 1)
     result = _scaled(x)  # generics.tl:7
-    return result.astype(T)
+    return tl.cast(result, T)
 
 
 @tl.entry
@@ -155,7 +155,7 @@ def kept(x: mx.array) -> mx.array:
     if N < 1:
         tl.refuse("generics.tl:9", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
     result = _kept(x, T=T)  # generics.tl:9
-    return result.astype(T)
+    return tl.cast(result, T)
 
 
 def main(args: tuple[str, ...]) -> None:

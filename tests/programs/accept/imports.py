@@ -104,7 +104,7 @@ def forward(x: mx.array) -> mx.array:
     if x.shape[1] != 2:
         tl.refuse("imports.tl:7", "TL5001", "dim 1 of `x` is {}, not {}", x.shape[1], 2)
     result = _forward(x)  # imports.tl:7
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -121,7 +121,7 @@ def leaf_grow(x: mx.array) -> mx.array:
     if N < 1:
         tl.refuse("imports.tl:11", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
     result = _leaf_grow_2(x)  # imports.tl:11
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 def main(args: tuple[str, ...]) -> None:

@@ -82,7 +82,7 @@ def double(x: mx.array) -> mx.array:
     if N < 1:
         tl.refuse("lambdas.tl:16", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
     result = _double(x)  # lambdas.tl:16
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -99,7 +99,7 @@ def captured(x: mx.array) -> mx.array:
     if N < 1:
         tl.refuse("lambdas.tl:17", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
     result = _captured(x)  # lambdas.tl:17
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -117,7 +117,7 @@ def chooser(n: int, x: mx.array) -> mx.array:
     if x.shape[0] != 2:
         tl.refuse("lambdas.tl:28", "TL5001", "dim 0 of `x` is {}, not {}", x.shape[0], 2)
     result = _chooser(n, x)  # lambdas.tl:28
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 def main(args: tuple[str, ...]) -> None:

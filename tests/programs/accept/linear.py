@@ -61,7 +61,7 @@ def forward(input: mx.array, weights: mx.array | tl.Packed, bias: mx.array) -> m
             D_out,
         )
     result = _forward(input, weights, bias)  # linear.tl:2
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 def main(args: tuple[str, ...]) -> None:

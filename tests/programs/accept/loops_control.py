@@ -151,7 +151,7 @@ def listed(xs: tuple[mx.array, ...]) -> mx.array:
         if item.shape[0] != 2:
             tl.refuse("loops_control.tl:44", "TL5001", "dim 0 of `xs[i]` is {}, not {}", item.shape[0], 2)
     result = _listed(xs)  # loops_control.tl:44
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 def main(args: tuple[str, ...]) -> None:

@@ -107,7 +107,7 @@ def swaps(a: mx.array, b: mx.array, c: mx.array, n: int) -> mx.array:
     if c.shape[0] != N:
         tl.refuse("overwriting.tl:2", "TL5001", "dim 0 of `c` is {}, not `N` = {} (`N` by dim 0 of `a`)", c.shape[0], N)
     result = _swaps(a, b, c, n)  # overwriting.tl:2
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -126,7 +126,7 @@ def captured(x: mx.array, n: int) -> mx.array:
     if N < 1:
         tl.refuse("overwriting.tl:9", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
     result = _captured(x, n)  # overwriting.tl:9
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -143,7 +143,7 @@ def nested(x: mx.array) -> mx.array:
     if N < 1:
         tl.refuse("overwriting.tl:24", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
     result = _nested(x)  # overwriting.tl:24
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -160,7 +160,7 @@ def shapes(x: mx.array) -> tuple[mx.array, int, int]:
     if D < 1:
         tl.refuse("overwriting.tl:37", "TL5001", "`D` is {} by dim 1 of `x`: a dimension variable is at least {}", D, 1)
     result = _shapes(x)  # overwriting.tl:37
-    return (result[0].astype(mx.float16), result[1], result[2])
+    return (tl.cast(result[0], mx.float16), result[1], result[2])
 
 
 @tl.entry
@@ -179,7 +179,7 @@ def branches(x: mx.array, n: int) -> mx.array:
     if N < 1:
         tl.refuse("overwriting.tl:46", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
     result = _branches(x, n)  # overwriting.tl:46
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 def main(args: tuple[str, ...]) -> None:

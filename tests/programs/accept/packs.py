@@ -43,7 +43,7 @@ def norm(x: mx.array, weight: mx.array, eps: float = 1e-05) -> mx.array:
             "packs.tl:2", "TL5001", "dim 0 of `weight` is {}, not `D` = {} (`D` by dim -1 of `x`)", weight.shape[0], D
         )
     result = _norm(x, weight, eps)  # packs.tl:2
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -72,7 +72,7 @@ def score(q: mx.array, k: mx.array | tl.Packed) -> mx.array:
     if k.shape[:-2] != q.shape[:-2]:
         tl.refuse("packs.tl:6", "TL5001", "`...B` of `score` is {} by `k` and {} by `q`", k.shape[:-2], q.shape[:-2])
     result = _score(q, k)  # packs.tl:6
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 def main(args: tuple[str, ...]) -> None:

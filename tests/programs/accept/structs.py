@@ -212,7 +212,7 @@ def apply(l: Linear, x: mx.array) -> mx.array:
     if x.shape[-1] != I:
         tl.refuse("structs.tl:19", "TL5001", "dim -1 of `x` is {}, not `I` = {} (`I` by `I` of `l`)", x.shape[-1], I)
     result = _apply(l, x)  # structs.tl:19
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -234,7 +234,7 @@ def block(b: Block, x: mx.array) -> mx.array:
     if x.shape[1] != D:
         tl.refuse("structs.tl:24", "TL5001", "dim 1 of `x` is {}, not `D` = {} (`D` by `D` of `b`)", x.shape[1], D)
     result = _block(b, x)  # structs.tl:24
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -256,7 +256,7 @@ def run(net: Net, x: mx.array) -> mx.array:
     if x.shape[1] != D:
         tl.refuse("structs.tl:27", "TL5001", "dim 1 of `x` is {}, not `D` = {} (`D` by `D` of `net`)", x.shape[1], D)
     result = _run(net, x)  # structs.tl:27
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 def main(args: tuple[str, ...]) -> None:

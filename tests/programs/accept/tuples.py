@@ -40,7 +40,7 @@ def stats(x: mx.array) -> tuple[mx.array, mx.array, int]:
     if N < 1:
         tl.refuse("tuples.tl:1", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
     result = _stats(x)  # tuples.tl:1
-    return (result[0].astype(mx.float16), result[1].astype(mx.float16), result[2])
+    return (tl.cast(result[0], mx.float16), tl.cast(result[1], mx.float16), result[2])
 
 
 @tl.entry
@@ -77,8 +77,8 @@ def nested(x: mx.array) -> tuple[tuple[mx.array, mx.array], tuple[mx.array, ...]
         tl.refuse("tuples.tl:6", "TL5001", "`D` is {} by dim 1 of `x`: a dimension variable is at least {}", D, 1)
     result = _nested(x)  # tuples.tl:6
     result = (
-        (result[0][0].astype(mx.float16), result[0][1].astype(mx.float16)),
-        tuple(item.astype(mx.float16) for item in result[1]),
+        (tl.cast(result[0][0], mx.float16), tl.cast(result[0][1], mx.float16)),
+        tuple(tl.cast(item, mx.float16) for item in result[1]),
     )
     return result
 
@@ -102,7 +102,7 @@ def parts(x: mx.array) -> tuple[mx.array, mx.array, mx.array]:
     if D < 1:
         tl.refuse("tuples.tl:9", "TL5001", "`D` is {} by dim 1 of `x`: a dimension variable is at least {}", D, 1)
     result = _parts(x)  # tuples.tl:9
-    return (result[0].astype(mx.float16), result[1].astype(mx.float16), result[2].astype(mx.float16))
+    return (tl.cast(result[0], mx.float16), tl.cast(result[1], mx.float16), tl.cast(result[2], mx.float16))
 
 
 def main(args: tuple[str, ...]) -> None:

@@ -90,7 +90,7 @@ def nonzero(x: mx.array) -> mx.array:
     if N < 1:
         tl.refuse("unknown.tl:2", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
     result = _nonzero(x)  # unknown.tl:2
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -109,7 +109,7 @@ def same(x: mx.array, y: mx.array) -> mx.array:
     if y.shape[0] != S:
         tl.refuse("unknown.tl:3", "TL5001", "dim 0 of `y` is {}, not `S` = {} (`S` by dim 0 of `x`)", y.shape[0], S)
     result = _same(x, y)  # unknown.tl:3
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -125,7 +125,7 @@ def add(x: mx.array, y: mx.array) -> mx.array:
     x = tl.array(x, "x", mx.float16, 1, "float16[?]", "unknown.tl:4")
     y = tl.array(y, "y", mx.float16, 1, "float16[?]", "unknown.tl:4")
     result = _add(x, y)  # unknown.tl:4
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -147,7 +147,7 @@ def matmul(x: mx.array, w: mx.array | tl.Packed) -> mx.array:
     if M < 1:
         tl.refuse("unknown.tl:5", "TL5001", "`M` is {} by dim 1 of `w`: a dimension variable is at least {}", M, 1)
     result = _matmul(x, w)  # unknown.tl:5
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -166,7 +166,7 @@ def grow(x: mx.array, n: int) -> mx.array:
     if N < 1:
         tl.refuse("unknown.tl:6", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
     result = _grow(x, n)  # unknown.tl:6
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -180,7 +180,7 @@ def trimmed(x: mx.array) -> mx.array:
     """
     x = tl.array(x, "x", mx.float16, 1, "float16[?]", "unknown.tl:11")
     result = _trimmed(x)  # unknown.tl:11
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -194,7 +194,7 @@ def halves(x: mx.array) -> mx.array:
     """
     x = tl.array(x, "x", mx.float16, 1, "float16[?]", "unknown.tl:16")
     result = _halves(x)  # unknown.tl:16
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -214,7 +214,7 @@ def refined(x: mx.array, y: mx.array | tl.Packed) -> mx.array:
     if y.shape[0] != 4:
         tl.refuse("unknown.tl:17", "TL5001", "dim 0 of `y` is {}, not {}", y.shape[0], 4)
     result = _refined(x, y)  # unknown.tl:17
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 def main(args: tuple[str, ...]) -> None:

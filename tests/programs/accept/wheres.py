@@ -92,7 +92,7 @@ def pool(x: mx.array) -> mx.array:
     if L % 2 != 0:
         tl.refuse("wheres.tl:2", "TL5006", "`pool` demands `L % 2 == 0`: `L` is {} by dim 1 of `x`", L)
     result = _pool(x)  # wheres.tl:2
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -119,7 +119,7 @@ def heads(x: mx.array, H: int) -> mx.array:
     if D % H != 0:
         tl.refuse("wheres.tl:5", "TL5006", "`heads` demands `D % H == 0`: `D` is {} by dim 1 of `x`, `H` is {}", D, H)
     result = _heads(x, H)  # wheres.tl:5
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -144,7 +144,7 @@ def first(x: mx.array, k: int) -> mx.array:
     if N < k:
         tl.refuse("wheres.tl:6", "TL5006", "`first` demands `k <= N`: `k` is {}, `N` is {} by dim 0 of `x`", k, N)
     result = _first(x, k)  # wheres.tl:6
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -173,7 +173,7 @@ def square(x: mx.array) -> mx.array:
             M,
         )
     result = _square(x)  # wheres.tl:7
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -192,7 +192,7 @@ def guarded(x: mx.array, k: int) -> mx.array:
     if N < 1:
         tl.refuse("wheres.tl:8", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
     result = _guarded(x, k)  # wheres.tl:8
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -213,7 +213,7 @@ def asserted(x: mx.array, k: int) -> mx.array:
     if N < 1:
         tl.refuse("wheres.tl:13", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
     result = _asserted(x, k)  # wheres.tl:13
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -232,7 +232,7 @@ def diagonal(x: mx.array) -> mx.array:
     if x.shape[1] != N:
         tl.refuse("wheres.tl:17", "TL5001", "dim 1 of `x` is {}, not `N` = {} (`N` by dim 0 of `x`)", x.shape[1], N)
     result = _diagonal(x)  # wheres.tl:17
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -257,7 +257,7 @@ def windows(x: mx.array, k: int) -> mx.array:
     if N < k:
         tl.refuse("wheres.tl:24", "TL5006", "`windows` demands `k <= N`: `k` is {}, `N` is {} by dim 0 of `x`", k, N)
     result = _windows(x, k)  # wheres.tl:24
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -276,7 +276,7 @@ def counted(x: mx.array, limit: int) -> mx.array:
     if N < 1:
         tl.refuse("wheres.tl:29", "TL5001", "`N` is {} by dim 0 of `x`: a dimension variable is at least {}", N, 1)
     result = _counted(x, limit)  # wheres.tl:29
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -303,7 +303,7 @@ def chunk(x: mx.array, n: int) -> mx.array:
     if D < 1:
         tl.refuse("wheres.tl:38", "TL5001", "`D` is {} by dim 1 of `x`: a dimension variable is at least {}", D, 1)
     result = _chunk(x, n)  # wheres.tl:38
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 @tl.entry
@@ -323,7 +323,7 @@ def twice_half(x: mx.array) -> mx.array:
     if N % 4 != 0:
         tl.refuse("wheres.tl:39", "TL5006", "`twice_half` demands `N % 4 == 0`: `N` is {} by dim 0 of `x`", N)
     result = _twice_half(x)  # wheres.tl:39
-    return result.astype(mx.float16)
+    return tl.cast(result, mx.float16)
 
 
 def main(args: tuple[str, ...]) -> None:
