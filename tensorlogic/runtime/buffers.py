@@ -3,19 +3,24 @@
 `mx.array` of a NumPy array copies it, and so does `mx.from_dlpack` on a CPU: 0.6 ms for each megabyte, and twice the
 memory. An array of MLX shows NumPy its own memory, which can be written as long as nothing has used it. Only on CUDA
 is it filled apart and copied, since there a view would move the array's memory to the host.
+
+With our CPU kernels the arrays of a model lie in memory of huge pages (`room`).
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import mlx.core as mx
 import numpy as np
 import numpy.typing as npt
 
-from tensorlogic.runtime import device
+from tensorlogic.runtime import device, kernels
 from tensorlogic.runtime.formats.values import Array
+
+if TYPE_CHECKING:
+    from tensorlogic_cpu._kernels import Room
 
 _MLX = {
     np.dtype(np.float32): mx.float32,
@@ -41,20 +46,28 @@ def _allocated(shape: tuple[int, ...], dtype: np.dtype[Any]) -> mx.array:
     return array
 
 
+def room() -> Room | None:
+    """Where the arrays of a model lie side by side; None where each has memory of its own."""
+    found = kernels.status().module
+    return None if found is None or device.on_gpu() else cast("Room", found.Room())
+
+
 class Buffers:
     """The arrays of one tensor, from their making to their being handed over.
 
     They are made and handed over in the thread that uses MLX, and filled in any.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room | None = None) -> None:
+        self._room = room
         self._made: list[tuple[Array, mx.array]] = []
 
     def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
         """Room for an array of a type that NumPy has, filled with anything."""
         if 0 in shape or (device.on_gpu() and not mx.metal.is_available()):
             return np.empty(shape, dtype)
-        array = _allocated(shape, np.dtype(dtype))
+        kind = np.dtype(dtype)
+        array = _allocated(shape, kind) if self._room is None else self._room.empty(shape, _MLX[kind])
         view = np.asarray(array)
         self._made.append((view, array))
         return view

@@ -21,6 +21,7 @@ from typing import Self
 
 import mlx.core as mx
 
+from tensorlogic.runtime import kernels
 from tensorlogic.runtime.errors import BoundaryError
 
 STEP = 256
@@ -38,7 +39,7 @@ class _Rows:
     @classmethod
     def empty(cls, x: mx.array, capacity: int, bits: int | None, dtype: mx.Dtype) -> Self:
         parts = _kept(x[:, :, :0], bits, dtype)
-        return cls(tuple(_resized(part, 0, 0, capacity) for part in parts), bits, dtype)
+        return cls(tuple(_room(part, capacity) for part in parts), bits, dtype)
 
     @property
     def capacity(self) -> int:
@@ -241,8 +242,8 @@ class KVCache:
         kept = store.layers.get(layer)
         if kept is None:
             batch, heads, width = sizes
-            none = mx.zeros((batch, heads, store.capacity or 0, width), dtype)
-            keys, values = (_Rows((mx.array(none),), None, dtype) for _ in range(2))
+            none = mx.zeros((batch, heads, 0, width), dtype)
+            keys, values = (_Rows.empty(none, store.capacity or 0, None, dtype) for _ in range(2))
             kept = store.layers[layer] = _Layer(keys, values, (*sizes, sizes[2]))
         if kept.sizes != (*sizes, sizes[2]) or kept.begin:
             return None
@@ -345,5 +346,13 @@ def _group(scales: mx.array, words: mx.array, bits: int) -> int:
 
 
 def _resized(x: mx.array, begin: int, end: int, capacity: int) -> mx.array:
-    rest = mx.zeros((*x.shape[:2], capacity - (end - begin), x.shape[3]), x.dtype)
-    return mx.concatenate([x[:, :, begin:end], rest], axis=2) if end > begin else rest
+    room = _room(x, capacity)
+    if end > begin:
+        room[:, :, : end - begin] = x[:, :, begin:end]
+    return room
+
+
+def _room(like: mx.array, capacity: int) -> mx.array:
+    """Rows that nobody reads before they are written: with our CPU kernels they take no memory until then."""
+    shape = (*like.shape[:2], capacity, like.shape[3])
+    return kernels.cpu.empty(shape, like.dtype) if kernels.active() else mx.zeros(shape, like.dtype)

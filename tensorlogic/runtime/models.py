@@ -22,7 +22,7 @@ from typing import Any, TypeVar, get_args
 
 import mlx.core as mx
 
-from tensorlogic.runtime import progress, reading, workers
+from tensorlogic.runtime import buffers, progress, reading, workers
 from tensorlogic.runtime.errors import BoundaryError, ModelFileError
 from tensorlogic.runtime.formats import FileHeader, MetadataValue, OpenFiles, TensorInfo, metadata, open_model
 from tensorlogic.runtime.formats.features import Feature
@@ -67,6 +67,7 @@ class Model:
         """How many nonzero values became 0, by tensor, of those read so far."""
         self._files = files
         self._wanted = wanted
+        self._room = buffers.room()
         self._alive: weakref.WeakValueDictionary[str, Tensor] = weakref.WeakValueDictionary()
         self._runner: Runner | None = None
         self._carried: weakref.WeakValueDictionary[tuple[str, mx.Dtype], Tensor] = weakref.WeakValueDictionary()
@@ -283,7 +284,7 @@ class Model:
             held = self._alive.get(name)
             if held is not None:
                 return Job(lambda: 0, lambda underflows: (held, underflows), 0)
-            job = reading.begin(self._files, info, self._wanted)
+            job = reading.begin(self._files, info, self._wanted, self._room)
             nbytes = stored_bytes(info)
             return Job(functools.partial(_fill, job, nbytes), job.finish, nbytes)
         except ModelFileError as error:
@@ -296,7 +297,7 @@ class Model:
             raise TypeError(f"floats are read as float16, bfloat16 or float32, not {dtype}")
         self._usage.used.add(name)
         wanted = Wanted(names[dtype], self._wanted.dequantize)
-        job = reading.begin(self._files, self._info(name), wanted)
+        job = reading.begin(self._files, self._info(name), wanted, self._room)
         return job.finish(job.fill())[0]
 
     def _keep(self, name: str, tensor: Tensor, underflows: builtins.int) -> Tensor:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import mlx.core as mx
 import numpy as np
@@ -43,6 +43,9 @@ from tensorlogic.runtime.formats.values import (
 )
 from tensorlogic.runtime.packed import Packed, Tensor, dense
 from tensorlogic.runtime.probing import accepts
+
+if TYPE_CHECKING:
+    from tensorlogic_cpu._kernels import Room
 
 Filled = TypeVar("Filled")
 FloatType = Literal["float16", "bfloat16", "float32", "native"]
@@ -92,22 +95,23 @@ def failing(error: ModelFileError) -> Job[None]:
     return Job(lambda: None, finish)
 
 
-def begin(files: Mapping[Path, io.FileIO], info: TensorInfo, wanted: Wanted) -> Job[Any]:
-    """Make room for a tensor. Its parts may lie in several of the model's files."""
+def begin(files: Mapping[Path, io.FileIO], info: TensorInfo, wanted: Wanted, room: Room | None = None) -> Job[Any]:
+    """Make room for a tensor, in that of its model. Its parts may lie in several of the model's files."""
     if not info.readable:
         raise unreadable(info)
     dtype, file = _element_type(info, wanted), files[info.file]
     if 0 in info.shape:
         return Job(lambda: 0, lambda underflows: (mx.zeros(info.shape, _ELEMENTS[dtype]), underflows))
+    buffers = Buffers(room)
     if info.storage in REPACKINGS and _stays_packed(info, dtype):
-        return _begin_blocks(file, info, dtype, wanted)
+        return _begin_blocks(file, info, dtype, wanted, buffers)
     if isinstance(info, ComputedInfo):
-        return _begin_dense(info, dtype, lambda values: fill(info, dtype, compute(file, info), values))
+        return _begin_dense(info, dtype, buffers, lambda values: fill(info, dtype, compute(file, info), values))
     if info.is_quantized:
-        return _begin_dense(info, dtype, lambda values: fill_expanded(file, info, dtype, values))
+        return _begin_dense(info, dtype, buffers, lambda values: fill_expanded(file, info, dtype, values))
     if info.scales is not None:
-        return _begin_assembled(files, settled(files, info), dtype, wanted)
-    return _begin_dense(info, dtype, lambda values: fill_dense(file, info, dtype, values))
+        return _begin_assembled(files, settled(files, info), dtype, wanted, buffers)
+    return _begin_dense(info, dtype, buffers, lambda values: fill_dense(file, info, dtype, values))
 
 
 def _stays_packed(info: TensorInfo, dtype: str) -> bool:
@@ -118,8 +122,7 @@ def _stays_packed(info: TensorInfo, dtype: str) -> bool:
     return accepts(info.layout, carried if is_alike else mx.float32)
 
 
-def _begin_dense(info: TensorInfo, dtype: str, fill: Callable[[Array], int]) -> Job[int]:
-    buffers = Buffers()
+def _begin_dense(info: TensorInfo, dtype: str, buffers: Buffers, fill: Callable[[Array], int]) -> Job[int]:
     values = buffers.empty(info.shape, KEPT[dtype])
 
     def finish(underflows: int) -> tuple[Tensor, int]:
@@ -129,8 +132,9 @@ def _begin_dense(info: TensorInfo, dtype: str, fill: Callable[[Array], int]) -> 
     return Job(lambda: fill(values), finish)
 
 
-def _begin_blocks(file: io.FileIO, info: TensorInfo, dtype: str, wanted: Wanted) -> Job[tuple[Parts, float]]:
-    buffers = Buffers()
+def _begin_blocks(
+    file: io.FileIO, info: TensorInfo, dtype: str, wanted: Wanted, buffers: Buffers
+) -> Job[tuple[Parts, float]]:
     # MLX packs matrices; a vector becomes one of a single row, and is expanded, for nothing multiplies by it.
     matrix = info if len(info.shape) > 1 else replace(info, shape=(1, *info.shape))
     room = make_room(matrix, buffers.empty)
@@ -144,13 +148,15 @@ def _begin_blocks(file: io.FileIO, info: TensorInfo, dtype: str, wanted: Wanted)
     return Job(lambda: fill_room(file, matrix, room, rearrange), finish)
 
 
-def _begin_assembled(files: Mapping[Path, io.FileIO], info: TensorInfo, dtype: str, wanted: Wanted) -> Job[Any]:
+def _begin_assembled(
+    files: Mapping[Path, io.FileIO], info: TensorInfo, dtype: str, wanted: Wanted, buffers: Buffers
+) -> Job[Any]:
     """A weight that its model keeps as several tensors."""
     if info.layout is None:
-        return _begin_dense(info, dtype, lambda values: fill_assembled(files, info, dtype, values))
+        return _begin_dense(info, dtype, buffers, lambda values: fill_assembled(files, info, dtype, values))
 
     def finish(parts: Parts) -> tuple[Tensor, int]:
-        return _packed(info, parts, _bound(info, parts), dtype, Buffers(), wanted, info.shape), 0
+        return _packed(info, parts, _bound(info, parts), dtype, buffers, wanted, info.shape), 0
 
     return Job(lambda: read_parts(files, info), finish)
 

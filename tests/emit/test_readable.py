@@ -18,7 +18,7 @@ def emitted(text: str) -> str:
         ("fn f(x: float16[N+4]) -> float16[N] { return x[4:] }", "return x[4:]"),
         (
             "fn f(x: float16[N]) -> (float16[N], int) { return (x, N) }",
-            "return (result[0].astype(mx.float16), result[1])",
+            "return (tl.cast(result[0], mx.float16), result[1])",
         ),
         (
             "print((1, 2), [(1, 2)])",

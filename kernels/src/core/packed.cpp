@@ -1,7 +1,9 @@
 #include "core/packed.h"
 
 #include <algorithm>
+#include <deque>
 #include <span>
+#include <vector>
 
 #include "core/blas.h"
 #include "core/dense.h"
@@ -18,24 +20,58 @@ constexpr int64_t kLeastRows = 16;
 // Bytes of an expanded tile: with the rows of x it meets, it stays in a core's second-level cache.
 constexpr int64_t kTileBytes = 512 * 1024;
 
-void few_rows(const float* x, int64_t x_stride, int m, const PackedMatrix& w, Activations kept, float* y,
-              int64_t y_stride) {
-  thread_local Scratch floats, sums, codes, steps;
+// Whether rows that are prepared for one matrix are so for another, of its width.
+bool prepared_alike(const PackedMatrix& a, const PackedMatrix& b) { return a.bits == b.bits && a.group == b.group; }
+
+// Rows of x as some of the matrices want them, in memory of the calling thread; `place` counts those of one product.
+PreparedRows prepared(const float* x, int64_t x_stride, int m, const PackedMatrix& w, Activations kept, size_t place) {
+  struct Memory {
+    Scratch floats, sums, codes, steps;
+  };
+  thread_local std::deque<Memory> memories;
+  while (memories.size() <= place) memories.emplace_back();
+  Memory& own = memories[place];
   const int64_t width = prepared_width(w.width);
   PreparedRows rows;
   rows.count = m;
   rows.kept = kept;
-  rows.sums = sums.get<float>(m * padded_to_16(w.groups()));
-  rows.codes = codes.get<int8_t>(m * kDigits * width);
-  rows.steps = steps.get<float>(m * padded_to_16(w.width / 32));
-  rows.x = floats.get<float>(m * width);
-  const Kernels& k = kernels();
-  k.prepare(x, x_stride, w, rows);
-  int64_t ranges = pool().threads() * kRangesPerThread;
+  rows.sums = own.sums.get<float>(m * padded_to_16(w.groups()));
+  rows.codes = own.codes.get<int8_t>(m * kDigits * width);
+  rows.steps = own.steps.get<float>(m * padded_to_16(w.width / 32));
+  rows.x = own.floats.get<float>(m * width);
+  kernels().prepare(x, x_stride, w, rows);
+  return rows;
+}
+
+// The packed ones among the matrices, all their rows as one list.
+void few_rows(const float* x, int64_t x_stride, int m, std::span<const PackedMatrix> matrices, Activations kept, float* y,
+              int64_t y_stride) {
+  struct Part {
+    const PackedMatrix& w;
+    PreparedRows rows;
+    int64_t first, column;  // in the list, and in y
+  };
+  std::vector<Part> parts;
+  int64_t total = 0, column = 0;
+  size_t preparations = 0;
+  for (const PackedMatrix& w : matrices) {
+    if (w.packing != Packing::none) {
+      auto known = std::ranges::find_if(parts, [&](const Part& part) { return prepared_alike(part.w, w); });
+      parts.push_back({w, known != parts.end() ? known->rows : prepared(x, x_stride, m, w, kept, preparations++), total,
+                       column});
+      total += w.rows;
+    }
+    column += w.rows;
+  }
+  const int64_t ranges = pool().threads() * kRangesPerThread;
   // Whole groups of four, whose sums are taken together.
-  int64_t grain = std::max(kLeastRows, (w.rows / ranges + 3) / 4 * 4);
-  pool().parallel(w.rows, grain,
-                  [&](int64_t first, int64_t last) { k.multiply(rows, w, first, last, y, y_stride); });
+  const int64_t grain = std::max(kLeastRows, (total / ranges + 3) / 4 * 4);
+  pool().parallel(total, grain, [&](int64_t begin, int64_t end) {
+    for (const Part& part : parts) {
+      const int64_t first = std::max(begin - part.first, int64_t{0}), last = std::min(end - part.first, part.w.rows);
+      if (first < last) kernels().multiply(part.rows, part.w, first, last, y + part.column, y_stride);
+    }
+  });
 }
 
 DigitRows digits_of(const float* x, int64_t x_stride, int64_t m, int64_t width, Activations kept) {
@@ -123,15 +159,14 @@ void many_rows(const float* x, int64_t x_stride, int64_t m, const PackedMatrix& 
 
 void packed_products(const float* x, int64_t x_stride, int64_t m, std::span<const PackedMatrix> matrices,
                      Activations kept, float* y, int64_t y_stride) {
-  const bool tiled = m > kDecodeRows && kernels().tile;
+  const bool few = m <= kDecodeRows, tiled = !few && kernels().tile;
   if (tiled) many_rows_by_digits(x, x_stride, m, matrices, kept, y, y_stride);
+  if (few && m > 0) few_rows(x, x_stride, static_cast<int>(m), matrices, kept, y, y_stride);
   for (const PackedMatrix& w : matrices) {
     if (w.packing == Packing::none) {
       dense_matmul(x, x_stride, m, w.codes, w.scale_type, w.rows, w.width, y, y_stride);
-    } else if (m > kDecodeRows && !tiled) {
+    } else if (!few && !tiled) {
       many_rows(x, x_stride, m, w, y, y_stride);
-    } else if (m > 0 && !tiled) {
-      few_rows(x, x_stride, static_cast<int>(m), w, kept, y, y_stride);
     }
     y += w.rows;
   }
