@@ -25,6 +25,7 @@ def cached_attention(
     *,
     scale: float | None = None,
     window: int | None = None,
+    soft_cap: float | None = None,
     offset: int = 0,
     base: float | None = None,
     traditional: bool = False,
@@ -42,7 +43,7 @@ def cached_attention(
     """
     batch, length, joined = x.shape
     width = joined // (heads + 2 * kv_heads)
-    node = kernels.active() and (q_norm is None) == (eps is None) == (k_norm is None)
+    node = kernels.active() and soft_cap is None and (q_norm is None) == (eps is None) == (k_norm is None)
     arrays = cache.arrays(layer, (batch, kv_heads, width), length, dtype or x.dtype) if node else None
     if arrays is not None and (base is None or arrays[2] == offset):
         keys, values, at = arrays
@@ -76,5 +77,5 @@ def cached_attention(
     if base is not None:
         q, k = (rope(each, offset, base, traditional, rope_scale, dims, periods) for each in (q, k))
     ks, vs, following = cache.update(layer, k, v, window, dtype=dtype)
-    mixed = attention(q, ks, vs, scale, following.mask(layer, q, ks), True, window)
+    mixed = attention(q, ks, vs, scale, following.mask(layer, q, ks), True, window, soft_cap)
     return mixed.transpose(0, 2, 1, 3).reshape(batch, length, heads * width), following

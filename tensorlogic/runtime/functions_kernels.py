@@ -100,14 +100,16 @@ def attention(
     mask: mx.array | None = None,
     causal: bool = False,
     window: int | None = None,
+    soft_cap: float | None = None,
 ) -> mx.array:
     """Scaled dot-product attention of `q: [B, H, L, D]` over `k: [B, K, S, D]` and `v: [B, K, S, E]`.
 
     With `causal` a query sees no key after its own place, counted from the end, and with a `window` the last `window`
-    of those. A mask says by bools what is seen, or is added to the scores.
+    of those. A mask says by bools what is seen, or is added to the scores. With a `soft_cap`, which the kernels do not
+    have, scores become `soft_cap * tanh(score / soft_cap)` before.
     """
-    if kernels.active():
+    if kernels.active() and soft_cap is None:
         factor = q.shape[-1] ** -0.5 if scale is None else scale
         seen = window if causal and window is not None and window < k.shape[-2] else None
         return kernels.cpu.attention(q, k, v, scale=factor, causal=causal, window=seen, mask=mask)
-    return functions_neural.attention(q, k, v, scale, mask, causal, window)
+    return functions_neural.attention(q, k, v, scale, mask, causal, window, soft_cap)

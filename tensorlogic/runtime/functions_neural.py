@@ -83,11 +83,16 @@ def attention(
     mask: mx.array | None = None,
     causal: bool = False,
     window: int | None = None,
+    soft_cap: float | None = None,
 ) -> mx.array:
     """Scaled dot-product attention. With `causal` a query sees no key after its own place, counted from the end.
 
-    With a `window` besides, it sees the last `window` keys of those.
+    With a `window` besides, it sees the last `window` keys of those. A `soft_cap` bounds the scores before they are
+    masked. Raises ValueError for one that is not above 0.
     """
+    if soft_cap is not None:
+        seen = with_causal(mask, q.shape[-2], k.shape[-2], window) if causal else mask
+        return _capped_attention(q, k, v, q.shape[-1] ** -0.5 if scale is None else scale, seen, soft_cap)
     kind: mx.array | str | None = mask
     if causal and mask is None and (window is None or k.shape[-2] <= window):
         kind = "causal"
@@ -95,6 +100,25 @@ def attention(
         kind = with_causal(mask, q.shape[-2], k.shape[-2], window)
     factor = q.shape[-1] ** -0.5 if scale is None else scale
     return mx.fast.scaled_dot_product_attention(q, k, v, scale=factor, mask=kind)
+
+
+def _capped_attention(
+    q: mx.array, k: mx.array, v: mx.array, scale: float, mask: mx.array | None, soft_cap: float
+) -> mx.array:
+    """Attention of capped scores in float32; a query that sees no key gives zeros."""
+    if not soft_cap > 0:
+        raise ValueError(f"the `soft_cap` of `attention` is above 0, not {soft_cap}")
+    batch, heads, queries, width = q.shape
+    groups, keys = k.shape[1:3]
+    q32, k32, v32 = (x.astype(mx.float32) for x in (q, k, v))
+    # A group of queries beside the head of keys that it shares.
+    scores = q32.reshape(batch, groups, -1, queries, width) @ (scale * k32)[:, :, None].swapaxes(-1, -2)
+    scores = (soft_cap * mx.tanh(scores / soft_cap)).reshape(batch, heads, queries, keys)
+    if mask is not None:
+        scores = mx.where(mask, scores, -math.inf) if mask.dtype == mx.bool_ else scores + mask
+    sees = mx.max(scores, axis=-1, keepdims=True) > -math.inf
+    weights = mx.where(sees, mx.softmax(scores, axis=-1), 0.0).reshape(batch, groups, -1, queries, keys)
+    return (weights @ v32[:, :, None]).reshape(batch, heads, queries, -1).astype(q.dtype)
 
 
 def with_causal(mask: mx.array | None, queries: int, keys: int, window: int | None = None) -> mx.array:

@@ -247,6 +247,10 @@ class Model:
         """A text of the metadata."""
         return self._value(key, default, metadata.as_string, "a string")
 
+    def bool(self, key: str, default: builtins.bool | None = None) -> builtins.bool:
+        """Whether something is so, by the metadata."""
+        return self._value(key, default, metadata.as_bool, "a bool")
+
     def ints(self, key: str, default: Sequence[builtins.int] | None = None) -> tuple[builtins.int, ...]:
         """A list of whole numbers of the metadata."""
         return self._value(key, None if default is None else tuple(default), metadata.as_ints, "a list of ints")

@@ -25,7 +25,6 @@ HEAD = 'let m = load_model("m" + ".safetensors")\nlet w = m.get_tensor("w")\n'
         ('m.get_tensor(nme: "w")', "TL1012", "`get_tensor` has no parameter `nme`", "its parameters are name, dtype"),
         ('m.get_tensor("w", name: "w")', "TL2004", "`name` of `get_tensor` is given twice", None),
         ("m.int(3)", "TL2001", "`key` of `int` is `string`, not `int`", None),
-        ('m.bool("flag")', "TL1011", "`Model` has no `bool`", "`model.string(key)` and `model.int(key)` read metadata"),
         ("m.exp()", "TL1011", "`Model` has no `exp`", None),
         ("m.tensors_", "TL1011", "`Model` has no `tensors_`", "did you mean `tensors`?"),
         ("m.tokenizer()", "TL2005", "`tokenizer` of `Model` is not a function", "`m.tokenizer`"),
@@ -68,18 +67,20 @@ def test_what_a_model_does_not_answer(asked: str, code: str, message: str, help:
 
 
 def test_settings_have_defaults(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"heads": 3, "rope": {"base": 2.5, "factors": [1, 1.5]}}')
+    (tmp_path / "config.json").write_text('{"heads": 3, "tied": true, "rope": {"base": 2.5, "factors": [1, 1.5]}}')
     save_file({"w": np.zeros(1, np.float16)}, tmp_path / "model.safetensors")
     module = tensorlogic.compile("""
     fn heads(m: Model) -> (int, int) { return (m.int("heads", default: 9), m.int("no", 9)) }
     fn base(m: Model) -> (float, float) { return (m.float("rope.base"), m.float("rope.scale", default: 1)) }
     fn factors(m: Model) -> ([float], [float]) { return (m.floats("rope.factors"), m.floats("no", default: [])) }
+    fn flags(m: Model) -> (bool, bool) { return (m.bool("tied"), m.bool("no", default: true)) }
     fn text(m: Model) -> string { return m.string("type", default: "none") }
     """)
     model = load_model(tmp_path)
     assert module.heads(model) == (3, 9)
     assert module.base(model) == (2.5, 1.0)
     assert module.factors(model) == ((1.0, 1.5), ())
+    assert module.flags(model) == (True, True)
     assert module.text(model) == "none"
     with pytest.raises(ModelFileError, match="TL4011"):
         model.string("heads", "a default does not hide what is wrong")

@@ -85,9 +85,9 @@ def host(value: int | float | str | bool) -> Factory:
 # --- running
 
 
-def compiled(text: str, *, strict: bool = False, checked: bool = False) -> ModuleType:
+def compiled(text: str, *, strict: bool = False, checked: bool = False, standalone: bool = False) -> ModuleType:
     """The module that a program becomes."""
-    options = Options(strict=strict, checked=checked, verify=True)
+    options = Options(strict=strict, checked=checked, standalone=standalone, verify=True)
     module = ModuleType("case")
     exec(compile(compile_text(text, "case.tl", options).python, "case.py", "exec"), module.__dict__)
     return module

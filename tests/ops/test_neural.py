@@ -207,6 +207,31 @@ def test_a_mask_that_may_be_none(mask: str, causal: bool) -> None:
     np.testing.assert_allclose(np.array(actual), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("mask", ["none", "bools", "numbers"])
+@pytest.mark.parametrize("standalone", [False, True])
+def test_scores_may_be_capped(mask: str, causal: bool, standalone: bool) -> None:
+    element = "bool" if mask == "bools" else "float32"
+    window = ", window: 2" if causal else ""
+    module = compiled(
+        f"""fn f({_QKV}, m: {element}[L, S]?, cap: float?) -> float32[B, H, L, D] where H % K == 0 and L <= S {{
+            return attention(q, k, v, scale: 0.9, mask: m, causal: {str(causal).lower()}{window}, soft_cap: cap)
+        }}""",
+        standalone=standalone,
+    )
+    q, k, v = _normal(2, 4, 3, 8), _normal(2, 2, 5, 8), _normal(2, 2, 5, 8)
+    given_mask: Any = {"none": None, "bools": _normal(3, 5) > -1, "numbers": _normal(3, 5)}[mask]
+    if mask == "bools":
+        given_mask[:, -3:] = True
+    argument = None if given_mask is None else mx.array(given_mask)
+    for cap in (None, 0.8, 50.0):
+        expected = reference.attention(q, k, v, 0.9, given_mask, causal, 2 if causal else None, cap)
+        actual = module.f(mx.array(q), mx.array(k), mx.array(v), argument, cap)
+        np.testing.assert_allclose(np.array(actual), expected, rtol=1e-5, atol=1e-5)
+    with pytest.raises(ValueError, match="the `soft_cap` of `attention` is above 0, not -1"):
+        module.f(mx.array(q), mx.array(k), mx.array(v), argument, -1.0)
+
+
 def test_a_mask_whose_sizes_only_run_time_knows() -> None:
     module = compiled(
         f"fn f({_QKV}, m: bool[?, ?]) -> float32[B, H, L, D] where H % K == 0 {{ return attention(q, k, v, mask: m) }}"
@@ -279,6 +304,12 @@ LOWERINGS = [
         "attention(q, q, q, causal: true, window: 9)",
         "float16[B, H, L, D]",
         "tl.attention(q, q, q, causal=True, window=9)",
+    ),
+    (
+        "q: float16[B, H, L, D]",
+        "attention(q, q, q, soft_cap: 50.0)",
+        "float16[B, H, L, D]",
+        "tl.attention(q, q, q, soft_cap=50.0)",
     ),
     ("x: float16[B, H, L, 64]", "rope(x)", "float16[B, H, L, 64]", "tl.rope(x)"),
     ("x: float16[L, 6], n: int", "rope(x, n, dims: 4)", "float16[L, 6]", "tl.rope(x, offset=n, dims=4)"),

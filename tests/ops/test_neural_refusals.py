@@ -159,6 +159,12 @@ REFUSED = [
         "`window` of `attention` is 0: it must be at least 1",
     ),
     (
+        "q: float16[B, H, L, D]",
+        "attention(q, q, q, soft_cap: -0.5)",
+        "TL3018",
+        "the `soft_cap` of `attention` is above 0, not -0.5",
+    ),
+    (
         "q: float16[B, H, L, D], n: int?",
         "attention(q, q, q, causal: true, window: n)",
         "TL2009",

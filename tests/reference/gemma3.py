@@ -5,7 +5,7 @@ times the root of their width; norms of each query and key before it is turned, 
 feed-forward blocks give before it is added; tanh GELU; of six layers five see the last `sliding_window` tokens alone,
 and turn with base 10,000. The output projection is the embedding. Norms multiply by 1 + w, and llama.cpp's converter
 has put the 1 into the file. Scores are scaled by 1/sqrt(K) in all sizes but 27B, by `query_pre_attn_scalar` where it
-is said: GGUF files do not.
+is said: GGUF files do not. Scores and logits are softly capped, c * tanh(x / c), where a c is said.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def logits(
     scalar = settings.get("query_pre_attn_scalar")
     if scalar is None and settings["block_count"] == LARGEST:
         scalar = settings["embedding_length"] / heads
+    score_cap, logit_cap = settings.get("attn_logit_softcapping"), settings.get("final_logit_softcapping")
     show = watch or (lambda name, value: None)
 
     def norm(x: Array, name: str) -> Array:
@@ -65,7 +66,8 @@ def logits(
         k = norm(split_heads(h @ file.weight(f"{name}.attn_k").T, kv_heads), f"{name}.attn_k_norm")
         v = split_heads(h @ file.weight(f"{name}.attn_v").T, kv_heads)
         seen = visible(len(ids), None if is_global else window)
-        mixed = attend(turn(scaled(q), speeds, interleaved=False), turn(k, speeds, interleaved=False), v, seen)
+        q, k = turn(scaled(q), speeds, interleaved=False), turn(k, speeds, interleaved=False)
+        mixed = attend(q, k, v, seen, score_cap)
         output = join_heads(mixed) @ file.weight(f"{name}.attn_output").T
         show("attention", output)
         x = x + norm(output, f"{name}.post_attention_norm")
@@ -77,7 +79,8 @@ def logits(
         show("feed-forward", fed)
         x = x + norm(fed, f"{name}.post_ffw_norm")
         show("residual", x)
-    return norm(x[-(last or len(ids)) :], "output_norm") @ file.weight("token_embd").T
+    found = norm(x[-(last or len(ids)) :], "output_norm") @ file.weight("token_embd").T
+    return np.float32(logit_cap) * np.tanh(found / np.float32(logit_cap)) if logit_cap else found
 
 
 def with_ones(file: File) -> File:

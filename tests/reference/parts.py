@@ -86,17 +86,19 @@ def visible(length: int, window: int | None = None) -> npt.NDArray[np.bool_]:
     return (behind >= 0) & (behind < (window or length))
 
 
-def attend(q: Array, k: Array, v: Array, seen: npt.NDArray[np.bool_] | None = None) -> Array:
+def attend(q: Array, k: Array, v: Array, seen: npt.NDArray[np.bool_] | None = None, cap: float | None = None) -> Array:
     """[H, L, K] of queries [H, L, K] over keys and values [G, L, K]; head h has those of h // (H/G).
 
-    Vaswani et al. 2017, scaled by 1/sqrt(K); Ainslie et al. 2023 for fewer heads of keys. One head at a time, since the
-    scores of all would take gigabytes.
+    Vaswani et al. 2017, scaled by 1/sqrt(K); Ainslie et al. 2023 for fewer heads of keys; Gemma Team 2024 for a cap of
+    scores. One head at a time, since the scores of all would take gigabytes.
     """
     share = len(q) // len(k)
     scale = np.float32(1 / math.sqrt(q.shape[-1]))
     mixed = np.empty_like(q)
     for head, queries in enumerate(q):
         scores = queries * scale @ k[head // share].T
+        if cap is not None:
+            scores = np.float32(cap) * np.tanh(scores / np.float32(cap))
         if seen is not None:
             np.copyto(scores, -np.inf, where=~seen)
         mixed[head] = softmax(scores) @ v[head // share]

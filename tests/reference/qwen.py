@@ -3,7 +3,8 @@
 Defined by `modeling_qwen2.py` and `modeling_qwen3.py` of Hugging Face's transformers. Like Llama, but: Qwen 2 adds a
 bias to queries, keys and values. Qwen 3 has none, takes the norm of each head's queries and keys before they are
 turned, and its heads may be of another size than a token's by their number. Rows of q and k are in GGUF what they are
-for Hugging Face: items are turned in halves.
+for Hugging Face: items are turned in halves. Where a `config.json` says `use_sliding_window`, the layers from
+`max_window_layers` on see the last `sliding_window` tokens alone.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ def logits(file: File, ids: Sequence[int]) -> Array:
     settings = {name.removeprefix(f"{architecture}."): value for name, value in file.settings.items()}
     heads, kv_heads = settings["attention.head_count"], settings["attention.head_count_kv"]
     eps, base = settings["attention.layer_norm_rms_epsilon"], settings["rope.freq_base"]
+
+    # What only configurations of Hugging Face's say, or GGUF has another name for, and means nothing without the first.
+    window, full = settings.get("attention.sliding_window"), settings.get("max_window_layers", 0)
+    if not settings.get("use_sliding_window"):
+        window = None
 
     def projected(h: Array, name: str, count: int) -> Array:
         x = h @ file.weight(name).T
@@ -38,7 +44,8 @@ def logits(file: File, ids: Sequence[int]) -> Array:
         q = turned(projected(h, f"{name}.attn_q", heads), f"{name}.attn_q")
         k = turned(projected(h, f"{name}.attn_k", kv_heads), f"{name}.attn_k")
         v = projected(h, f"{name}.attn_v", kv_heads)
-        x = x + join_heads(attend(q, k, v, visible(len(ids)))) @ file.weight(f"{name}.attn_output").T
+        seen = visible(len(ids), window if layer >= full else None)
+        x = x + join_heads(attend(q, k, v, seen)) @ file.weight(f"{name}.attn_output").T
         h = rms_norm(x, file.weight(f"{name}.ffn_norm"), eps)
         inner = silu(h @ file.weight(f"{name}.ffn_gate").T) * (h @ file.weight(f"{name}.ffn_up").T)
         x = x + inner @ file.weight(f"{name}.ffn_down").T

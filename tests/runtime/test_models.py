@@ -221,6 +221,8 @@ def test_metadata(tmp_path: Path) -> None:
         ("float", "list"),
         ("string", "n"),
         ("string", "words"),
+        ("bool", "n"),
+        ("bool", "text"),
         ("ints", "n"),
         ("ints", "text"),
         ("ints", "words"),
@@ -245,12 +247,12 @@ def test_metadata_that_is_not_there(tmp_path: Path) -> None:
 
 def test_text_of_safetensors_is_read_as_numbers(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
-    texts = {"n": "-12", "x": "1e-05", "y": "2.5", "l": "[1, -2]", "none": "[]", "bad": "12 apples"}
+    texts = {"n": "-12", "x": "1e-05", "y": "2.5", "l": "[1, -2]", "none": "[]", "yes": "true", "bad": "12 apples"}
     save_file({"w": MATRIX}, path, metadata=texts)
     model = load_model(path)
     assert (model.int("n"), model.float("x"), model.float("y"), model.float("n")) == (-12, 1e-5, 2.5, -12.0)
-    assert (model.ints("l"), model.ints("none")) == ((1, -2), ())
-    for read in (model.int, model.float, model.ints):
+    assert (model.ints("l"), model.ints("none"), model.bool("yes")) == ((1, -2), (), True)
+    for read in (model.int, model.float, model.ints, model.bool):
         with pytest.raises(ModelFileError, match="`bad`"):
             read("bad")
 
@@ -262,6 +264,7 @@ def test_a_folders_configuration_is_metadata(tmp_path: Path) -> None:
     model = load_model(tmp_path)
     assert model.int("num_attention_heads") == 12
     assert model.metadata.architecture == "bert"
+    assert (model.bool("flag"), model.bool("no", False)) == (True, False)
     for read in (model.int, model.float):
         with pytest.raises(ModelFileError, match="TL4011"):
             read("flag")

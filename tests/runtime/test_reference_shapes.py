@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tensorlogic.runtime.errors import BoundaryError
 from tests.reference import gemma3, llama, qwen
 from tests.reference.files import Array, read_folder, read_gguf
 from tests.reference.folders import in_gguf_names
@@ -35,6 +36,8 @@ BOTH_KINDS = {
     "sliding_attention": {"rope_type": "default", "rope_theta": 70.0},
 }
 """Bases and scaling of Gemma 3's layers."""
+CAPS = {"attn_logit_softcapping": 0.7, "final_logit_softcapping": 3.0}
+"""Small enough to bend what small models have of scores and logits."""
 QWENS = [
     Sizes("tied"),
     Sizes("untied", tied=False),
@@ -121,6 +124,18 @@ def test_gemmas(tmp_path: Path, sizes: Sizes, window: int) -> None:
     hold(found(path, ids), gemma3.logits(read_gguf(path), ids))
 
 
+@pytest.mark.parametrize("names", [["attn_logit_softcapping"], ["final_logit_softcapping"], list(CAPS)], ids=str)
+def test_capped_gemmas(tmp_path: Path, names: list[str]) -> None:
+    sizes, path, plain = GEMMAS[0], tmp_path / "m.gguf", tmp_path / "plain.gguf"
+    said = settings("gemma3", sizes, **{"attention.sliding_window": 5})
+    write_gguf(plain, gemma_tensors(sizes), said)
+    write_gguf(path, gemma_tensors(sizes), said | {f"gemma3.{name}": CAPS[name] for name in names})
+    ids = ids_of(sizes)
+    expected = gemma3.logits(read_gguf(path), ids)
+    hold(found(path, ids), expected)
+    assert np.abs(expected - gemma3.logits(read_gguf(plain), ids)).max() > 0.1
+
+
 def test_the_scale_of_the_largest_gemma(tmp_path: Path) -> None:
     """27B has 5,376 features in 32 heads of 128, and a scale of 1/sqrt(168) that GGUF files do not say."""
     sizes = Sizes("as many layers as 27B", D=12, H=2, G=1, K=4, F=16, layers=62)
@@ -137,6 +152,8 @@ def test_the_scale_of_the_largest_gemma(tmp_path: Path) -> None:
         pytest.param({"_sliding_window_pattern": 3, "rope_local_base_freq": 70.0}, id="of three layers one sees all"),
         pytest.param({"query_pre_attn_scalar": 40}, id="another scale"),
         pytest.param({"rope_parameters": BOTH_KINDS}, id="as transformers 5 writes it"),
+        pytest.param(CAPS, id="capped"),
+        pytest.param(dict.fromkeys(CAPS), id="caps that are null"),
     ],
 )
 def test_folders_of_gemmas(tmp_path: Path, sizes: Sizes, others: dict[str, Any]) -> None:
@@ -188,3 +205,34 @@ def test_qwens(tmp_path: Path, kind: str, sizes: Sizes) -> None:
     folder = write_folder(tmp_path / "m", tensors, said | heads | unused, kind)
     hold(found(folder, ids), qwen.logits(in_gguf_names(read_folder(folder)), ids))
     np.testing.assert_array_equal(found(folder, ids), logits)
+
+
+@pytest.mark.parametrize(("uses", "full"), [(True, 0), (True, 1), (False, 0)])
+@pytest.mark.parametrize("kind", ["qwen2", "qwen3"])
+def test_the_windows_of_qwens(tmp_path: Path, kind: str, uses: bool, full: int) -> None:
+    """Of the layers from `max_window_layers` on, where the configuration says that they are used."""
+    sizes = Sizes("windowed", layers=3)
+    windows = {"attention.sliding_window": 5, "max_window_layers": full, "use_sliding_window": uses}
+    said, ids = settings(kind, sizes, **windows), ids_of(sizes)
+    folder = write_folder(tmp_path / "m", qwen_tensors(kind, sizes), said, kind)
+    expected = qwen.logits(in_gguf_names(read_folder(folder)), ids)
+    hold(found(folder, ids), expected)
+    if uses:
+        plain = settings(kind, sizes)
+        full_folder = write_folder(tmp_path / "full", qwen_tensors(kind, sizes), plain, kind)
+        assert np.abs(found(full_folder, ids) - expected).max() > 0.01
+
+
+@pytest.mark.parametrize("name", ["attn_q", "ffn_gate"])
+@pytest.mark.parametrize("kind", ["llama", "qwen3"])
+def test_biases_that_a_program_does_not_add_are_refused(tmp_path: Path, kind: str, name: str) -> None:
+    sizes = Sizes("biased")
+    tensors = llama_tensors(sizes) if kind == "llama" else qwen_tensors(kind, sizes)
+    biased = tensors | {f"blk.0.{name}.bias": np.ones(len(tensors[f"blk.0.{name}.weight"]), np.float32)}
+    said = settings(kind, sizes)
+    for path in (
+        write_gguf(tmp_path / "m.gguf", biased, said),
+        write_folder(tmp_path / "m", biased, said, kind),
+    ):
+        with pytest.raises(BoundaryError, match="the projections of this model have biases, and this program none"):
+            found(path, ids_of(sizes))

@@ -59,6 +59,7 @@ METHODS: dict[str, dict[str, Method]] = {
         "int": _setting(INT),
         "float": _setting(FLOAT),
         "string": _setting(STRING),
+        "bool": _setting(BOOLEAN),
         "ints": _setting(ListType(INT)),
         "floats": _setting(ListType(FLOAT)),
     },
@@ -111,7 +112,6 @@ CHANGING = frozenset({"Generation"})
 """Opaque types whose attributes are read where they stand in the program, since they change."""
 
 INSTEAD = {
-    ("Model", "bool"): "`model.string(key)` and `model.int(key)` read metadata",
     ("Model", "predict"): "Python runs a Core ML model: `extern` calls a function that uses `load_model(...).predict`",
     ("Tokenizer", "stream"): "Python has it: `load_tokenizer(...).stream()` turns ids into text one by one",
     ("Tokenizer", "eos_id"): "`eos_ids` has all tokens that end a generation",

@@ -137,6 +137,7 @@ def _metadata(replay: Replay, model: ModelFile, key: str, method: str, span: Spa
         "int": (metadata.as_int, "an int"),
         "float": (metadata.as_float, "a float"),
         "string": (metadata.as_string, "a string"),
+        "bool": (metadata.as_bool, "a bool"),
         "ints": (metadata.as_ints, "a list of ints"),
         "floats": (metadata.as_floats, "a list of floats"),
     }[method]

@@ -60,6 +60,7 @@ _DEFAULTS = frozenset(
     {
         ("scale", "None"),
         ("window", "None"),
+        ("soft_cap", "None"),
         ("dims", "None"),
         ("periods", "None"),
         ("rope_scale", "1.0"),

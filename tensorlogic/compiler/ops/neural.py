@@ -148,7 +148,7 @@ def _lower_attention(call: Call) -> Text:
     operands = f"{call['q']}, {call['k']}, {call['v']}"
     if call.standalone:
         return _attention_by_mlx(call, operands)
-    given = {name: call[name].code for name in ("mask", "causal", "window")}
+    given = {name: call[name].code for name in ("mask", "causal", "window", "soft_cap")}
     given = {"scale": _scale(call) or call["scale"].code, **given}
     named = [f", {name}={text}" for name, text in given.items() if text not in ("None", "False")]
     return Text(f"{call.names.runtime('attention')}({operands}{''.join(named)})")
@@ -157,8 +157,9 @@ def _lower_attention(call: Call) -> Text:
 def _attention_by_mlx(call: Call, operands: str) -> Text:
     causal, scale = call.types["causal"], _scale(call)
     known = isinstance(causal, BoolType) and causal.constant is not None and scale is not None
-    if not known or _given(call, "window") or (causal == BoolType(True) and _given(call, "mask")):
-        rest = ", ".join(call[name].code for name in ("scale", "mask", "causal", "window"))
+    more = _given(call, "window") or _given(call, "soft_cap")
+    if not known or more or (causal == BoolType(True) and _given(call, "mask")):
+        rest = ", ".join(call[name].code for name in ("scale", "mask", "causal", "window", "soft_cap"))
         return Text(f"{call.names.runtime('attention')}({operands}, {rest})")
     mask = '"causal"' if causal == BoolType(True) else call["mask"].code
     suffix = "" if mask == "None" else f", mask={mask}"

@@ -185,6 +185,8 @@ def attention(app: Application) -> Type:
         _require_past(app, queries, keys)
     if app.given("window"):
         _check_window(app)
+    if app.given("soft_cap"):
+        _check_soft_cap(app)
     if app.given("mask"):
         _check_mask(app, q, (batch, heads, queries, keys))
     return TensorType(q.element, Shape(None, (batch, heads, queries, v.shape.dims[-1])))
@@ -213,6 +215,13 @@ def _check_window(app: Application) -> None:
     if app["causal"].type == BoolType(False):
         message = "a `window` of `attention` goes with `causal: true`"
         app.demands.fail("TL2004", message, app["window"].span)
+
+
+def _check_soft_cap(app: Application) -> None:
+    cap = app["soft_cap"].type
+    if isinstance(cap, FloatType) and cap.high <= 0:
+        message = f"the `soft_cap` of `attention` is above 0, not {cap.high:g}"
+        app.demands.fail("TL3018", message, app["soft_cap"].span)
 
 
 def _check_mask(app: Application, q: TensorType, scores: tuple[Polynomial, ...]) -> None:

@@ -85,7 +85,7 @@ class _Finder:
                 yield operation
 
     def _found(self, attention: Operation) -> _Found | None:
-        q, ks, vs, _, mask, causal, _ = attention.operands
+        q, ks, vs, _, mask, causal, *_ = attention.operands
         keys, values = self._once(ks, "item"), self._once(vs, "item")
         if not isinstance(mask.type, NoneType) or causal.type != BoolType(True) or keys is None or values is None:
             return None
@@ -217,8 +217,8 @@ def _made(found: _Found, joined: Value) -> Iterator[Operation]:
     """The operation, and what takes its result apart."""
     q, k, _ = found.rows
     cache, layer, _, _, _ = found.update.operands
-    _, _, _, scale, _, _, window = found.attention.operands
-    named: dict[str, Value] = {"scale": scale, "window": window}
+    _, _, _, scale, _, _, window, soft_cap = found.attention.operands
+    named: dict[str, Value] = {"scale": scale, "window": window, "soft_cap": soft_cap}
     if q.turned is not None:
         named.update(zip(("offset", "base", "traditional", "rope_scale", "dims", "periods"), q.turned, strict=True))
     if q.norm is not None and k.norm is not None:

@@ -43,7 +43,7 @@ def _rewritten(near: Neighbours) -> Iterator[Operation]:
 
 def _next_cache(near: Neighbours, attention: Operation) -> tuple[Value, Value] | None:
     """The cache after the update that gave the keys, and the layer."""
-    _, ks, _, _, mask, _, _ = attention.operands
+    _, ks, _, _, mask, *_ = attention.operands
     keys = near.made.get(ks)
     if not isinstance(mask.type, NoneType) or keys is None or keys.name != "item" or keys.attributes["index"] != 0:
         return None

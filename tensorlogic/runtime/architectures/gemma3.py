@@ -392,6 +392,8 @@ class Gemma3:
     rotary: rotary_Rotary  # Rotary[P]
     local: mx.array  # float32[P]
     scale: float  # float
+    score_cap: float | None = None  # float?
+    logit_cap: float | None = None  # float?
     eps: float  # float
     window: int  # int
     context: int  # int
@@ -412,10 +414,12 @@ class Gemma3:
         rotary = tl.instance(self.rotary, rotary_Rotary, "Gemma3.rotary", "gemma3.tl:36")
         local = tl.array(self.local, "Gemma3.local", mx.float32, 1, "float32[P]", "gemma3.tl:37")
         scale = tl.number(self.scale, "Gemma3.scale", "gemma3.tl:38")
-        eps = tl.number(self.eps, "Gemma3.eps", "gemma3.tl:39")
-        window = tl.integer(self.window, "Gemma3.window", "gemma3.tl:40")
-        context = tl.integer(self.context, "Gemma3.context", "gemma3.tl:41")
-        period = tl.integer(self.period, "Gemma3.period", "gemma3.tl:42")
+        score_cap = None if self.score_cap is None else tl.number(self.score_cap, "Gemma3.score_cap", "gemma3.tl:39")
+        logit_cap = None if self.logit_cap is None else tl.number(self.logit_cap, "Gemma3.logit_cap", "gemma3.tl:40")
+        eps = tl.number(self.eps, "Gemma3.eps", "gemma3.tl:41")
+        window = tl.integer(self.window, "Gemma3.window", "gemma3.tl:42")
+        context = tl.integer(self.context, "Gemma3.context", "gemma3.tl:43")
+        period = tl.integer(self.period, "Gemma3.period", "gemma3.tl:44")
         V = weights.V
         D = weights.D
         H = weights.H
@@ -437,6 +441,8 @@ class Gemma3:
             rotary=rotary,
             local=local,
             scale=scale,
+            score_cap=score_cap,
+            logit_cap=logit_cap,
             eps=eps,
             window=window,
             context=context,
@@ -458,6 +464,8 @@ class Gemma3:
             tl.Field("rotary", ("rotary",), struct=rotary_Rotary, dims=(("P", "P"),)),
             tl.Field("local", ("local",), dtype=mx.float32, shape=("P",)),
             tl.Field("scale", ("scale",)),
+            tl.Field("score_cap", ("score_cap",), optional=True),
+            tl.Field("logit_cap", ("logit_cap",), optional=True),
             tl.Field("eps", ("eps",)),
             tl.Field("window", ("window",)),
             tl.Field("context", ("context",)),
@@ -470,13 +478,37 @@ class Gemma3:
         return tl.bind(cls, model, prefix, dims)
 
 
-def _period(model: tl.Model) -> int:  # gemma3.tl:46
-    int_ = model.int("_sliding_window_pattern", 6)  # gemma3.tl:47
-    result = model.int("sliding_window_pattern", int_)  # gemma3.tl:47
+def _period(model: tl.Model) -> int:  # gemma3.tl:48
+    int_ = model.int("_sliding_window_pattern", 6)  # gemma3.tl:49
+    result = model.int("sliding_window_pattern", int_)  # gemma3.tl:49
     return result
 
 
-def _shifted(l: Layer) -> Layer:  # gemma3.tl:51
+def _cap(model: tl.Model, name: str) -> float | None:  # gemma3.tl:53
+    said = _settings_float_of(model, name, name, 0.0)  # gemma3.tl:54
+    return said if said > 0.0 else None
+
+
+def _settings_float_of(model: tl.Model, gguf: str, hugging_face: str, default: float | None) -> float:  # settings.tl:21
+    result = model.float(  # settings.tl:22
+        _settings_key(model, gguf) if _settings_is_gguf(model) else hugging_face, default
+    )
+    return result
+
+
+def _settings_is_gguf(model: tl.Model) -> bool:  # settings.tl:5
+    result = model.has("token_embd.weight")  # settings.tl:6
+    return result
+
+
+def _settings_key(model: tl.Model, name: str) -> str:  # settings.tl:10
+    architecture = model.metadata.architecture
+    if not architecture is not None:
+        tl.refuse("settings.tl:12", "TL5005", "{}", "the file does not say of which architecture it is")
+    return f"{architecture}.{name}"
+
+
+def _shifted(l: Layer) -> Layer:  # gemma3.tl:59
     result = tl.made(
         Layer,
         attention_norm=l.attention_norm + 1.0,
@@ -502,7 +534,7 @@ def _shifted(l: Layer) -> Layer:  # gemma3.tl:51
     return result
 
 
-def _all_shifted(weights: Weights) -> Weights:  # gemma3.tl:59
+def _all_shifted(weights: Weights) -> Weights:  # gemma3.tl:67
     layers: tuple[Layer, ...] = ()
     for l in weights.layers:
         layers = layers + (_shifted(l),)
@@ -522,50 +554,56 @@ def _all_shifted(weights: Weights) -> Weights:  # gemma3.tl:59
     return result
 
 
-def _load(model: tl.Model) -> Gemma3:  # gemma3.tl:65
-    heads = _settings_heads(model)  # gemma3.tl:66
-    kv_heads = _settings_kv_heads(model)  # gemma3.tl:66
-    bound = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "gemma3.tl:66", T=model.float_type)  # gemma3.tl:66
+def _load(model: tl.Model) -> Gemma3:  # gemma3.tl:73
+    if not (not _settings_has_biases(model)):
+        tl.refuse("gemma3.tl:74", "TL5005", "{}", "the projections of this model have biases, and this program none")
+    heads = _settings_heads(model)  # gemma3.tl:75
+    kv_heads = _settings_kv_heads(model)  # gemma3.tl:75
+    bound = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "gemma3.tl:75", T=model.float_type)  # gemma3.tl:75
     if _settings_is_gguf(model):
         weights = bound
     else:
         if heads < 1:
             tl.refuse(
-                "gemma3.tl:67", "TL5001", "`H` of `_all_shifted` is {}: a dimension variable is at least {}", heads, 1
+                "gemma3.tl:76", "TL5001", "`H` of `_all_shifted` is {}: a dimension variable is at least {}", heads, 1
             )
         if kv_heads < 1:
             tl.refuse(
-                "gemma3.tl:67",
+                "gemma3.tl:76",
                 "TL5001",
                 "`G` of `_all_shifted` is {}: a dimension variable is at least {}",
                 kv_heads,
                 1,
             )
-        weights = _all_shifted(bound)  # gemma3.tl:67
+        weights = _all_shifted(bound)  # gemma3.tl:76
     pairs = weights.K // 2
-    local = model.float("rope_local_base_freq", 10000.0)  # gemma3.tl:69
+    local = model.float("rope_local_base_freq", 10000.0)  # gemma3.tl:78
     if pairs < 1:
-        tl.refuse("gemma3.tl:70", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", pairs, 1)
-    turning = _rotary_rotary(model, pairs)  # gemma3.tl:70
+        tl.refuse("gemma3.tl:79", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", pairs, 1)
+    turning = _rotary_rotary(model, pairs)  # gemma3.tl:79
     is_largest = _settings_is_gguf(model) and len(weights.layers) == 62
     usual = tl.float_divide(float(weights.D), float(weights.H)) if is_largest else float(weights.K)
-    features = model.float("query_pre_attn_scalar", usual)  # gemma3.tl:74
-    float_ = model.float("rope_parameters.sliding_attention.rope_theta", local)  # gemma3.tl:78
-    plain = _rotary_plain(float_, pairs)  # gemma3.tl:78
-    norm_eps = _settings_norm_eps(model)  # gemma3.tl:80
-    int_of = _settings_int_of(model, "attention.sliding_window", "sliding_window", None)  # gemma3.tl:81
-    context_length = _settings_context_length(model)  # gemma3.tl:82
-    period = _period(model)  # gemma3.tl:83
+    features = model.float("query_pre_attn_scalar", usual)  # gemma3.tl:83
+    float_ = model.float("rope_parameters.sliding_attention.rope_theta", local)  # gemma3.tl:87
+    plain = _rotary_plain(float_, pairs)  # gemma3.tl:87
+    cap = _cap(model, "attn_logit_softcapping")  # gemma3.tl:89
+    cap_2 = _cap(model, "final_logit_softcapping")  # gemma3.tl:90
+    norm_eps = _settings_norm_eps(model)  # gemma3.tl:91
+    int_of = _settings_int_of(model, "attention.sliding_window", "sliding_window", None)  # gemma3.tl:92
+    context_length = _settings_context_length(model)  # gemma3.tl:93
+    period = _period(model)  # gemma3.tl:94
     if heads < 1:
-        tl.refuse("gemma3.tl:76", "TL5001", "`H` of `Gemma3` is {}: a dimension variable is at least {}", heads, 1)
+        tl.refuse("gemma3.tl:85", "TL5001", "`H` of `Gemma3` is {}: a dimension variable is at least {}", heads, 1)
     if kv_heads < 1:
-        tl.refuse("gemma3.tl:76", "TL5001", "`G` of `Gemma3` is {}: a dimension variable is at least {}", kv_heads, 1)
+        tl.refuse("gemma3.tl:85", "TL5001", "`G` of `Gemma3` is {}: a dimension variable is at least {}", kv_heads, 1)
     result = tl.made(
         Gemma3,
         weights=weights,
         rotary=turning,
         local=plain,
         scale=tl.float_divide(turning.attention, tl.float_sqrt(features)),
+        score_cap=cap,
+        logit_cap=cap_2,
         eps=norm_eps,
         window=int_of,
         context=context_length,
@@ -582,6 +620,20 @@ def _load(model: tl.Model) -> Gemma3:  # gemma3.tl:65
     return result
 
 
+def _settings_has_biases(model: tl.Model) -> bool:  # settings.tl:46
+    has = model.has("blk.0.attn_q.bias")  # settings.tl:47
+    if has:
+        ours = True
+    else:
+        ours = model.has("blk.0.ffn_gate.bias")  # settings.tl:47
+    has = model.has("model.layers.0.self_attn.q_proj.bias")  # settings.tl:48
+    if has:
+        theirs = True
+    else:
+        theirs = model.has("model.layers.0.mlp.gate_proj.bias")  # settings.tl:48
+    return ours or theirs
+
+
 def _settings_heads(model: tl.Model) -> int:  # settings.tl:26
     return _settings_int_of(model, "attention.head_count", "num_attention_heads", None)
 
@@ -591,18 +643,6 @@ def _settings_int_of(model: tl.Model, gguf: str, hugging_face: str, default: int
         _settings_key(model, gguf) if _settings_is_gguf(model) else hugging_face, default
     )
     return result
-
-
-def _settings_is_gguf(model: tl.Model) -> bool:  # settings.tl:5
-    result = model.has("token_embd.weight")  # settings.tl:6
-    return result
-
-
-def _settings_key(model: tl.Model, name: str) -> str:  # settings.tl:10
-    architecture = model.metadata.architecture
-    if not architecture is not None:
-        tl.refuse("settings.tl:12", "TL5005", "{}", "the file does not say of which architecture it is")
-    return f"{architecture}.{name}"
 
 
 def _settings_kv_heads(model: tl.Model) -> int:  # settings.tl:31
@@ -668,13 +708,6 @@ def _rotary_base(model: tl.Model) -> float:  # rotary.tl:19
     return chosen
 
 
-def _settings_float_of(model: tl.Model, gguf: str, hugging_face: str, default: float | None) -> float:  # settings.tl:21
-    result = model.float(  # settings.tl:22
-        _settings_key(model, gguf) if _settings_is_gguf(model) else hugging_face, default
-    )
-    return result
-
-
 def _rotary_newer(model: tl.Model, name: str) -> str:  # rotary.tl:13
     float_ = model.float("rope_parameters.full_attention.rope_theta", -1.0)  # rotary.tl:14
     is_nested = float_ >= 0.0
@@ -716,7 +749,7 @@ def _rotary_scaling(model: tl.Model, gguf: str, hugging_face: str, default: floa
     return result
 
 
-def _settings_context_length(model: tl.Model) -> int:  # settings.tl:46
+def _settings_context_length(model: tl.Model) -> int:  # settings.tl:58
     return _settings_int_of(model, "context_length", "max_position_embeddings", None)
 
 
@@ -754,21 +787,25 @@ def _settings_norm_eps(model: tl.Model) -> float:  # settings.tl:36
     return _settings_float_of(model, "attention.layer_norm_rms_epsilon", "rms_norm_eps", None)
 
 
-def _step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # gemma3.tl:88
-    start = cache.length()  # gemma3.tl:91
+def _step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # gemma3.tl:99
+    start = cache.length()  # gemma3.tl:102
     x = tl.embedding(ids, net.weights.embedding) * tl.fits(
-        tl.float_sqrt(float(net.D)), net.T, "sqrt(float(D))", "gemma3.tl:92"
+        tl.float_sqrt(float(net.D)), net.T, "sqrt(float(D))", "gemma3.tl:103"
     )
     for i, l in enumerate(net.weights.layers):
         if net.period < 1:
             tl.refuse(
-                "gemma3.tl:94", "TL5003", "the divisor `net.period` of `%` is {}: it must be at least {}", net.period, 1
+                "gemma3.tl:105",
+                "TL5003",
+                "the divisor `net.period` of `%` is {}: it must be at least {}",
+                net.period,
+                1,
             )
         is_global = (i + 1) % net.period == 0
         periods = net.rotary.periods if is_global else net.local
         window = net.context if is_global else net.window
         if window < 1:
-            tl.refuse("gemma3.tl:104", "TL5003", "`window` of `attention` is {}: it must be at least {}", window, 1)
+            tl.refuse("gemma3.tl:116", "TL5003", "`window` of `attention` is {}: it must be at least {}", window, 1)
         mixed, next = tl.cached_attention(
             cache,
             i,
@@ -777,6 +814,7 @@ def _step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.K
             net.G,
             scale=net.scale,
             window=window,
+            soft_cap=net.score_cap,
             offset=start,
             base=10000.0,
             periods=periods,
@@ -792,10 +830,14 @@ def _step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.K
             tl.Stage(l.down, norm_after=l.down_norm, eps_after=net.eps, add_stage=1),
         )
         cache = next
-    result = (
-        tl.chain(x[:, ids.shape[1] - 1], tl.Stage(net.weights.embedding, norm=net.weights.norm, eps=net.eps)), cache
-    )
-    return result
+    logits = tl.chain(x[:, ids.shape[1] - 1], tl.Stage(net.weights.embedding, norm=net.weights.norm, eps=net.eps))
+    c = net.logit_cap
+    if c is not None:
+        value_2 = tl.fits(c, net.T, "c", "gemma3.tl:127")
+        chosen = value_2 * mx.tanh(logits / tl.fits(c, net.T, "c", "gemma3.tl:127"))
+    else:
+        chosen = logits
+    return (chosen, cache)
 
 
 @tl.entry
@@ -807,23 +849,39 @@ def period(model: tl.Model) -> int:
 
     Returns: int
     """
-    model = tl.instance(model, tl.Model, "model", "gemma3.tl:46")
-    result = _period(model)  # gemma3.tl:46
+    model = tl.instance(model, tl.Model, "model", "gemma3.tl:48")
+    result = _period(model)  # gemma3.tl:48
+    return result
+
+
+@tl.entry
+def cap(model: tl.Model, name: str) -> float | None:
+    """What softly bounds scores or logits; no model has it that came with Gemma 3.
+
+    Args:
+        model: Model
+        name: string
+
+    Returns: float?
+    """
+    model = tl.instance(model, tl.Model, "model", "gemma3.tl:53")
+    name = tl.string(name, "name", "gemma3.tl:53")
+    result = _cap(model, name)  # gemma3.tl:53
     return result
 
 
 @tl.entry
 def load(model: tl.Model) -> Gemma3:
-    """`load` of gemma3.tl:65.
+    """`load` of gemma3.tl:73.
 
     Args:
         model: Model<T>
 
     Returns: Gemma3<T>[?V, ?D, ?H, ?G, ?K, ?F, ?P]
     """
-    T = tl.floats_of(model, "model", "gemma3.tl:65")
-    model = tl.instance(model, tl.Model, "model", "gemma3.tl:65")
-    result = _load(model)  # gemma3.tl:65
+    T = tl.floats_of(model, "model", "gemma3.tl:73")
+    model = tl.instance(model, tl.Model, "model", "gemma3.tl:73")
+    result = _load(model)  # gemma3.tl:73
     return result
 
 
@@ -840,15 +898,15 @@ def step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
     Demands: H % G == 0
     Demands: K == 2*P
     """
-    T = tl.instance(net, Gemma3, "net", "gemma3.tl:88").T
-    net = tl.instance(net, Gemma3, "net", "gemma3.tl:88")
-    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "gemma3.tl:88")
-    cache = tl.instance(cache, tl.KVCache, "cache", "gemma3.tl:88")
+    T = tl.instance(net, Gemma3, "net", "gemma3.tl:99").T
+    net = tl.instance(net, Gemma3, "net", "gemma3.tl:99")
+    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "gemma3.tl:99")
+    cache = tl.instance(cache, tl.KVCache, "cache", "gemma3.tl:99")
     H = net.H
     G = net.G
     if H % G != 0:
         tl.refuse(
-            "gemma3.tl:88",
+            "gemma3.tl:99",
             "TL5006",
             "`step` demands `H % G == 0`: `H` is {} by `H` of `net`, `G` is {} by `G` of `net`",
             H,
@@ -858,7 +916,7 @@ def step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
     P = net.P
     if K != P * 2:
         tl.refuse(
-            "gemma3.tl:88",
+            "gemma3.tl:99",
             "TL5006",
             "`step` demands `K == 2*P`: `K` is {} by `K` of `net`, `P` is {} by `P` of `net`",
             K,
@@ -866,9 +924,9 @@ def step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
         )
     B = ids.shape[0]
     if B < 1:
-        tl.refuse("gemma3.tl:88", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
+        tl.refuse("gemma3.tl:99", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
     L = ids.shape[1]
     if L < 1:
-        tl.refuse("gemma3.tl:88", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
-    result = _step(net, ids, cache)  # gemma3.tl:88
+        tl.refuse("gemma3.tl:99", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
+    result = _step(net, ids, cache)  # gemma3.tl:99
     return (tl.cast(result[0], T), result[1])

@@ -424,23 +424,25 @@ class Llama:
 
 
 def _load(model: tl.Model) -> Llama:  # llama.tl:37
-    heads = _settings_heads(model)  # llama.tl:38
-    kv_heads = _settings_kv_heads(model)  # llama.tl:38
-    weights = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "llama.tl:38", T=model.float_type)  # llama.tl:38
+    if not (not _settings_has_biases(model)):
+        tl.refuse("llama.tl:38", "TL5005", "{}", "the projections of this model have biases, and this program none")
+    heads = _settings_heads(model)  # llama.tl:39
+    kv_heads = _settings_kv_heads(model)  # llama.tl:39
+    weights = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "llama.tl:39", T=model.float_type)  # llama.tl:39
     floor_div = weights.K // 2
     if floor_div < 1:
-        tl.refuse("llama.tl:41", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", floor_div, 1)
-    rotary = _rotary_rotary(model, floor_div)  # llama.tl:41
-    norm_eps = _settings_norm_eps(model)  # llama.tl:42
-    is_gguf = _settings_is_gguf(model)  # llama.tl:43
+        tl.refuse("llama.tl:42", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", floor_div, 1)
+    rotary = _rotary_rotary(model, floor_div)  # llama.tl:42
+    norm_eps = _settings_norm_eps(model)  # llama.tl:43
+    is_gguf = _settings_is_gguf(model)  # llama.tl:44
     if model.metadata.architecture == "mistral":
-        chosen = model.int("sliding_window", 0)  # llama.tl:45
+        chosen = model.int("sliding_window", 0)  # llama.tl:46
     else:
         chosen = 0
     if heads < 1:
-        tl.refuse("llama.tl:40", "TL5001", "`H` of `Llama` is {}: a dimension variable is at least {}", heads, 1)
+        tl.refuse("llama.tl:41", "TL5001", "`H` of `Llama` is {}: a dimension variable is at least {}", heads, 1)
     if kv_heads < 1:
-        tl.refuse("llama.tl:40", "TL5001", "`G` of `Llama` is {}: a dimension variable is at least {}", kv_heads, 1)
+        tl.refuse("llama.tl:41", "TL5001", "`G` of `Llama` is {}: a dimension variable is at least {}", kv_heads, 1)
     result = tl.made(
         Llama,
         weights=weights,
@@ -458,6 +460,20 @@ def _load(model: tl.Model) -> Llama:  # llama.tl:37
         T=model.float_type,
     )
     return result
+
+
+def _settings_has_biases(model: tl.Model) -> bool:  # settings.tl:46
+    has = model.has("blk.0.attn_q.bias")  # settings.tl:47
+    if has:
+        ours = True
+    else:
+        ours = model.has("blk.0.ffn_gate.bias")  # settings.tl:47
+    has = model.has("model.layers.0.self_attn.q_proj.bias")  # settings.tl:48
+    if has:
+        theirs = True
+    else:
+        theirs = model.has("model.layers.0.mlp.gate_proj.bias")  # settings.tl:48
+    return ours or theirs
 
 
 def _settings_heads(model: tl.Model) -> int:  # settings.tl:26
@@ -594,7 +610,7 @@ def _rotary_scaling(model: tl.Model, gguf: str, hugging_face: str, default: floa
     return result
 
 
-def _settings_context_length(model: tl.Model) -> int:  # settings.tl:46
+def _settings_context_length(model: tl.Model) -> int:  # settings.tl:58
     return _settings_int_of(model, "context_length", "max_position_embeddings", None)
 
 
@@ -636,15 +652,15 @@ def _settings_window_of(said: int) -> int:  # settings.tl:41
     return said if said > 0 else 1000000000
 
 
-def _step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # llama.tl:50
-    start = cache.length()  # llama.tl:53
+def _step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # llama.tl:51
+    start = cache.length()  # llama.tl:54
     periods = net.rotary.periods
     traditional = net.traditional
     scale = net.rotary.attention / math.sqrt(float(net.K))
     x = tl.embedding(ids, net.weights.embedding)
     for i, l in enumerate(net.weights.layers):
         if net.window < 1:
-            tl.refuse("llama.tl:66", "TL5003", "`window` of `attention` is {}: it must be at least {}", net.window, 1)
+            tl.refuse("llama.tl:67", "TL5003", "`window` of `attention` is {}: it must be at least {}", net.window, 1)
         mixed, next = tl.cached_attention(
             cache,
             i,
@@ -697,15 +713,15 @@ def step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
     Demands: H % G == 0
     Demands: K == 2*P
     """
-    T = tl.instance(net, Llama, "net", "llama.tl:50").T
-    net = tl.instance(net, Llama, "net", "llama.tl:50")
-    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "llama.tl:50")
-    cache = tl.instance(cache, tl.KVCache, "cache", "llama.tl:50")
+    T = tl.instance(net, Llama, "net", "llama.tl:51").T
+    net = tl.instance(net, Llama, "net", "llama.tl:51")
+    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "llama.tl:51")
+    cache = tl.instance(cache, tl.KVCache, "cache", "llama.tl:51")
     H = net.H
     G = net.G
     if H % G != 0:
         tl.refuse(
-            "llama.tl:50",
+            "llama.tl:51",
             "TL5006",
             "`step` demands `H % G == 0`: `H` is {} by `H` of `net`, `G` is {} by `G` of `net`",
             H,
@@ -715,7 +731,7 @@ def step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
     P = net.P
     if K != P * 2:
         tl.refuse(
-            "llama.tl:50",
+            "llama.tl:51",
             "TL5006",
             "`step` demands `K == 2*P`: `K` is {} by `K` of `net`, `P` is {} by `P` of `net`",
             K,
@@ -723,9 +739,9 @@ def step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
         )
     B = ids.shape[0]
     if B < 1:
-        tl.refuse("llama.tl:50", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
+        tl.refuse("llama.tl:51", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
     L = ids.shape[1]
     if L < 1:
-        tl.refuse("llama.tl:50", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
-    result = _step(net, ids, cache)  # llama.tl:50
+        tl.refuse("llama.tl:51", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
+    result = _step(net, ids, cache)  # llama.tl:51
     return (tl.cast(result[0], T), result[1])

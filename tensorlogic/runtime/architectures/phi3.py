@@ -466,7 +466,7 @@ def _original_length(model: tl.Model) -> int:  # phi3.tl:62
     return result
 
 
-def _settings_context_length(model: tl.Model) -> int:  # settings.tl:46
+def _settings_context_length(model: tl.Model) -> int:  # settings.tl:58
     return _settings_int_of(model, "context_length", "max_position_embeddings", None)
 
 
@@ -661,21 +661,23 @@ def _rotary_yarn(  # rotary.tl:57
 
 
 def _load(model: tl.Model) -> Phi3:  # phi3.tl:98
-    heads = _settings_heads(model)  # phi3.tl:99
-    kv_heads = _settings_kv_heads(model)  # phi3.tl:99
-    weights = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "phi3.tl:99", T=model.float_type)  # phi3.tl:99
-    pairs = _pairs(model, weights.K)  # phi3.tl:102
+    if not (not _settings_has_biases(model)):
+        tl.refuse("phi3.tl:99", "TL5005", "{}", "the projections of this model have biases, and this program none")
+    heads = _settings_heads(model)  # phi3.tl:100
+    kv_heads = _settings_kv_heads(model)  # phi3.tl:100
+    weights = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "phi3.tl:100", T=model.float_type)  # phi3.tl:100
+    pairs = _pairs(model, weights.K)  # phi3.tl:103
     if pairs < 1:
-        tl.refuse("phi3.tl:102", "TL5001", "`P` of `turning` is {}: a dimension variable is at least {}", pairs, 1)
-    turning = _turning(model, pairs)  # phi3.tl:102
-    norm_eps = _settings_norm_eps(model)  # phi3.tl:103
-    window_of = _settings_window_of(  # phi3.tl:104
+        tl.refuse("phi3.tl:103", "TL5001", "`P` of `turning` is {}: a dimension variable is at least {}", pairs, 1)
+    turning = _turning(model, pairs)  # phi3.tl:103
+    norm_eps = _settings_norm_eps(model)  # phi3.tl:104
+    window_of = _settings_window_of(  # phi3.tl:105
         _settings_int_of(model, "attention.sliding_window", "sliding_window", 0)
     )
     if heads < 1:
-        tl.refuse("phi3.tl:101", "TL5001", "`H` of `Phi3` is {}: a dimension variable is at least {}", heads, 1)
+        tl.refuse("phi3.tl:102", "TL5001", "`H` of `Phi3` is {}: a dimension variable is at least {}", heads, 1)
     if kv_heads < 1:
-        tl.refuse("phi3.tl:101", "TL5001", "`G` of `Phi3` is {}: a dimension variable is at least {}", kv_heads, 1)
+        tl.refuse("phi3.tl:102", "TL5001", "`G` of `Phi3` is {}: a dimension variable is at least {}", kv_heads, 1)
     result = tl.made(
         Phi3,
         weights=weights,
@@ -694,6 +696,20 @@ def _load(model: tl.Model) -> Phi3:  # phi3.tl:98
     return result
 
 
+def _settings_has_biases(model: tl.Model) -> bool:  # settings.tl:46
+    has = model.has("blk.0.attn_q.bias")  # settings.tl:47
+    if has:
+        ours = True
+    else:
+        ours = model.has("blk.0.ffn_gate.bias")  # settings.tl:47
+    has = model.has("model.layers.0.self_attn.q_proj.bias")  # settings.tl:48
+    if has:
+        theirs = True
+    else:
+        theirs = model.has("model.layers.0.mlp.gate_proj.bias")  # settings.tl:48
+    return ours or theirs
+
+
 def _settings_heads(model: tl.Model) -> int:  # settings.tl:26
     return _settings_int_of(model, "attention.head_count", "num_attention_heads", None)
 
@@ -710,8 +726,8 @@ def _settings_window_of(said: int) -> int:  # settings.tl:41
     return said if said > 0 else 1000000000
 
 
-def _step(net: Phi3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # phi3.tl:113
-    start = cache.length()  # phi3.tl:116
+def _step(net: Phi3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # phi3.tl:114
+    start = cache.length()  # phi3.tl:117
     periods = net.turning.short if start + ids.shape[1] <= net.turning.original else net.turning.long
     grown = net.turning.growth * net.turning.growth
     x = tl.embedding(ids, net.weights.embedding)
@@ -727,17 +743,17 @@ def _step(net: Phi3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
         ks, vs, next = cache.update(
             i, tl.rope(k, offset=start, dims=2 * net.P, periods=periods), v, net.window, dtype=net.T
         )
-        asked = tl.rope(q, offset=start, dims=2 * net.P, periods=periods)  # phi3.tl:128
+        asked = tl.rope(q, offset=start, dims=2 * net.P, periods=periods)  # phi3.tl:129
         if grown != 1.0:
             list_: tuple[mx.array, ...] = (
-                asked[:, :, :, : 2 * net.P] * tl.fits(grown, net.T, "grown", "phi3.tl:131"),
+                asked[:, :, :, : 2 * net.P] * tl.fits(grown, net.T, "grown", "phi3.tl:132"),
                 asked[:, :, :, 2 * net.P : net.K],
             )
             asked = mx.concatenate(list(list_), -1)
         if net.window < 1:
-            tl.refuse("phi3.tl:133", "TL5003", "`window` of `attention` is {}: it must be at least {}", net.window, 1)
-        mask = next.mask(i, asked, ks)  # phi3.tl:133
-        mixed = tl.attention(asked, ks, vs, mask=mask, causal=True, window=net.window)  # phi3.tl:133
+            tl.refuse("phi3.tl:134", "TL5003", "`window` of `attention` is {}: it must be at least {}", net.window, 1)
+        mask = next.mask(i, asked, ks)  # phi3.tl:134
+        mixed = tl.attention(asked, ks, vs, mask=mask, causal=True, window=net.window)  # phi3.tl:134
         x = tl.chain(
             mx.reshape(mixed.transpose(0, 2, 1, 3), (ids.shape[0], ids.shape[1], net.H * net.K)),
             tl.Stage(l.output, add=x),
@@ -880,15 +896,15 @@ def step(net: Phi3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCa
     Demands: H % G == 0
     Demands: 2*P <= K
     """
-    T = tl.instance(net, Phi3, "net", "phi3.tl:113").T
-    net = tl.instance(net, Phi3, "net", "phi3.tl:113")
-    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "phi3.tl:113")
-    cache = tl.instance(cache, tl.KVCache, "cache", "phi3.tl:113")
+    T = tl.instance(net, Phi3, "net", "phi3.tl:114").T
+    net = tl.instance(net, Phi3, "net", "phi3.tl:114")
+    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "phi3.tl:114")
+    cache = tl.instance(cache, tl.KVCache, "cache", "phi3.tl:114")
     H = net.H
     G = net.G
     if H % G != 0:
         tl.refuse(
-            "phi3.tl:113",
+            "phi3.tl:114",
             "TL5006",
             "`step` demands `H % G == 0`: `H` is {} by `H` of `net`, `G` is {} by `G` of `net`",
             H,
@@ -898,7 +914,7 @@ def step(net: Phi3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCa
     P = net.P
     if K < P * 2:
         tl.refuse(
-            "phi3.tl:113",
+            "phi3.tl:114",
             "TL5006",
             "`step` demands `2*P <= K`: `P` is {} by `P` of `net`, `K` is {} by `K` of `net`",
             P,
@@ -906,9 +922,9 @@ def step(net: Phi3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCa
         )
     B = ids.shape[0]
     if B < 1:
-        tl.refuse("phi3.tl:113", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
+        tl.refuse("phi3.tl:114", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
     L = ids.shape[1]
     if L < 1:
-        tl.refuse("phi3.tl:113", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
-    result = _step(net, ids, cache)  # phi3.tl:113
+        tl.refuse("phi3.tl:114", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
+    result = _step(net, ids, cache)  # phi3.tl:114
     return (tl.cast(result[0], T), result[1])

@@ -398,6 +398,8 @@ class Qwen2:
     weights: Weights  # Weights<T>[V, D, H, G, K, F]
     rotary: rotary_Rotary  # Rotary[P]
     eps: float  # float
+    window: int  # int
+    windowed_from: int  # int
     V: int = field(init=False, repr=False)
     D: int = field(init=False, repr=False)
     H: int = field(init=False, repr=False)
@@ -413,6 +415,8 @@ class Qwen2:
         weights = tl.instance(self.weights, Weights, "Qwen2.weights", "qwen2.tl:32")
         rotary = tl.instance(self.rotary, rotary_Rotary, "Qwen2.rotary", "qwen2.tl:33")
         eps = tl.number(self.eps, "Qwen2.eps", "qwen2.tl:34")
+        window = tl.integer(self.window, "Qwen2.window", "qwen2.tl:35")
+        windowed_from = tl.integer(self.windowed_from, "Qwen2.windowed_from", "qwen2.tl:36")
         V = weights.V
         D = weights.D
         H = weights.H
@@ -420,7 +424,21 @@ class Qwen2:
         K = weights.K
         F = weights.F
         P = rotary.P
-        tl.set_fields(self, weights=weights, rotary=rotary, eps=eps, V=V, D=D, H=H, G=G, K=K, F=F, P=P)
+        tl.set_fields(
+            self,
+            weights=weights,
+            rotary=rotary,
+            eps=eps,
+            window=window,
+            windowed_from=windowed_from,
+            V=V,
+            D=D,
+            H=H,
+            G=G,
+            K=K,
+            F=F,
+            P=P,
+        )
 
     @staticmethod
     def _model_fields() -> tuple[tl.Field, ...]:
@@ -429,6 +447,8 @@ class Qwen2:
             tl.Field("weights", ("weights",), struct=Weights, dims=(("V", "V"), ("D", "D"), ("H", "H"), ("G", "G"), ("K", "K"), ("F", "F"))),
             tl.Field("rotary", ("rotary",), struct=rotary_Rotary, dims=(("P", "P"),)),
             tl.Field("eps", ("eps",)),
+            tl.Field("window", ("window",)),
+            tl.Field("windowed_from", ("windowed_from",)),
         )
 
     @classmethod
@@ -437,24 +457,28 @@ class Qwen2:
         return tl.bind(cls, model, prefix, dims)
 
 
-def _load(model: tl.Model) -> Qwen2:  # qwen2.tl:37
-    heads = _settings_heads(model)  # qwen2.tl:38
-    kv_heads = _settings_kv_heads(model)  # qwen2.tl:38
-    weights = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "qwen2.tl:38", T=model.float_type)  # qwen2.tl:38
+def _load(model: tl.Model) -> Qwen2:  # qwen2.tl:39
+    heads = _settings_heads(model)  # qwen2.tl:40
+    kv_heads = _settings_kv_heads(model)  # qwen2.tl:40
+    weights = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "qwen2.tl:40", T=model.float_type)  # qwen2.tl:40
     floor_div = weights.K // 2
     if floor_div < 1:
-        tl.refuse("qwen2.tl:41", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", floor_div, 1)
-    rotary = _rotary_rotary(model, floor_div)  # qwen2.tl:41
-    norm_eps = _settings_norm_eps(model)  # qwen2.tl:42
+        tl.refuse("qwen2.tl:43", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", floor_div, 1)
+    rotary = _rotary_rotary(model, floor_div)  # qwen2.tl:43
+    norm_eps = _settings_norm_eps(model)  # qwen2.tl:44
+    int_ = model.int("sliding_window", 0)  # qwen2.tl:45
+    windowed_from = _settings_windowed_from(model, len(weights.layers))  # qwen2.tl:46
     if heads < 1:
-        tl.refuse("qwen2.tl:40", "TL5001", "`H` of `Qwen2` is {}: a dimension variable is at least {}", heads, 1)
+        tl.refuse("qwen2.tl:42", "TL5001", "`H` of `Qwen2` is {}: a dimension variable is at least {}", heads, 1)
     if kv_heads < 1:
-        tl.refuse("qwen2.tl:40", "TL5001", "`G` of `Qwen2` is {}: a dimension variable is at least {}", kv_heads, 1)
+        tl.refuse("qwen2.tl:42", "TL5001", "`G` of `Qwen2` is {}: a dimension variable is at least {}", kv_heads, 1)
     result = tl.made(
         Qwen2,
         weights=weights,
         rotary=rotary,
         eps=norm_eps,
+        window=_settings_window_of(int_),
+        windowed_from=windowed_from,
         V=weights.V,
         D=weights.D,
         H=heads,
@@ -601,7 +625,7 @@ def _rotary_scaling(model: tl.Model, gguf: str, hugging_face: str, default: floa
     return result
 
 
-def _settings_context_length(model: tl.Model) -> int:  # settings.tl:46
+def _settings_context_length(model: tl.Model) -> int:  # settings.tl:58
     return _settings_int_of(model, "context_length", "max_position_embeddings", None)
 
 
@@ -639,21 +663,37 @@ def _settings_norm_eps(model: tl.Model) -> float:  # settings.tl:36
     return _settings_float_of(model, "attention.layer_norm_rms_epsilon", "rms_norm_eps", None)
 
 
-def _step(net: Qwen2, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # qwen2.tl:47
-    start = cache.length()  # qwen2.tl:50
+def _settings_window_of(said: int) -> int:  # settings.tl:41
+    return said if said > 0 else 1000000000
+
+
+def _settings_windowed_from(model: tl.Model, layers: int) -> int:  # settings.tl:53
+    bool_ = model.bool("use_sliding_window", False)  # settings.tl:54
+    if bool_:
+        chosen = model.int("max_window_layers")  # settings.tl:54
+    else:
+        chosen = layers
+    return chosen
+
+
+def _step(net: Qwen2, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # qwen2.tl:51
+    start = cache.length()  # qwen2.tl:54
     periods = net.rotary.periods
     scale = net.rotary.attention / math.sqrt(float(net.K))
     x = tl.embedding(ids, net.weights.embedding)
     for i, l in enumerate(net.weights.layers):
+        window = _settings_window_of(0) if i < net.windowed_from else net.window
         product, product_2, product_3 = tl.chain_apart(x, tl.Stage(l.q, l.k, l.v, norm=l.attention_norm, eps=net.eps))
         q = mx.reshape(product + l.q_bias, (ids.shape[0], ids.shape[1], net.H, net.K)).transpose(0, 2, 1, 3)
         k = mx.reshape(product_2 + l.k_bias, (ids.shape[0], ids.shape[1], net.G, net.K)).transpose(0, 2, 1, 3)
         v = mx.reshape(product_3 + l.v_bias, (ids.shape[0], ids.shape[1], net.G, net.K)).transpose(0, 2, 1, 3)
-        turned = tl.rope(k, offset=start, periods=periods)  # qwen2.tl:59
-        ks, vs, next = cache.update(i, turned, v, dtype=net.T)
-        asked = tl.rope(q, offset=start, periods=periods)  # qwen2.tl:62
-        mask = next.mask(i, asked, ks)  # qwen2.tl:63
-        mixed = tl.attention(asked, ks, vs, scale=scale, mask=mask, causal=True)
+        turned = tl.rope(k, offset=start, periods=periods)  # qwen2.tl:64
+        ks, vs, next = cache.update(i, turned, v, window, dtype=net.T)
+        asked = tl.rope(q, offset=start, periods=periods)  # qwen2.tl:67
+        if window < 1:
+            tl.refuse("qwen2.tl:68", "TL5003", "`window` of `attention` is {}: it must be at least {}", window, 1)
+        mask = next.mask(i, asked, ks)  # qwen2.tl:68
+        mixed = tl.attention(asked, ks, vs, scale=scale, mask=mask, causal=True, window=window)  # qwen2.tl:68
         x = tl.chain(
             mx.reshape(mixed.transpose(0, 2, 1, 3), (ids.shape[0], ids.shape[1], net.H * net.K)),
             tl.Stage(l.output, add=x),
@@ -666,16 +706,16 @@ def _step(net: Qwen2, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
 
 @tl.entry
 def load(model: tl.Model) -> Qwen2:
-    """`load` of qwen2.tl:37.
+    """`load` of qwen2.tl:39.
 
     Args:
         model: Model<T>
 
     Returns: Qwen2<T>[?V, ?D, ?H, ?G, ?K, ?F, ?P]
     """
-    T = tl.floats_of(model, "model", "qwen2.tl:37")
-    model = tl.instance(model, tl.Model, "model", "qwen2.tl:37")
-    result = _load(model)  # qwen2.tl:37
+    T = tl.floats_of(model, "model", "qwen2.tl:39")
+    model = tl.instance(model, tl.Model, "model", "qwen2.tl:39")
+    result = _load(model)  # qwen2.tl:39
     return result
 
 
@@ -692,15 +732,15 @@ def step(net: Qwen2, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
     Demands: H % G == 0
     Demands: K == 2*P
     """
-    T = tl.instance(net, Qwen2, "net", "qwen2.tl:47").T
-    net = tl.instance(net, Qwen2, "net", "qwen2.tl:47")
-    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "qwen2.tl:47")
-    cache = tl.instance(cache, tl.KVCache, "cache", "qwen2.tl:47")
+    T = tl.instance(net, Qwen2, "net", "qwen2.tl:51").T
+    net = tl.instance(net, Qwen2, "net", "qwen2.tl:51")
+    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "qwen2.tl:51")
+    cache = tl.instance(cache, tl.KVCache, "cache", "qwen2.tl:51")
     H = net.H
     G = net.G
     if H % G != 0:
         tl.refuse(
-            "qwen2.tl:47",
+            "qwen2.tl:51",
             "TL5006",
             "`step` demands `H % G == 0`: `H` is {} by `H` of `net`, `G` is {} by `G` of `net`",
             H,
@@ -710,7 +750,7 @@ def step(net: Qwen2, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
     P = net.P
     if K != P * 2:
         tl.refuse(
-            "qwen2.tl:47",
+            "qwen2.tl:51",
             "TL5006",
             "`step` demands `K == 2*P`: `K` is {} by `K` of `net`, `P` is {} by `P` of `net`",
             K,
@@ -718,9 +758,9 @@ def step(net: Qwen2, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
         )
     B = ids.shape[0]
     if B < 1:
-        tl.refuse("qwen2.tl:47", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
+        tl.refuse("qwen2.tl:51", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
     L = ids.shape[1]
     if L < 1:
-        tl.refuse("qwen2.tl:47", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
-    result = _step(net, ids, cache)  # qwen2.tl:47
+        tl.refuse("qwen2.tl:51", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
+    result = _step(net, ids, cache)  # qwen2.tl:51
     return (tl.cast(result[0], T), result[1])

@@ -380,6 +380,8 @@ class Qwen3:
     weights: Weights  # Weights<T>[V, D, H, G, K, F]
     rotary: rotary_Rotary  # Rotary[P]
     eps: float  # float
+    window: int  # int
+    windowed_from: int  # int
     V: int = field(init=False, repr=False)
     D: int = field(init=False, repr=False)
     H: int = field(init=False, repr=False)
@@ -395,6 +397,8 @@ class Qwen3:
         weights = tl.instance(self.weights, Weights, "Qwen3.weights", "qwen3.tl:31")
         rotary = tl.instance(self.rotary, rotary_Rotary, "Qwen3.rotary", "qwen3.tl:32")
         eps = tl.number(self.eps, "Qwen3.eps", "qwen3.tl:33")
+        window = tl.integer(self.window, "Qwen3.window", "qwen3.tl:34")
+        windowed_from = tl.integer(self.windowed_from, "Qwen3.windowed_from", "qwen3.tl:35")
         V = weights.V
         D = weights.D
         H = weights.H
@@ -402,7 +406,21 @@ class Qwen3:
         K = weights.K
         F = weights.F
         P = rotary.P
-        tl.set_fields(self, weights=weights, rotary=rotary, eps=eps, V=V, D=D, H=H, G=G, K=K, F=F, P=P)
+        tl.set_fields(
+            self,
+            weights=weights,
+            rotary=rotary,
+            eps=eps,
+            window=window,
+            windowed_from=windowed_from,
+            V=V,
+            D=D,
+            H=H,
+            G=G,
+            K=K,
+            F=F,
+            P=P,
+        )
 
     @staticmethod
     def _model_fields() -> tuple[tl.Field, ...]:
@@ -411,6 +429,8 @@ class Qwen3:
             tl.Field("weights", ("weights",), struct=Weights, dims=(("V", "V"), ("D", "D"), ("H", "H"), ("G", "G"), ("K", "K"), ("F", "F"))),
             tl.Field("rotary", ("rotary",), struct=rotary_Rotary, dims=(("P", "P"),)),
             tl.Field("eps", ("eps",)),
+            tl.Field("window", ("window",)),
+            tl.Field("windowed_from", ("windowed_from",)),
         )
 
     @classmethod
@@ -419,24 +439,30 @@ class Qwen3:
         return tl.bind(cls, model, prefix, dims)
 
 
-def _load(model: tl.Model) -> Qwen3:  # qwen3.tl:36
-    heads = _settings_heads(model)  # qwen3.tl:37
-    kv_heads = _settings_kv_heads(model)  # qwen3.tl:37
-    weights = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "qwen3.tl:37", T=model.float_type)  # qwen3.tl:37
+def _load(model: tl.Model) -> Qwen3:  # qwen3.tl:38
+    if not (not _settings_has_biases(model)):
+        tl.refuse("qwen3.tl:39", "TL5005", "{}", "the projections of this model have biases, and this program none")
+    heads = _settings_heads(model)  # qwen3.tl:40
+    kv_heads = _settings_kv_heads(model)  # qwen3.tl:40
+    weights = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "qwen3.tl:40", T=model.float_type)  # qwen3.tl:40
     floor_div = weights.K // 2
     if floor_div < 1:
-        tl.refuse("qwen3.tl:40", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", floor_div, 1)
-    rotary = _rotary_rotary(model, floor_div)  # qwen3.tl:40
-    norm_eps = _settings_norm_eps(model)  # qwen3.tl:41
+        tl.refuse("qwen3.tl:43", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", floor_div, 1)
+    rotary = _rotary_rotary(model, floor_div)  # qwen3.tl:43
+    norm_eps = _settings_norm_eps(model)  # qwen3.tl:44
+    int_ = model.int("sliding_window", 0)  # qwen3.tl:45
+    windowed_from = _settings_windowed_from(model, len(weights.layers))  # qwen3.tl:46
     if heads < 1:
-        tl.refuse("qwen3.tl:39", "TL5001", "`H` of `Qwen3` is {}: a dimension variable is at least {}", heads, 1)
+        tl.refuse("qwen3.tl:42", "TL5001", "`H` of `Qwen3` is {}: a dimension variable is at least {}", heads, 1)
     if kv_heads < 1:
-        tl.refuse("qwen3.tl:39", "TL5001", "`G` of `Qwen3` is {}: a dimension variable is at least {}", kv_heads, 1)
+        tl.refuse("qwen3.tl:42", "TL5001", "`G` of `Qwen3` is {}: a dimension variable is at least {}", kv_heads, 1)
     result = tl.made(
         Qwen3,
         weights=weights,
         rotary=rotary,
         eps=norm_eps,
+        window=_settings_window_of(int_),
+        windowed_from=windowed_from,
         V=weights.V,
         D=weights.D,
         H=heads,
@@ -447,6 +473,20 @@ def _load(model: tl.Model) -> Qwen3:  # qwen3.tl:36
         T=model.float_type,
     )
     return result
+
+
+def _settings_has_biases(model: tl.Model) -> bool:  # settings.tl:46
+    has = model.has("blk.0.attn_q.bias")  # settings.tl:47
+    if has:
+        ours = True
+    else:
+        ours = model.has("blk.0.ffn_gate.bias")  # settings.tl:47
+    has = model.has("model.layers.0.self_attn.q_proj.bias")  # settings.tl:48
+    if has:
+        theirs = True
+    else:
+        theirs = model.has("model.layers.0.mlp.gate_proj.bias")  # settings.tl:48
+    return ours or theirs
 
 
 def _settings_heads(model: tl.Model) -> int:  # settings.tl:26
@@ -583,7 +623,7 @@ def _rotary_scaling(model: tl.Model, gguf: str, hugging_face: str, default: floa
     return result
 
 
-def _settings_context_length(model: tl.Model) -> int:  # settings.tl:46
+def _settings_context_length(model: tl.Model) -> int:  # settings.tl:58
     return _settings_int_of(model, "context_length", "max_position_embeddings", None)
 
 
@@ -621,12 +661,28 @@ def _settings_norm_eps(model: tl.Model) -> float:  # settings.tl:36
     return _settings_float_of(model, "attention.layer_norm_rms_epsilon", "rms_norm_eps", None)
 
 
-def _step(net: Qwen3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # qwen3.tl:46
-    start = cache.length()  # qwen3.tl:49
+def _settings_window_of(said: int) -> int:  # settings.tl:41
+    return said if said > 0 else 1000000000
+
+
+def _settings_windowed_from(model: tl.Model, layers: int) -> int:  # settings.tl:53
+    bool_ = model.bool("use_sliding_window", False)  # settings.tl:54
+    if bool_:
+        chosen = model.int("max_window_layers")  # settings.tl:54
+    else:
+        chosen = layers
+    return chosen
+
+
+def _step(net: Qwen3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # qwen3.tl:51
+    start = cache.length()  # qwen3.tl:54
     periods = net.rotary.periods
     scale = net.rotary.attention / math.sqrt(float(net.K))
     x = tl.embedding(ids, net.weights.embedding)
     for i, l in enumerate(net.weights.layers):
+        window = _settings_window_of(0) if i < net.windowed_from else net.window
+        if window < 1:
+            tl.refuse("qwen3.tl:68", "TL5003", "`window` of `attention` is {}: it must be at least {}", window, 1)
         mixed, next = tl.cached_attention(
             cache,
             i,
@@ -634,6 +690,7 @@ def _step(net: Qwen3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
             net.H,
             net.G,
             scale=scale,
+            window=window,
             offset=start,
             base=10000.0,
             periods=periods,
@@ -654,16 +711,16 @@ def _step(net: Qwen3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
 
 @tl.entry
 def load(model: tl.Model) -> Qwen3:
-    """`load` of qwen3.tl:36.
+    """`load` of qwen3.tl:38.
 
     Args:
         model: Model<T>
 
     Returns: Qwen3<T>[?V, ?D, ?H, ?G, ?K, ?F, ?P]
     """
-    T = tl.floats_of(model, "model", "qwen3.tl:36")
-    model = tl.instance(model, tl.Model, "model", "qwen3.tl:36")
-    result = _load(model)  # qwen3.tl:36
+    T = tl.floats_of(model, "model", "qwen3.tl:38")
+    model = tl.instance(model, tl.Model, "model", "qwen3.tl:38")
+    result = _load(model)  # qwen3.tl:38
     return result
 
 
@@ -680,15 +737,15 @@ def step(net: Qwen3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
     Demands: H % G == 0
     Demands: K == 2*P
     """
-    T = tl.instance(net, Qwen3, "net", "qwen3.tl:46").T
-    net = tl.instance(net, Qwen3, "net", "qwen3.tl:46")
-    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "qwen3.tl:46")
-    cache = tl.instance(cache, tl.KVCache, "cache", "qwen3.tl:46")
+    T = tl.instance(net, Qwen3, "net", "qwen3.tl:51").T
+    net = tl.instance(net, Qwen3, "net", "qwen3.tl:51")
+    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "qwen3.tl:51")
+    cache = tl.instance(cache, tl.KVCache, "cache", "qwen3.tl:51")
     H = net.H
     G = net.G
     if H % G != 0:
         tl.refuse(
-            "qwen3.tl:46",
+            "qwen3.tl:51",
             "TL5006",
             "`step` demands `H % G == 0`: `H` is {} by `H` of `net`, `G` is {} by `G` of `net`",
             H,
@@ -698,7 +755,7 @@ def step(net: Qwen3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
     P = net.P
     if K != P * 2:
         tl.refuse(
-            "qwen3.tl:46",
+            "qwen3.tl:51",
             "TL5006",
             "`step` demands `K == 2*P`: `K` is {} by `K` of `net`, `P` is {} by `P` of `net`",
             K,
@@ -706,9 +763,9 @@ def step(net: Qwen3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
         )
     B = ids.shape[0]
     if B < 1:
-        tl.refuse("qwen3.tl:46", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
+        tl.refuse("qwen3.tl:51", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
     L = ids.shape[1]
     if L < 1:
-        tl.refuse("qwen3.tl:46", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
-    result = _step(net, ids, cache)  # qwen3.tl:46
+        tl.refuse("qwen3.tl:51", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
+    result = _step(net, ids, cache)  # qwen3.tl:51
     return (tl.cast(result[0], T), result[1])

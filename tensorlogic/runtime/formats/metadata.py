@@ -35,6 +35,13 @@ def as_string(value: MetadataValue) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def as_bool(value: MetadataValue) -> bool | None:
+    """`true` or `false`."""
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value)
+    return value if isinstance(value, bool) else None
+
+
 def as_ints(value: MetadataValue) -> tuple[int, ...] | None:
     """A list of whole numbers."""
     if isinstance(value, str) and _INTS.fullmatch(value):

@@ -163,10 +163,13 @@ def attention(
     mask: Array | None = None,
     causal: bool = False,
     window: int | None = None,
+    soft_cap: float | None = None,
 ) -> Any:
     times = q.shape[1] // k.shape[1]
     k, v = np.repeat(k, times, 1), np.repeat(v, times, 1)
     scores = q @ k.swapaxes(-1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    if soft_cap is not None:
+        scores = soft_cap * np.tanh(scores / soft_cap)
     if mask is not None:
         scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
     if causal:
