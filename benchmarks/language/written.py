@@ -1,11 +1,10 @@
-"""The model of the standard library, written in the language, as a worker. `--fast` is compiled so."""
+"""The model of the standard library, written in the language, as a worker. `--fast` is that of `generate`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -13,8 +12,8 @@ import numpy as np
 from benchmarks.language.ahead import decode
 from benchmarks.language.protocol import Floats, actions, serve
 from tensorlogic.runtime import KVCache, load_model
-from tensorlogic.runtime.architectures import MODULES, module_of
 from tensorlogic.runtime.functions_kernels import cast
+from tensorlogic.runtime.generating import bound
 from tensorlogic.runtime.generation import chunks, prefill
 from tensorlogic.runtime.sampling import Sampler
 
@@ -27,15 +26,8 @@ class Written:
 
     def open(self, path: Path, capacity: int) -> None:
         model = load_model(path)
-        module: Any = module_of(model)
-        if self._fast:
-            # The compiler, which the others do without.
-            import tensorlogic
-            from tensorlogic.compiler.names import STANDARD_LIBRARY
-
-            name = MODULES[model.metadata.architecture or ""]
-            module = tensorlogic.load(STANDARD_LIBRARY / "models" / f"{name}.tl", fast=True)
-        self._net, self._step, self._capacity = module.load(model), module.step, capacity
+        known = bound(model, fast=self._fast)
+        self._net, self._step, self._capacity = known.net, known.step, capacity
         self.reset()
 
     def reset(self) -> None:

@@ -50,9 +50,10 @@ def generate_batch(
     repetition_penalty: float = 1.0,
     seed: int = 0,
     bits: int | None = None,
+    fast: bool = False,
 ) -> list[Answer]:
     """The answers in the order of the prompts. Settings are those of `generate`."""
-    known = bound(model)
+    known = bound(model, fast=fast)
     ids = [known.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt) for prompt in prompts]
     if not ids:
         return []

@@ -9,35 +9,56 @@ Refuses what `Generation`, `Sampler`, `KVCache` and `language_model` refuse.
 
 from __future__ import annotations
 
+import functools
 import signal
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from types import FrameType
 
 from tensorlogic.runtime.architectures import language_model
-from tensorlogic.runtime.cache_files import load_cache, save_cache
+from tensorlogic.runtime.cache_files import identity, load_cache, save_cache
 from tensorlogic.runtime.caching import KVCache
 from tensorlogic.runtime.errors import BoundaryError
 from tensorlogic.runtime.generation import Generation, LanguageModel, require_prompt, room_for
 from tensorlogic.runtime.models import Model
+from tensorlogic.runtime.packed import in_bytes
 from tensorlogic.runtime.sampling import Sampler
 
 _bound: weakref.WeakKeyDictionary[Model, LanguageModel] = weakref.WeakKeyDictionary()
-_last: weakref.WeakKeyDictionary[LanguageModel, tuple[list[int], Generation]] = weakref.WeakKeyDictionary()
-"""The last answer of those that are used again, with all ids of its prompt."""
+_fast: weakref.WeakKeyDictionary[LanguageModel, LanguageModel] = weakref.WeakKeyDictionary()
+"""What must not hold its own key, which would never go then."""
 
 
-def bound(model: Model | LanguageModel) -> LanguageModel:
-    """A model that generates, bound once."""
-    if isinstance(model, LanguageModel):
-        return model
+def bound(model: Model | LanguageModel, *, fast: bool = False) -> LanguageModel:
+    """A model that generates, bound once. With `fast`, activations meet its packed weights in bytes on a CPU."""
+    exact = model if isinstance(model, LanguageModel) else _bound_once(model)
+    if not fast:
+        return exact
+    known = _fast.get(exact)
+    if known is None:
+        known = _fast[exact] = replace(exact, net=in_bytes(exact.net))
+    return known
+
+
+def _bound_once(model: Model) -> LanguageModel:
     known = _bound.get(model)
     if known is None:
-        known = _bound[model] = language_model(model)
+        known = _bound[model] = replace(language_model(model), identity=_identity_of(weakref.ref(model)))
     return known
+
+
+def _identity_of(model: weakref.ref[Model]) -> Callable[[], str]:
+    @functools.cache
+    def found() -> str:
+        alive = model()
+        assert alive is not None, "who generates from a model holds it"
+        return identity(alive)
+
+    return found
 
 
 def generate(
@@ -55,6 +76,7 @@ def generate(
     bits: int | None = None,
     reuse: bool = False,
     prompt_cache: str | Path | None = None,
+    fast: bool = False,
 ) -> Generation:
     """An iterator of the pieces of one answer. Equal arguments give equal answers.
 
@@ -63,12 +85,13 @@ def generate(
     kept, and neither prompt nor answer has a limit; with `bits` (4 or 8) they are kept quantized. With `reuse`, those
     of the last such answer are used again as far as the texts begin alike, as those of a chat do: the first token comes
     sooner, and rounding may differ from that of a text which is computed at once. A `prompt_cache` is a file for the
-    same: where it is there, it is used, and where not, it is written with the whole prompt.
+    same: where it is there, it is used, and where not, it is written with the whole prompt. With `fast`, activations
+    meet packed weights in bytes on a CPU, as in programs compiled so.
 
     Raises `BoundaryError` TL5020 to TL5026 (see `tlc explain`); `ModelFileError` TL4501 for an architecture that is not
     here, and what reading the model raises.
     """
-    known = bound(model)
+    known = bound(model, fast=fast)
     ids = known.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
     sampler = Sampler(temperature, top_k, top_p, min_p, repetition_penalty, seed)
     require_prompt(len(ids), 0, None if window is not None else known.context)
@@ -84,7 +107,7 @@ def generate(
         return Generation(known, ids, sampler, KVCache(capacity=len(ids) + max(room, 1), bits=bits), room, stop)
     cache = _used_again(known, ids, bits)
     answer = Generation(known, ids[cache.length() :], sampler, cache, room, stop)
-    _last[known] = (ids, answer)
+    known.last[:] = [(ids, answer)]
     return answer
 
 
@@ -118,7 +141,7 @@ def _alike(seen: Sequence[int], ids: Sequence[int]) -> int:
 
 def _used_again(model: LanguageModel, ids: Sequence[int], bits: int | None) -> KVCache:
     """The cache of the last answer with the tokens that both texts begin with, but for one; an empty one without it."""
-    before, answer = _last.pop(model, ([], None))
+    before, answer = model.last.pop() if model.last else ([], None)
     if answer is None or answer.cache.bits != bits:
         return KVCache(bits=bits)
     seen = [*before, *answer.ids][: answer.cache.length()]

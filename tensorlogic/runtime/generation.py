@@ -45,6 +45,8 @@ class LanguageModel:
     tokenizer: Tokenizer
     context: int | None = None
     identity: Callable[[], str] = str
+    last: list[tuple[list[int], Generation]] = field(default_factory=list, init=False, repr=False)
+    """The last answer of those that are used again, with all ids of its prompt."""
 
 
 @dataclass

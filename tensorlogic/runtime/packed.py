@@ -10,6 +10,8 @@ float16 the product would lose what the sum needs: an 8-bit block's bias is 128 
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -40,6 +42,8 @@ class Packed:
     layout: PackedLayout
     shape: tuple[int, ...]
     dtype: mx.Dtype
+    fast: bool = False
+    """Whether `in_bytes` made it: products with it are those of `matmul(..., fast=True)`."""
     chains: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
     """What our CPU kernels made of the matrix and are called with again, by what tells it from others."""
     _matrix: Matrix | None = field(default=None, init=False, repr=False)
@@ -80,9 +84,24 @@ class Packed:
 
         An `x` in float32 beside weights of half precision is half precision to the program, and carried in float32.
         """
-        if fast:
+        if fast or self.fast:
             return "int8"
         return "float16" if x == mx.float32 and self.dtype in (mx.float16, mx.bfloat16) else "float32"
+
+
+def in_bytes(value: Any) -> Any:
+    """A struct, a tuple or a weight, in which every packed weight meets activations in bytes. Memory is shared."""
+    if isinstance(value, Packed):
+        return dataclasses.replace(value, fast=True)
+    if isinstance(value, tuple):
+        return tuple(map(in_bytes, value))
+    if not dataclasses.is_dataclass(value):
+        return value
+    # Not made anew, which would check again what holds.
+    made = copy.copy(value)
+    for each in dataclasses.fields(value):
+        object.__setattr__(made, each.name, in_bytes(getattr(value, each.name)))
+    return made
 
 
 Activations = Literal["float32", "float16", "int8"]

@@ -49,6 +49,22 @@ def test_settings_are_handed_on(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(one) < len(two)
 
 
+@pytest.mark.parametrize(
+    ("setting", "fast", "handed"),
+    [
+        ("", False, ""),
+        ("", True, ", fast=True"),
+        (", fast: true", False, ", fast=True"),
+        (", fast: false", True, ", fast=False"),
+    ],
+)
+def test_fast_programs_generate_fast(setting: str, fast: bool, handed: str) -> None:
+    """Unless they say otherwise."""
+    options = driver.Options(verify=True, files=False, fast=fast)
+    text = f'{HEAD}let answer = generate(model, "Once"{setting})\nprint(answer.ids)'
+    assert f'tl.generate(model, "Once"{handed})' in driver.compile_text(text, options=options).python
+
+
 def test_an_answer_that_nobody_prints_is_gone_through(capsys: pytest.CaptureFixture[str]) -> None:
     ran('let answer = generate(model, "Once", max_tokens: 2)\nfor _ in answer { }\nprint(len(answer.ids))')
     assert capsys.readouterr().out == "2\n"

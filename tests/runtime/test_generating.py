@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 import pytest
 
-from tensorlogic.runtime import LanguageModel, Model, generate, load_model, until_interrupted
+import tensorlogic
+from tensorlogic.compiler.names import STANDARD_LIBRARY
+from tensorlogic.runtime import (
+    LanguageModel,
+    Model,
+    generate,
+    generate_batch,
+    kernels,
+    load_model,
+    until_interrupted,
+)
 from tensorlogic.runtime.architectures import language_model
 from tensorlogic.runtime.caching import KVCache
 from tensorlogic.runtime.errors import BoundaryError, ModelFileError
+from tensorlogic.runtime.generating import bound
 from tensorlogic.runtime.reading import FloatType
 from tests.models import GEMMA3, SMOLLM2, model_path
 
@@ -43,6 +56,30 @@ def test_gemma_goes_on_in_each_float_type(dtype: FloatType) -> None:
     model = load_model(model_path(GEMMA3), dtype=dtype)
     text = "".join(generate(model, "The capital of France is", max_tokens=8))
     assert text == " the capital of the country of France."
+
+
+def test_fast_is_what_a_program_compiled_so_computes(model: Model, question: list[int]) -> None:
+    ids = mx.array([question], mx.int32)
+    exact, hasty = bound(model), bound(model, fast=True)
+    assert bound(model, fast=True) is hasty is bound(exact, fast=True)
+    compiled = tensorlogic.load(STANDARD_LIBRARY / "models" / "llama.tl", fast=True)
+    expected, _ = compiled.step(compiled.load(model), ids, KVCache())
+    found, _ = hasty.step(hasty.net, ids, KVCache())
+    assert mx.array_equal(found, expected)
+    assert "".join(generate(model, question, fast=True)) == ANSWER
+    assert [each.text for each in generate_batch(model, [question], fast=True)] == [ANSWER]
+    # Where the kernels compute, it is another number.
+    assert mx.array_equal(found, exact.step(exact.net, ids, KVCache())[0]) == (kernels.active() is None)
+
+
+def test_a_model_that_has_answered_can_go(question: list[int]) -> None:
+    model = load_model(model_path(SMOLLM2))
+    alive = weakref.ref(model)
+    for fast, reuse in ((False, False), (True, False), (False, True)):
+        list(generate(model, question, max_tokens=2, fast=fast, reuse=reuse))
+    del model
+    gc.collect()
+    assert alive() is None
 
 
 def test_text_is_no_special_token(model: Model) -> None:

@@ -24,6 +24,7 @@ GENERATE = {
     "bits": INT,
     "reuse": BOOLEAN,
     "prompt_cache": STRING,
+    "fast": BOOLEAN,
 }
 """What `generate` takes by name, as the runtime's function does."""
 

@@ -113,7 +113,9 @@ def _read_line(o: Naming, operation: Operation, texts: Texts) -> Text:
 
 def _generate(o: Naming, operation: Operation, texts: Texts) -> Text:
     model, prompt, *given = (texts[v].code for v in operation.operands)
-    named = (f"{name}={code}" for name, code in zip(operation.attributes["names"], given, strict=True))
+    settings = {"fast": "True"} if o.module.fast else {}
+    settings |= zip(operation.attributes["names"], given, strict=True)
+    named = [f"{name}={code}" for name, code in settings.items()]
     return Text(f"{o.runtime('generate')}({', '.join([model, prompt, *named])})")
 
 
