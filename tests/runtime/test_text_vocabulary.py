@@ -180,7 +180,7 @@ def test_cutting_keeps_what_is_added() -> None:
 def test_which_tokens_end_a_generation() -> None:
     def ends(tokens: list[str], **named: int) -> tuple[int, ...]:
         given: dict[str, int | None] = dict.fromkeys(KEYS_OF_ENDS)
-        return decide({t: i for i, t in enumerate(tokens)}, [3] * len(tokens), given | named)[0]
+        return decide({t: i for i, t in enumerate(tokens)}, given | named)[0]
 
     assert ends(["a", "<|im_end|>", "<|endoftext|>"], eos=0) == (0, 1, 2)
     # gpt-oss: it ends a message of a turn.

@@ -10,12 +10,15 @@ Refuses a text that the vocabulary cannot spell (TL4403); the library would leav
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
+from typing import Any
 
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers
 
 from tensorlogic.runtime.errors import ModelFileError
-from tensorlogic.runtime.text.vocabulary import CONTROL, UNKNOWN, Vocabulary
+from tensorlogic.runtime.formats.header import shown
+from tensorlogic.runtime.text.vocabulary import CONTROL, UNKNOWN, Vocabulary, damage
 
 SPACE = "\u2581"
 
@@ -39,6 +42,21 @@ def spelled(token: str) -> bytes:
         return token.encode()
 
 
+def _merges(vocabulary: Vocabulary, index: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Those of tokens that texts may have. Refuses one that joins no two tokens to a third (TL4405)."""
+    tokens = set(vocabulary.tokens)
+    found: list[tuple[str, str]] = []
+    for place, merge in enumerate(vocabulary.merges):
+        middle = max(merge.find(" ", 1), 0)
+        pair = merge[:middle], merge[middle + 1 :]
+        texts = {*pair, "".join(pair)}
+        if not texts <= tokens:
+            raise damage(vocabulary.path, f"merge {place}, `{shown(merge)}`, does not join two tokens to a third")
+        if texts <= index.keys():
+            found.append(pair)
+    return found
+
+
 class Merges:
     """The library's tokenizer of one vocabulary. Encoding changes no state: threads may share it."""
 
@@ -46,10 +64,14 @@ class Merges:
         pre = vocabulary.pre
         assert pre is not None
         self._path = vocabulary.path
-        types = vocabulary.types
-        index = {t: i for i, t in enumerate(vocabulary.tokens) if types[i] not in (CONTROL, UNKNOWN)}
-        merges = [(a, b) for a, b in vocabulary.merges if a in index and b in index and a + b in index]
-        model = models.BPE(index, merges, ignore_merges=pre.whole_words, byte_fallback=not pre.bytes)
+        index = vocabulary.but_of_types(CONTROL, UNKNOWN)
+        options = {"ignore_merges": pre.whole_words, "byte_fallback": not pre.bytes}
+        try:
+            # The library sees for itself whether merges join tokens to tokens. A first text with a space is rare.
+            pairs: Any = [tuple(merge.split(" ", 1)) for merge in vocabulary.merges]
+            model = models.BPE(index, pairs, **options)
+        except Exception:
+            model = models.BPE(index, _merges(vocabulary, index), **options)
         self.library = tokenizers.Tokenizer(model)
         splits: list[pre_tokenizers.PreTokenizer] = [
             pre_tokenizers.Split(tokenizers.Regex(pattern), "isolated") for pattern in pre.patterns

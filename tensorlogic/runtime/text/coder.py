@@ -54,8 +54,7 @@ class VocabularyCoder:
     def __init__(self, vocabulary: Vocabulary, encode: Encode) -> None:
         self._vocabulary = vocabulary
         self._encode = encode
-        types = vocabulary.types
-        defined = {t: i for i, t in enumerate(vocabulary.tokens) if types[i] == USER_DEFINED}
+        defined = vocabulary.of_types(USER_DEFINED)
         self.special: Mapping[str, int] = vocabulary.special_ids()
         self._plain = Splitter(defined)
         self._all = Splitter({**defined, **self.special})

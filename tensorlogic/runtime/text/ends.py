@@ -7,7 +7,7 @@ alone, where the model was trained to end a turn with another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 CONTROL, USER_DEFINED, NORMAL = 3, 4, 1
 
@@ -61,39 +61,37 @@ _SHOWN = frozenset({"<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"})
 """Control tokens of gpt-oss that belong to its text."""
 
 
-def decide(
-    index: Mapping[str, int], types: Sequence[int], named: Mapping[str, int | None]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The ids that end a generation, in order, and the types as they are with that."""
-    changed = list(types)
+def decide(index: Mapping[str, int], named: Mapping[str, int | None]) -> tuple[tuple[int, ...], dict[int, int]]:
+    """The ids that end a generation, in order, and the types of those that have others with that."""
+    changes: dict[int, int] = {}
     found = {i for i in named.values() if i is not None}
     for key, texts in _FILL.items():
         if named[key] is None:
-            found.update(_first(texts, index, changed))
+            found.update(_first(texts, index, changes))
     for marks in _MARKS:
-        _first(marks.split(), index, changed)
+        _first(marks.split(), index, changes)
     for text in ENDS & index.keys():
         found.add(index[text])
-        changed[index[text]] = CONTROL
+        changes[index[text]] = CONTROL
     for text in _SHOWN & index.keys():
-        changed[index[text]] = USER_DEFINED
+        changes[index[text]] = USER_DEFINED
     there = {text for text in ENDS & index.keys() if index[text] in found}
     calls = "<|call|>" in there or "<|calls|>" in there
     if calls and "<|end|>" in there and ("<|return|>" in there or "<|flush|>" in there):
         # There it ends a message, and others follow in the same turn.
         found.discard(index["<|end|>"])
-        changed[index["<|end|>"]] = USER_DEFINED
+        changes[index["<|end|>"]] = USER_DEFINED
     if "<|tool_response>" in there and "</s>" in there:
         # Gemma 4's is a tag of HTML.
         found.discard(index["</s>"])
-        changed[index["</s>"]] = NORMAL
-    return tuple(sorted(found)), tuple(changed)
+        changes[index["</s>"]] = NORMAL
+    return tuple(sorted(found)), changes
 
 
-def _first(texts: Iterable[str], index: Mapping[str, int], types: list[int]) -> list[int]:
+def _first(texts: Iterable[str], index: Mapping[str, int], changes: dict[int, int]) -> list[int]:
     """The first of the texts that is a token, which is a control token by that."""
     for text in texts:
         if text in index:
-            types[index[text]] = CONTROL
+            changes[index[text]] = CONTROL
             return [index[text]]
     return []

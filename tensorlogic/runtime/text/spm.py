@@ -32,11 +32,12 @@ class SentencePieces:
         self._path = vocabulary.path
         self._scores = vocabulary.scores
         self._adds_space = vocabulary.adds_space
-        self._index = {
-            token: i for i, token in enumerate(vocabulary.tokens) if vocabulary.types[i] not in (UNKNOWN, CONTROL, BYTE)
-        }
-        everything = {token: i for i, token in enumerate(vocabulary.tokens)}
-        self._bytes = [everything.get(f"<0x{byte:02X}>", self._index.get(chr(byte))) for byte in range(256)]
+        self._index = vocabulary.but_of_types(UNKNOWN, CONTROL, BYTE)
+        special = vocabulary.of_types(UNKNOWN, CONTROL, BYTE)
+        spelled = (f"<0x{byte:02X}>" for byte in range(256))
+        self._bytes = [
+            special.get(name, self._index.get(name, self._index.get(chr(byte)))) for byte, name in enumerate(spelled)
+        ]
         self._ends_of_words = _ends_of_words(self._index)
         self._known: dict[str, list[int]] = {}
 
@@ -108,7 +109,8 @@ def _ends_of_words(index: dict[str, int]) -> re.Pattern[str]:
     """Where a text may be cut, since no token holds what is on both sides: before spaces, but for those behind letters
     after which some token has one."""
     inside = re.compile(f"[^{SPACE}](?={SPACE})")
-    letters = {letter for token in index if SPACE in token for letter in inside.findall(token)}
+    spaced = [token for token in index if token.rfind(SPACE) > 0]
+    letters = {letter for token in spaced for letter in inside.findall(token)}
     if len(letters) > _MOST_LETTERS:
         return re.compile("(?!)")
     kept = "".join(map(re.escape, sorted(letters)))

@@ -1,8 +1,9 @@
-"""The vocabulary of a GGUF file, from its metadata alone, checked in full.
+"""The vocabulary of a GGUF file, from its metadata alone, checked but for what merges join (`bpe.py`).
 
 Takes the metadata (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, `tokenizer.ggml.*`), which may have been
 written by anyone. Promises: as many scores and types as there are tokens, no token twice, ids that exist, scores that
-are numbers, so that what is built from a `Vocabulary` needs no further checks.
+are numbers. Vocabularies are large, and opened before a first answer: what is done for each token is done by loops of
+the interpreter and NumPy, not of this file.
 
 Refuses, with a `ModelFileError`: a file without a tokenizer (TL4402), a kind of tokenizer or of pre-tokenizer that is
 not known, by name (TL4404), and everything that contradicts itself (TL4405).
@@ -14,7 +15,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
+
+import numpy as np
 
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import MetadataValue
@@ -43,7 +46,7 @@ class Vocabulary:
 
     `kind` is `gpt2` (merges), `llama` (scores) or `bert` (longest matches). `types` has the types after what the
     tokens' texts say of them (`ends.py`). Ids are None where there is no such token. `scores` and `merges` are empty
-    where the kind has none.
+    where the kind has none. A merge is two texts with a space between; whether these are tokens is for `bpe.py` to see.
     """
 
     path: Path
@@ -52,7 +55,7 @@ class Vocabulary:
     tokens: tuple[str, ...]
     types: tuple[int, ...]
     scores: tuple[float, ...]
-    merges: tuple[tuple[str, str], ...]
+    merges: tuple[str, ...]
     bos_id: int | None
     eos_id: int | None
     unknown_id: int | None
@@ -67,7 +70,24 @@ class Vocabulary:
 
     def special_ids(self) -> dict[str, int]:
         """The tokens that are no text: what controls the model, and the unknown one."""
-        return {t: i for i, t in enumerate(self.tokens) if self.types[i] in (CONTROL, UNKNOWN)}
+        return self.of_types(CONTROL, UNKNOWN)
+
+    def of_types(self, *types: int) -> dict[str, int]:
+        """The tokens of some types."""
+        places = np.flatnonzero(np.isin(np.frombuffer(bytes(self.types), np.uint8), types))
+        return {self.tokens[i]: i for i in places.tolist()}
+
+    def but_of_types(self, *types: int) -> dict[str, int]:
+        """The tokens of all other types."""
+        index = dict(zip(self.tokens, range(len(self.tokens)), strict=True))
+        for token in self.of_types(*types):
+            del index[token]
+        return index
+
+
+def damage(path: Path, reason: str) -> ModelFileError:
+    """What is raised where a vocabulary contradicts itself."""
+    return ModelFileError("TL4405", f"the vocabulary of `{path}` is damaged: {reason}")
 
 
 def read_vocabulary(path: Path, metadata: Mapping[str, MetadataValue]) -> Vocabulary:
@@ -85,12 +105,16 @@ class _Reader:
         tokens = self.tokens()
         types = self.types(len(tokens))
         ids = {name: self.token_id(kind, name, len(tokens)) for name in _IDS}
-        merges = self.merges(set(tokens)) if kind == "gpt2" else ()
-        index = {token: i for i, token in enumerate(tokens)}
-        end_ids, changed = ends.decide(index, types, {name: ids[name] for name in ends.KEYS})
-        # What merges make is text, whatever it reads like: `</s>` is a tag of HTML to some vocabularies.
-        made = {index[left + right] for left, right in merges}
-        types = tuple(NORMAL if i in made and types[i] == NORMAL else type for i, type in enumerate(changed))
+        index = dict(zip(tokens, range(len(tokens)), strict=True))
+        merges = self.merges() if kind == "gpt2" else {}
+        end_ids, changes = ends.decide(index, {name: ids[name] for name in ends.KEYS})
+        changed = list(types)
+        for i, type in changes.items():
+            # What merges make is text, whatever it reads like: `</s>` is a tag of HTML to some vocabularies.
+            token = tokens[i]
+            made = any(f"{token[:cut]} {token[cut:]}" in merges for cut in range(1, len(token)))
+            changed[i] = NORMAL if made and types[i] == NORMAL else type
+        types = tuple(changed)
         adds_bos = self.flag("add_bos_token", kind != "gpt2" or (pre is not None and pre.adds_bos))
         adds_eos = self.flag("add_eos_token", False)
         if pre is not None and not pre.bytes and pre.adds_bos:
@@ -110,7 +134,7 @@ class _Reader:
             tokens,
             types,
             self.scores(len(tokens)) if kind == "llama" else (),
-            merges,
+            tuple(merges),
             ids["bos"],
             ids["eos"],
             ids["unknown"],
@@ -151,7 +175,8 @@ class _Reader:
         if not tokens:
             self.damaged(f"its vocabulary, `{_KEY}tokens`, is missing or empty")
         # An empty token would be found everywhere; llama.cpp gives it this name.
-        tokens = tuple(token or f"[EMPTY_{i}]" for i, token in enumerate(tokens))
+        if "" in tokens:
+            tokens = tuple(token or f"[EMPTY_{i}]" for i, token in enumerate(tokens))
         if len(set(tokens)) < len(tokens):
             seen: set[str] = set()
             for i, token in enumerate(tokens):
@@ -167,27 +192,22 @@ class _Reader:
         if "token_type" not in self:
             return (NORMAL,) * count
         types = self.numbers("token_type", count)
-        return tuple(int(t) if t in range(1, 7) else UNDEFINED for t in types)
+        known = {t: int(t) if t in range(1, 7) else UNDEFINED for t in set(types)}
+        return tuple(map(known.__getitem__, types))
 
     def scores(self, count: int) -> tuple[float, ...]:
         if "scores" not in self:
             self.damaged(f"a tokenizer of the kind `llama` joins letters by scores, and it has no `{_KEY}scores`")
-        scores = tuple(float(score) for score in self.numbers("scores", count))
+        scores = tuple(map(float, self.numbers("scores", count)))
         if any(map(math.isnan, scores)):
             self.damaged(f"`{_KEY}scores` has values that are no numbers")
         return scores
 
-    def merges(self, tokens: set[str]) -> tuple[tuple[str, str], ...]:
+    def merges(self) -> dict[str, None]:
+        """In order; one that is there again says nothing new."""
         if "merges" not in self:
             self.damaged(f"a tokenizer of the kind `gpt2` joins bytes by merges, and it has no `{_KEY}merges`")
-        found: dict[tuple[str, str], None] = {}
-        for place, text in enumerate(self.texts("merges")):
-            middle = text.find(" ", 1)
-            left, right = text[:middle], text[middle + 1 :]
-            if middle < 0 or not (left in tokens and right in tokens and left + right in tokens):
-                self.damaged(f"merge {place}, `{shown(text)}`, does not join two tokens to a third")
-            found[left, right] = None
-        return tuple(found)
+        return dict.fromkeys(self.texts("merges"))
 
     def chat_template(self) -> str | None:
         template = self.metadata.get("tokenizer.chat_template")
@@ -217,17 +237,17 @@ class _Reader:
 
     def texts(self, name: str) -> tuple[str, ...]:
         value = self.get(name)
-        if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
+        if not isinstance(value, tuple) or not set(map(type, value)) <= {str}:
             self.damaged(f"`{_KEY}{name}` is no list of texts")
-        return tuple(map(str, value))
+        return cast("tuple[str, ...]", value)
 
     def numbers(self, name: str, count: int) -> tuple[float, ...]:
         value = self.get(name)
-        if not isinstance(value, tuple) or not all(type(item) in (int, float) for item in value):
+        if not isinstance(value, tuple) or not set(map(type, value)) <= {int, float}:
             self.damaged(f"`{_KEY}{name}` is no list of numbers")
         if len(value) != count:
             self.damaged(f"it has {count} tokens, but {len(value)} items in `{_KEY}{name}`")
-        return tuple(item for item in value if isinstance(item, int | float))
+        return cast("tuple[float, ...]", value)
 
     def get(self, name: str) -> MetadataValue | None:
         return self.metadata.get(_KEY + name)
@@ -236,7 +256,7 @@ class _Reader:
         return _KEY + name in self.metadata
 
     def damaged(self, reason: str) -> NoReturn:
-        raise ModelFileError("TL4405", f"the vocabulary of `{self.path}` is damaged: {reason}")
+        raise damage(self.path, reason)
 
     def unknown(self, what: str, name: str, known: Mapping[str, object] | tuple[str, ...]) -> NoReturn:
         raise ModelFileError(

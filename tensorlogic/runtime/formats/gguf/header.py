@@ -224,12 +224,12 @@ class Metadata(Mapping[str, MetadataValue]):
             code = _SCALARS[packed.kind].format[-1:]
             return cast("tuple[MetadataValue, ...]", struct.unpack(f"<{packed.count}{code}", packed.data))
         strings: list[str] = []
-        place = 0
+        end, data, length = 0, packed.data, _U64.unpack_from
         try:
             for _ in range(packed.count):
-                end = place + 8 + _U64.unpack_from(packed.data, place)[0]
-                strings.append(packed.data[place + 8 : end].decode())
-                place = end
+                begin = end + 8
+                end = begin + length(data, end)[0]
+                strings.append(str(data[begin:end], "utf-8"))
         except UnicodeDecodeError:
             damaged(self._path, f"string {len(strings)} of the metadata key `{shown(key)}` is no valid UTF-8")
         return tuple(strings) if packed.is_array else strings[0]
