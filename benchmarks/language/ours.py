@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks import decoder
 from benchmarks.language.ahead import decode
 from benchmarks.language.protocol import Floats, actions, serve
+from tensorlogic.runtime import kernels
 from tensorlogic.runtime.functions_kernels import greedy
 from tensorlogic.runtime.packed import Packed
 
@@ -72,4 +73,5 @@ def _values(logits: mx.array) -> Floats:
 
 if __name__ == "__main__":
     mx.set_default_device(mx.Device(mx.cpu))
+    kernels.status()
     serve(actions(Ours(fast="--fast" in sys.argv, kernels="--plain" not in sys.argv)))

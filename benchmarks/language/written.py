@@ -1,9 +1,13 @@
-"""The model of the standard library, written in the language, as a worker. `--fast` is that of `generate`."""
+"""The model of the standard library, written in the language, as a worker. `--fast` is that of `generate`.
+
+It opens as `generate` does, with the tokenizer, as llama.cpp does, too; the others have none.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import mlx.core as mx
@@ -11,7 +15,7 @@ import numpy as np
 
 from benchmarks.language.ahead import decode
 from benchmarks.language.protocol import Floats, actions, serve
-from tensorlogic.runtime import KVCache, load_model
+from tensorlogic.runtime import KVCache, kernels, load_model
 from tensorlogic.runtime.functions_kernels import cast
 from tensorlogic.runtime.generating import bound
 from tensorlogic.runtime.generation import chunks, prefill
@@ -59,4 +63,8 @@ def _values(logits: mx.array) -> Floats:
 
 if __name__ == "__main__":
     mx.set_default_device(mx.Device(mx.cpu))
+    # What is imported when it is first needed shall not count as opening.
+    kernels.status()
+    for name in ("bpe", "coder", "hugging_face", "spm", "vocabulary"):
+        import_module(f"tensorlogic.runtime.text.{name}")
     serve(actions(Written(fast="--fast" in sys.argv)))

@@ -184,6 +184,14 @@ def rearrange(name: str, blocks: bytes, words: U32, scales: U16, biases: U16) ->
     float32; NaN where a scale or a minimum is no finite number. Eager, and without Python's lock. ValueError for
     another type and room of another size, TypeError for arrays of other types."""
 
+def strings(data: bytes, count: int) -> list[str]:
+    """The first `count` strings of GGUF's: each a length of eight bytes, lowest first, and so many bytes of UTF-8.
+    UnicodeDecodeError; ValueError where the data end before."""
+
+def skip_strings(data: bytes, place: int, count: int) -> tuple[int, int]:
+    """Where `count` strings from `place` on end, and how many of them begin behind what there is of the data; the end
+    of the last string before may lie behind it, too. ValueError for a negative place."""
+
 class Room:
     """Where the weights of a model lie: arrays side by side in memory of huge pages, where the system gives them on
     request (Linux), by which a decode is up to a fifth faster.

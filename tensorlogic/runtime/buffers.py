@@ -48,8 +48,8 @@ def _allocated(shape: tuple[int, ...], dtype: np.dtype[Any]) -> mx.array:
 
 def room() -> Room | None:
     """Where the arrays of a model lie side by side; None where each has memory of its own."""
-    found = kernels.status().module
-    return None if found is None or device.on_gpu() else cast("Room", found.Room())
+    found = None if device.on_gpu() else kernels.status().module
+    return None if found is None else cast("Room", found.Room())
 
 
 class Buffers:

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 
 import mlx.core as mx
 
+from tensorlogic.runtime.formats.gguf import quick
+
 if TYPE_CHECKING:
     import tensorlogic_cpu
 
@@ -79,7 +81,7 @@ def _looked_for() -> Status:
     version = getattr(tensorlogic_cpu, "__version__", "of another version")
     if version != VERSION:
         return _unusable(f"tensorlogic-cpu {version} is installed, and {VERSION} is needed")
-    globals()["cpu"] = tensorlogic_cpu.kernels
+    globals()["cpu"] = quick.kernels = tensorlogic_cpu.kernels
     return Status(tensorlogic_cpu.kernels)
 
 

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import mlx.core as mx
 
@@ -43,6 +43,9 @@ from tensorlogic.runtime.saving import save_model
 from tensorlogic.runtime.text.tokenizer import Tokenizer, tokenizer_of
 from tensorlogic.runtime.workers import read_in_order
 
+if TYPE_CHECKING:
+    from tensorlogic_cpu._kernels import Room
+
 __all__ = ["FloatType", "Model", "ModelMetadata", "load_model", "save_model"]
 
 Read = TypeVar("Read")
@@ -61,13 +64,13 @@ class ModelMetadata:
 class Model:
     """An open model file. Made by `load_model`."""
 
-    def __init__(self, header: FileHeader, files: OpenFiles, wanted: Wanted) -> None:
+    def __init__(self, header: FileHeader, files: OpenFiles, wanted: Wanted, room: Room | None = None) -> None:
         self.header = header
         self.underflows: Counter[str] = Counter()
         """How many nonzero values became 0, by tensor, of those read so far."""
         self._files = files
         self._wanted = wanted
-        self._room = buffers.room()
+        self._room = room
         self._alive: weakref.WeakValueDictionary[str, Tensor] = weakref.WeakValueDictionary()
         self._runner: Runner | None = None
         self._carried: weakref.WeakValueDictionary[tuple[str, mx.Dtype], Tensor] = weakref.WeakValueDictionary()
@@ -333,8 +336,10 @@ def load_model(path: str | os.PathLike[str], *, dtype: FloatType = "float16", de
     if dtype not in get_args(FloatType):
         choices = ", ".join(get_args(FloatType))
         raise ModelFileError("TL4013", f"`load_model` has no `dtype: {shown(str(dtype))}`", helps=[f"use {choices}"])
+    # The kernels, where there are some, read headers quickly.
+    room = buffers.room()
     header, files = open_model(path)
-    return Model(header, files, Wanted(dtype, dequantize))
+    return Model(header, files, Wanted(dtype, dequantize), room)
 
 
 @dataclass

@@ -11,5 +11,6 @@ void bind_rows(nanobind::module_& m);
 void bind_attention(nanobind::module_& m);
 void bind_dense(nanobind::module_& m);
 void bind_blocks(nanobind::module_& m);
+void bind_strings(nanobind::module_& m);
 
 }  // namespace tensorlogic

@@ -18,4 +18,5 @@ NB_MODULE(_kernels, m) {
   tensorlogic::bind_attention(m);
   tensorlogic::bind_dense(m);
   tensorlogic::bind_blocks(m);
+  tensorlogic::bind_strings(m);
 }

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn, cast
 
@@ -52,6 +52,7 @@ class Vocabulary:
     path: Path
     kind: str
     pre: PreTokenizer | None
+    index: dict[str, int] = field(repr=False)
     tokens: tuple[str, ...]
     types: tuple[int, ...]
     scores: tuple[float, ...]
@@ -79,7 +80,7 @@ class Vocabulary:
 
     def but_of_types(self, *types: int) -> dict[str, int]:
         """The tokens of all other types."""
-        index = dict(zip(self.tokens, range(len(self.tokens)), strict=True))
+        index = self.index.copy()
         for token in self.of_types(*types):
             del index[token]
         return index
@@ -102,10 +103,10 @@ class _Reader:
 
     def vocabulary(self) -> Vocabulary:
         kind, pre = self.kind()
-        tokens = self.tokens()
+        index = self.tokens()
+        tokens = tuple(index)
         types = self.types(len(tokens))
         ids = {name: self.token_id(kind, name, len(tokens)) for name in _IDS}
-        index = dict(zip(tokens, range(len(tokens)), strict=True))
         merges = self.merges() if kind == "gpt2" else {}
         end_ids, changes = ends.decide(index, {name: ids[name] for name in ends.KEYS})
         changed = list(types)
@@ -131,6 +132,7 @@ class _Reader:
             self.path,
             kind,
             pre,
+            index,
             tokens,
             types,
             self.scores(len(tokens)) if kind == "llama" else (),
@@ -170,14 +172,16 @@ class _Reader:
             self.unknown("pre-tokenizer", name, PRE_TOKENIZERS)
         return "gpt2", pre
 
-    def tokens(self) -> tuple[str, ...]:
+    def tokens(self) -> dict[str, int]:
+        """In order, with their ids."""
         tokens = self.texts("tokens")
         if not tokens:
             self.damaged(f"its vocabulary, `{_KEY}tokens`, is missing or empty")
         # An empty token would be found everywhere; llama.cpp gives it this name.
         if "" in tokens:
             tokens = tuple(token or f"[EMPTY_{i}]" for i, token in enumerate(tokens))
-        if len(set(tokens)) < len(tokens):
+        index = dict(zip(tokens, range(len(tokens)), strict=True))
+        if len(index) < len(tokens):
             seen: set[str] = set()
             for i, token in enumerate(tokens):
                 if token in seen:
@@ -186,7 +190,7 @@ class _Reader:
         longest = max(tokens, key=len)
         if len(longest) > MAX_TOKEN_BYTES or len(longest.encode()) > MAX_TOKEN_BYTES:
             self.damaged(f"its vocabulary has a token of more than {MAX_TOKEN_BYTES} bytes")
-        return tokens
+        return index
 
     def types(self, count: int) -> tuple[int, ...]:
         if "token_type" not in self:

@@ -9,6 +9,7 @@ Vocabularies are kept as bytes and decoded when they are asked for.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from tensorlogic.runtime.formats.gguf import quick
 from tensorlogic.runtime.formats.gguf.types import STORAGES
 from tensorlogic.runtime.formats.header import (
     MAX_NAME_BYTES,
@@ -224,6 +226,9 @@ class Metadata(Mapping[str, MetadataValue]):
             code = _SCALARS[packed.kind].format[-1:]
             return cast("tuple[MetadataValue, ...]", struct.unpack(f"<{packed.count}{code}", packed.data))
         strings: list[str] = []
+        if quick.kernels is not None and packed.is_array:
+            with contextlib.suppress(UnicodeDecodeError):
+                return tuple(quick.kernels.strings(packed.data, packed.count))
         end, data, length = 0, packed.data, _U64.unpack_from
         try:
             for _ in range(packed.count):
@@ -335,15 +340,22 @@ class _Cursor:
         if self.strings > MAX_STRINGS:
             unsupported(self.path, f"its metadata holds more than {MAX_STRINGS} strings")
         begin = place = self.place
-        # The one loop whose length decides how fast a model opens: a vocabulary and its merges are 100,000 strings.
-        data, length_at = self.data, _U64.unpack_from
-        last = len(data) - 8
-        for _ in range(count):
-            if place > last:
-                if place > self.size - 8:
-                    damaged(self.path, f"it ends at byte {self.size}, before the end of {what}")
-                data = self.read_on(place + 8)
-                last = len(data) - 8
-            place += 8 + length_at(data, place)[0]
+        # What decides how fast a model opens: a vocabulary and its merges are 100,000 strings.
+        skip = _skip_strings if quick.kernels is None else quick.kernels.skip_strings
+        left = count
+        while left:
+            if place > self.size - 8:
+                damaged(self.path, f"it ends at byte {self.size}, before the end of {what}")
+            data = self.data if place <= len(self.data) - 8 else self.read_on(place + 8)
+            place, left = skip(data, place, left)
         self.take(place - begin, what)
         return _Raw(_STRING, count, self.data[begin : self.place], is_array)
+
+
+def _skip_strings(data: bytes, place: int, count: int) -> tuple[int, int]:
+    """As our kernels do it: where `count` strings end, and how many of them begin behind the data."""
+    length_at, last = _U64.unpack_from, len(data) - 8
+    while count and place <= last:
+        place += 8 + length_at(data, place)[0]
+        count -= 1
+    return place, count
