@@ -1,10 +1,9 @@
 """Beginnings: the time to open a model, from then to the first token of a prompt of 128, and the peak of the memory.
 
 Each figure is of a process of its own, the contenders taking turns; the file is in the system's cache. The start of
-the process and its imports do not count. The prompt's ids are the same for all; how long a first text takes to become
-ids, where there is a tokenizer, is a figure of its own. The peak is that of a conversation of a first prompt, a second
-one of 512 tokens and 64 more, with everything that the interpreter and the libraries take, and the pages of mapped
-files.
+the process and its imports do not count. The prompt's ids are the same for all; how long a first text takes to become ids,
+where there is a tokenizer, is a figure of its own. The peak is that of a conversation of a first prompt, a second one of 512
+tokens and 64 more, with everything that the interpreter and the libraries take, and the pages of mapped files.
 """
 
 from __future__ import annotations
