@@ -41,9 +41,6 @@ class Llama:
         self._size = llama_cpp.llama_vocab_n_tokens(self._vocabulary)
         self._batch = parameters.n_batch
 
-    def encode(self, text: str) -> None:
-        self.tokens(text)
-
     def reset(self) -> None:
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._context), False)
 

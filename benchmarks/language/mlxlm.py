@@ -31,9 +31,6 @@ class MlxLm:
         self._model = _over_kernels(path) if self._kernels else _converted(path)
         self.reset()
 
-    def encode(self, text: str) -> None:
-        """It has no tokenizer."""
-
     def reset(self) -> None:
         self._cache = make_prompt_cache(self._model)
 

@@ -32,9 +32,6 @@ class Ours:
         self._decoder = decoder.load(path, **self._options)
         self.reset()
 
-    def encode(self, text: str) -> None:
-        """It has no tokenizer."""
-
     def reset(self) -> None:
         self._decoder.new_cache(self._capacity)
 

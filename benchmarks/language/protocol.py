@@ -45,9 +45,6 @@ class Contender(Protocol):
     def open(self, path: Path, capacity: int) -> None:
         """From a file's name to being ready for a conversation of `capacity` tokens."""
 
-    def encode(self, text: str) -> None:
-        """The ids of a text, as far as it has a tokenizer; they are of no use."""
-
     def reset(self) -> None:
         """Begins another conversation."""
 
@@ -92,11 +89,6 @@ def actions(contender: Contender) -> dict[str, Action]:
         contender.open(Path(path), capacity)
         return {"seconds": time.perf_counter() - start}
 
-    def encode(text: str) -> Message:
-        start = time.perf_counter()
-        contender.encode(text)
-        return {"seconds": time.perf_counter() - start}
-
     def prefill(ids: list[int]) -> Message:
         nonlocal last
         contender.reset()
@@ -126,7 +118,6 @@ def actions(contender: Contender) -> dict[str, Action]:
 
     return {
         "open": opened,
-        "encode": encode,
         "prefill": prefill,
         "decode": decode,
         "logits": logits,

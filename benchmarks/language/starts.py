@@ -1,8 +1,7 @@
 """Beginnings: the time to open a model, from then to the first token of a prompt of 128, and the peak of the memory.
 
 Each figure is of a process of its own, the contenders taking turns; the file is in the system's cache. The start of
-the process and its imports do not count. The prompt's ids are the same for all; how long a first text takes to become ids,
-where there is a tokenizer, is a figure of its own. The peak is that of a conversation of a first prompt, a second one of 512
+the process and its imports do not count. The peak is that of a conversation of a first prompt, a second one of 512
 tokens and 64 more, with everything that the interpreter and the libraries take, and the pages of mapped files.
 """
 
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TypeAlias
 
-from benchmarks.language.agreement import TEXT
 from benchmarks.language.contenders import Entrant
 from benchmarks.language.measure import prompt
 from benchmarks.language.models import LanguageModel
@@ -27,10 +25,9 @@ Ratios: TypeAlias = tuple[Spread | None, ...]
 
 @dataclass(frozen=True)
 class Beginning:
-    """Of one process: seconds to open, to encode a first text, to the first token; and bytes."""
+    """Of one process: seconds, seconds and bytes."""
 
     opened: float
-    encoded: float
     first: float
     peak: float
 
@@ -43,7 +40,6 @@ class Start:
     contender: str
     open_seconds: float
     open_ratios: Ratios
-    encode_seconds: float
     first_token_seconds: float
     first_token_ratios: Ratios
     peak_megabytes: float
@@ -76,7 +72,6 @@ def starts(model: str, found: Mapping[str, Sequence[Beginning]], compared: Seque
             contender=name,
             open_seconds=median(each.opened for each in runs),
             open_ratios=beside(name, lambda each: each.opened),
-            encode_seconds=median(each.encoded for each in runs),
             first_token_seconds=median(each.first for each in runs),
             first_token_ratios=beside(name, lambda each: each.first),
             peak_megabytes=median(each.peak for each in runs) / _MEGABYTE,
@@ -100,8 +95,7 @@ def _ratio(
 def _begin(entrant: Entrant, model: LanguageModel) -> Beginning:
     with entrant.start() as worker:
         opened = worker.number("open", "seconds", path=str(model.path), capacity=CAPACITY)
-        encoded = worker.number("encode", "seconds", text=TEXT)
         first = worker.number("prefill", "seconds", ids=prompt(128))
         worker.ask("prefill", ids=prompt(512))
         worker.ask("decode", tokens=64)
-        return Beginning(opened, encoded, first, worker.number("peak_memory", "bytes"))
+        return Beginning(opened, first, worker.number("peak_memory", "bytes"))

@@ -35,11 +35,10 @@ def beginnings(starts: Sequence[Start]) -> Lines:
     """Seconds to open and to the first token, megabytes at most; ratios below 1 are less than those it is compared
     with."""
     beside = [f"/ {name}" for name in COMPARED]
-    lines: Lines = [("", "open s", *beside, "first text s", "first token s", *beside, "peak MB", *beside)]
+    lines: Lines = [("", "open s", *beside, "first token s", *beside, "peak MB", *beside)]
     for each in starts:
         figures = (
             (f"{each.open_seconds:.3f}", each.open_ratios),
-            (f"{each.encode_seconds:.3f}", ()),
             (f"{each.first_token_seconds:.3f}", each.first_token_ratios),
             (f"{each.peak_megabytes:.0f}", each.peak_ratios),
         )

@@ -32,11 +32,7 @@ class Written:
         model = load_model(path)
         known = bound(model, fast=self._fast)
         self._net, self._step, self._capacity = known.net, known.step, capacity
-        self._tokenizer = known.tokenizer
         self.reset()
-
-    def encode(self, text: str) -> None:
-        self._tokenizer.encode(text)
 
     def reset(self) -> None:
         self._cache = KVCache(capacity=self._capacity)

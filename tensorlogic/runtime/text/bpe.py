@@ -4,13 +4,11 @@ Takes a vocabulary of the kind `gpt2`, of bytes or of letters. Promises the ids 
 not the model's own (`pre_tokenizers.py`). Control tokens are left out of what merges may make, so that no text can
 write one.
 
-Refuses, at the first text, merges that join no tokens (TL4405); and a text that the vocabulary cannot spell (TL4403),
-which the library would leave out without a word.
+Refuses a text that the vocabulary cannot spell (TL4403); the library would leave it out without a word.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Mapping
 from typing import Any
@@ -60,25 +58,12 @@ def _merges(vocabulary: Vocabulary, index: Mapping[str, int]) -> list[tuple[str,
 
 
 class Merges:
-    """The library's tokenizer of one vocabulary, built when a text is encoded first: a model opens without it, and ids
-    are decoded without it. Encoding changes nothing else: threads may share it."""
+    """The library's tokenizer of one vocabulary. Encoding changes no state: threads may share it."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        assert vocabulary.pre is not None
-        self._vocabulary = vocabulary
-        self._pre = vocabulary.pre
+        pre = vocabulary.pre
+        assert pre is not None
         self._path = vocabulary.path
-        index = vocabulary.but_of_types(CONTROL, UNKNOWN)
-        if self._pre.bytes:
-            self._unspelled = {byte for byte, letter in LETTERS.items() if letter not in index}
-        else:
-            self._unspelled = {byte for byte in range(256) if f"<0x{byte:02X}>" not in index}
-        self._known = frozenset() if self._pre.bytes else frozenset(token for token in index if len(token) == 1)
-
-    @functools.cached_property
-    def library(self) -> tokenizers.Tokenizer:
-        """Refuses merges that join no tokens (TL4405)."""
-        vocabulary, pre = self._vocabulary, self._pre
         index = vocabulary.but_of_types(CONTROL, UNKNOWN)
         options = {"ignore_merges": pre.whole_words, "byte_fallback": not pre.bytes}
         try:
@@ -87,16 +72,18 @@ class Merges:
             model = models.BPE(index, pairs, **options)
         except Exception:
             model = models.BPE(index, _merges(vocabulary, index), **options)
-        library = tokenizers.Tokenizer(model)
+        self.library = tokenizers.Tokenizer(model)
         splits: list[pre_tokenizers.PreTokenizer] = [
             pre_tokenizers.Split(tokenizers.Regex(pattern), "isolated") for pattern in pre.patterns
         ]
         if pre.bytes:
             splits.append(pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False))
+            self._unspelled = {byte for byte, letter in LETTERS.items() if letter not in index}
         else:
-            library.normalizer = normalizers.Replace(" ", SPACE)
-        library.pre_tokenizer = pre_tokenizers.Sequence(splits)
-        return library
+            self.library.normalizer = normalizers.Replace(" ", SPACE)
+            self._unspelled = {byte for byte in range(256) if f"<0x{byte:02X}>" not in index}
+        self._known = frozenset() if pre.bytes else frozenset(token for token in index if len(token) == 1)
+        self.library.pre_tokenizer = pre_tokenizers.Sequence(splits)
 
     def __call__(self, text: str, begins: bool) -> list[int]:
         """The ids of a text without special tokens."""

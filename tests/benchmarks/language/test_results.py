@@ -22,19 +22,19 @@ MEGABYTE = 2**20
 
 def test_beginnings_are_medians_and_ratios_of_the_same_turn() -> None:
     found = {
-        "base": [Beginning(1.0, 0.5, 2.0, MEGABYTE), Beginning(3.0, 0.5, 4.0, 3 * MEGABYTE)],
-        "a": [Beginning(5.0, 0.25, 1.0, 2 * MEGABYTE), Beginning(5.0, 0.75, 8.0, 3 * MEGABYTE)],
+        "base": [Beginning(1.0, 2.0, MEGABYTE), Beginning(3.0, 4.0, 3 * MEGABYTE)],
+        "a": [Beginning(5.0, 1.0, 2 * MEGABYTE), Beginning(5.0, 8.0, 3 * MEGABYTE)],
     }
     base, ours = starts("m", found, ["base"])
-    assert base == Start("m", "base", 2.0, (None,), 0.5, 3.0, (None,), 2.0, (None,), 2)
+    assert base == Start("m", "base", 2.0, (None,), 3.0, (None,), 2.0, (None,), 2)
     assert ours == Start(
-        *("m", "a", 5.0, (Spread(10 / 3, 2.5, 25 / 6),), 0.5, 4.5, (Spread(1.25, 0.875, 1.625),)),
+        *("m", "a", 5.0, (Spread(10 / 3, 2.5, 25 / 6),), 4.5, (Spread(1.25, 0.875, 1.625),)),
         *(2.5, (Spread(1.5, 1.25, 1.75),), 2),
     )
 
 
 def test_without_the_baseline_beginnings_have_no_ratios() -> None:
-    (alone,) = starts("m", {"a": [Beginning(1.0, 1.0, 1.0, 1.0)] * 2}, ["base"])
+    (alone,) = starts("m", {"a": [Beginning(1.0, 1.0, 1.0)] * 2}, ["base"])
     assert alone.open_ratios == alone.first_token_ratios == alone.peak_ratios == (None,)
 
 
@@ -93,8 +93,8 @@ def test_the_table_of_speeds() -> None:
 def test_the_tables_of_beginnings_and_agreement() -> None:
     spread = Spread(1.5, 1.25, 1.75)
     ratios = (spread, None)
-    assert tables.beginnings([Start("m", "a", 0.1234, ratios, 0.01, 0.5, ratios, 200.4, ratios, 3)])[1] == (
-        *("a", "0.123", "1.50", "", "0.010", "0.500", "1.50", "", "200", "1.50", ""),
+    assert tables.beginnings([Start("m", "a", 0.1234, ratios, 0.5, ratios, 200.4, ratios, 3)])[1] == (
+        *("a", "0.123", "1.50", "", "0.500", "1.50", "", "200", "1.50", ""),
     )
     right, wrong = Agreement("m", "a", 1.0, 0.2, 60, 64), Agreement("m", "b", 9.0, 3.0, 2, 64)
     assert tables.agreements([right, wrong])[1:] == [

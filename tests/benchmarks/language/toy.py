@@ -22,9 +22,6 @@ class Toy:
         os.write(1, b"and one that is not written in Python\n")
         self.seen = 0
 
-    def encode(self, text: str) -> None:
-        self.text = text
-
     def reset(self) -> None:
         self.seen = 0
 
