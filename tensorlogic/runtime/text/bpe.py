@@ -71,6 +71,7 @@ class Merges:
             pairs: Any = [tuple(merge.split(" ", 1)) for merge in vocabulary.merges]
             model = models.BPE(index, pairs, **options)
         except Exception:
+            # It raises nothing narrower. Looked at one by one, a wrong merge is told, and all else is raised again.
             model = models.BPE(index, _merges(vocabulary, index), **options)
         self.library = tokenizers.Tokenizer(model)
         splits: list[pre_tokenizers.PreTokenizer] = [
