@@ -38,6 +38,25 @@ def test_what_is_no_text_is_refused(wrong: bytes) -> None:
         kernels.strings(raw_string("a") + struct.pack("<Q", len(wrong)) + wrong, 2)
 
 
+def test_all_pairs_of_bytes_are_what_python_takes_them_for() -> None:
+    for both in range(2**16):
+        text = both.to_bytes(2, "big")
+        data = struct.pack("<Q", 3) + b"a" + text
+        try:
+            expected = "a" + text.decode()
+        except UnicodeDecodeError:
+            with pytest.raises(UnicodeDecodeError):
+                kernels.strings(data, 1)
+        else:
+            assert kernels.strings(data, 1) == [expected]
+
+
+@pytest.mark.parametrize("letter", ["a", "\xe9", "\u0120", "\u07ff", "\u0800", "\U0001f600"])
+def test_texts_of_all_lengths(letter: str) -> None:
+    texts = [letter * count for count in range(70)] + ["a" * count + letter for count in range(70)]
+    assert kernels.strings(b"".join(map(raw_string, texts)), len(texts)) == texts
+
+
 @pytest.mark.parametrize("size", [0, 7, 8, 9, 30, len(DATA) - 5, len(DATA)])
 @pytest.mark.parametrize("place", [0, 8, 17])
 def test_skipping_is_the_same_in_both(size: int, place: int) -> None:
