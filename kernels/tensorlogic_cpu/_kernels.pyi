@@ -177,12 +177,29 @@ def cast(x: mx.array, dtype: mx.Dtype) -> mx.array:
 
 # --- model files
 
-def rearrange(name: str, blocks: bytes, words: U32, scales: U16, biases: U16) -> float:
-    """Blocks of GGUF's type `name` (Q4_0, Q4_1, Q5_0, Q5_1, Q8_0; 32 weights each) in MLX's affine layout of groups of
-    32, without changing a value: fills contiguous `words` [blocks * bits], `scales` and `biases` [blocks], the bits of
-    float16. A bias beyond float16 is infinity there. Returns a magnitude that no weight is above, as if biases were
-    float32; NaN where a scale or a minimum is no finite number. Eager, and without Python's lock. ValueError for
-    another type and room of another size, TypeError for arrays of other types."""
+class Reader:
+    """Reads blocks of GGUF's oldest types from files, without Python's lock: what is asked for first is begun first, by
+    `threads` threads of its own and by who waits. ValueError for a negative number.
+    """
+
+    def __init__(self, threads: int) -> None: ...
+    def read(self, file: int, name: str, place: int, words: U32, scales: U16, biases: U16) -> Reading:
+        """Begin to read blocks of the type `name` (Q4_0, Q4_1, Q5_0, Q5_1, Q8_0; 32 weights each) from byte `place` on
+        of an open file by its descriptor, as many as there are scales. They come in MLX's affine layout of groups of
+        32, without a changed value: fills contiguous `words` [blocks * bits], `scales` and `biases` [blocks], the bits
+        of float16. A bias beyond float16 is infinity there. ValueError for another type, room of another size and a
+        negative place, TypeError for arrays of other types."""
+
+    def close(self) -> None:
+        """Drop what no thread began, and wait for what one did. The end of the reader does so, too."""
+
+class Reading:
+    """What a `Reader` was asked for; it holds the room. Its end waits for the reading, if nobody did."""
+
+    def wait(self) -> float:
+        """A magnitude that no weight is above, as if biases were float32; NaN where a scale or a minimum is no finite
+        number, where the file ends before the blocks do or cannot be read, and where the reader was closed before.
+        Without Python's lock, and Ctrl-C ends the waiting. ValueError the second time."""
 
 def strings(data: bytes, count: int) -> list[str]:
     """The first `count` strings of GGUF's: each a length of eight bytes, lowest first, and so many bytes of UTF-8.

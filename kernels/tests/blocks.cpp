@@ -1,9 +1,14 @@
 // Blocks of GGUF, code by code.
+#include <stdio.h>
+
+#include <algorithm>
 #include <cmath>
+#include <future>
 #include <random>
 #include <vector>
 
 #include "check.h"
+#include "core/block_reader.h"
 #include "core/blocks.h"
 #include "tests.h"
 
@@ -22,9 +27,50 @@ int code(const BlockType& type, const uint8_t* block, int i) {
   return (i < 16 ? from[i] & 15 : from[i - 16] >> 4) | fifth << 4;
 }
 
+void test_reader() {
+  std::mt19937_64 random(6);
+  BlockType type = *block_type("Q4_1");
+  constexpr int64_t kCount = 30'001;  // several pieces
+  std::vector<uint8_t> blocks(kCount * type.bytes());
+  for (uint8_t& byte : blocks) byte = static_cast<uint8_t>(random() & 0x3b);
+  FILE* file = tmpfile();
+  expect(file && fwrite(blocks.data(), 1, blocks.size(), file) == blocks.size() && !fflush(file),
+         "a file for the tests is %s", "written");
+  if (!file) return;
+  std::vector<uint32_t> words(kCount * type.words()), all_words(words.size());
+  std::vector<uint16_t> scales(kCount), biases(kCount), all_scales(kCount), all_biases(kCount);
+  float expected = rearrange(type, blocks.data(), kCount, all_words.data(), all_scales.data(), all_biases.data());
+  for (int threads : {0, 1, 3}) {
+    testing("a reader of %d threads", threads);
+    BlockReader reader(threads);
+    std::vector<std::future<float>> parts;
+    constexpr int64_t kStep = 7'001;
+    for (int64_t begin = 0; begin < kCount; begin += kStep) {
+      parts.push_back(reader.read({fileno(file), type, begin * type.bytes(), std::min(kStep, kCount - begin),
+                                   words.data() + begin * type.words(), scales.data() + begin, biases.data() + begin}));
+    }
+    while (reader.help()) {
+    }
+    float largest = 0;
+    for (auto& part : parts) largest = std::max(largest, part.get());
+    expect(largest == expected, "the largest is %a", largest);
+    expect(words == all_words && scales == all_scales && biases == all_biases, "what is read is %s", "the same");
+    auto beyond = reader.read({fileno(file), type, type.bytes(), kCount, words.data(), scales.data(), biases.data()});
+    while (reader.help()) {
+    }
+    expect(std::isnan(beyond.get()), "the end of the file is %s", "told");
+    auto dropped = reader.read({fileno(file), type, 0, kCount, words.data(), scales.data(), biases.data()});
+    reader.close();
+    const float found = dropped.get();
+    expect(std::isnan(found) || (threads > 0 && found == expected), "what is dropped has no number, and not %a", found);
+  }
+  fclose(file);
+}
+
 }  // namespace
 
 void test_blocks() {
+  test_reader();
   std::mt19937_64 random(5);
   for (const char* name : {"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"}) {
     BlockType type = *block_type(name);

@@ -39,12 +39,12 @@ from tensorlogic.runtime.outside import short
 from tensorlogic.runtime.packed import Tensor
 from tensorlogic.runtime.predicting import Runner, load_runner
 from tensorlogic.runtime.reading import FloatType, Job, Wanted
+from tensorlogic.runtime.reading_many import read_in_order
 from tensorlogic.runtime.saving import save_model
 from tensorlogic.runtime.text.tokenizer import Tokenizer, tokenizer_of
-from tensorlogic.runtime.workers import read_in_order
 
 if TYPE_CHECKING:
-    from tensorlogic_cpu._kernels import Room
+    from tensorlogic_cpu._kernels import Reader, Room
 
 __all__ = ["FloatType", "Model", "ModelMetadata", "load_model", "save_model"]
 
@@ -71,6 +71,7 @@ class Model:
         self._files = files
         self._wanted = wanted
         self._room = room
+        self._meanwhile: Callable[[], object] | None = None
         self._alive: weakref.WeakValueDictionary[str, Tensor] = weakref.WeakValueDictionary()
         self._runner: Runner | None = None
         self._carried: weakref.WeakValueDictionary[tuple[str, mx.Dtype], Tensor] = weakref.WeakValueDictionary()
@@ -177,14 +178,20 @@ class Model:
     def read_all(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, Tensor]]:
         """Many tensors in order, as `get_tensor` gives them, several read at once; all of the file's without `names`.
 
-        What the caller does not keep is not held: at most one tensor for each core is under way. Raises
+        What the caller does not keep is not held, but for what is under way (`reading_many.py`). Raises
         `ModelFileError` as `get_tensor` does, when it is that tensor's turn.
         """
         chosen = list(self.header.tensors if names is None else names)
         jobs = (self._begin(name) for name in chosen)
+        meanwhile, self._meanwhile = self._meanwhile, None
+        tensors = read_in_order(jobs, workers.count(), meanwhile)
         with self._work():
-            for name, (tensor, underflows) in zip(chosen, read_in_order(jobs, workers.count()), strict=True):
+            for name, (tensor, underflows) in zip(chosen, tensors, strict=True):
                 yield name, self._keep(name, tensor, underflows)
+
+    def while_reading(self, task: Callable[[], object]) -> None:
+        """Call `task` while many tensors are read the next time, which other threads do; it may be left undone."""
+        self._meanwhile = task
 
     @property
     def expands(self) -> bool:
@@ -293,7 +300,7 @@ class Model:
                 return Job(lambda: 0, lambda underflows: (held, underflows), 0)
             job = reading.begin(self._files, info, self._wanted, self._room)
             nbytes = stored_bytes(info)
-            return Job(functools.partial(_fill, job, nbytes), job.finish, nbytes)
+            return Job(functools.partial(_told, nbytes, job.fill), job.finish, nbytes, _told_ahead(nbytes, job))
         except ModelFileError as error:
             return reading.failing(error)
 
@@ -361,9 +368,14 @@ def _close(files: tuple[io.FileIO, ...], usage: _Usage) -> None:
         tell_unused(usage.unused(), str(usage.header.path))
 
 
-def _fill(job: Job[Any], nbytes: int) -> Any:
+def _told(nbytes: int, read: Callable[[], Read]) -> Read:
     with progress.part(nbytes):
-        return job.fill()
+        return read()
+
+
+def _told_ahead(nbytes: int, job: Job[Read]) -> Callable[[Reader], Callable[[], Read | None]] | None:
+    ahead = job.ahead
+    return None if ahead is None else lambda reader: functools.partial(_told, nbytes, ahead(reader))
 
 
 def _nearest(name: str, names: Iterable[str]) -> list[str]:

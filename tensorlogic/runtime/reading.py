@@ -27,7 +27,7 @@ from tensorlogic.runtime.formats.blocks import Parts, largest_magnitude
 from tensorlogic.runtime.formats.coreml.recipe_values import compute
 from tensorlogic.runtime.formats.coreml.recipes import ComputedInfo
 from tensorlogic.runtime.formats.gguf.expanding import fill_expanded
-from tensorlogic.runtime.formats.gguf.repacked import REPACKINGS, fill_room, make_room
+from tensorlogic.runtime.formats.gguf.repacked import REARRANGED, REPACKINGS, begin_reading, fill_room, make_room
 from tensorlogic.runtime.formats.header import shown, unsupported
 from tensorlogic.runtime.formats.safetensors.assembled import fill_assembled, read_parts, settled
 from tensorlogic.runtime.formats.safetensors.schemes import unreadable
@@ -45,7 +45,7 @@ from tensorlogic.runtime.packed import Packed, Tensor, dense
 from tensorlogic.runtime.probing import accepts
 
 if TYPE_CHECKING:
-    from tensorlogic_cpu._kernels import Room
+    from tensorlogic_cpu._kernels import Reader, Room
 
 Filled = TypeVar("Filled")
 FloatType = Literal["float16", "bfloat16", "float32", "native"]
@@ -72,12 +72,15 @@ class Job(Generic[Filled]):
     """The reading of one tensor, in steps: `begin` makes room for it, `fill` reads, `finish` hands it over.
 
     The first and the last belong to the thread that uses MLX. `fill` uses NumPy alone, and may run in any thread.
-    `nbytes` is what it reads; what does not say it is read by itself.
+    `nbytes` is what it reads; what does not say it is read by itself. `ahead`, where our CPU kernels can read the
+    tensor, has a reader of theirs begin and gives what waits for it; that gives None where `fill` is to say what is
+    wrong.
     """
 
     fill: Callable[[], Filled]
     finish: Callable[[Filled], tuple[Tensor, int]]
     nbytes: int = sys.maxsize
+    ahead: Callable[[Reader], Callable[[], Filled | None]] | None = None
 
 
 def read(files: Mapping[Path, io.FileIO], info: TensorInfo, wanted: Wanted) -> tuple[Tensor, int]:
@@ -143,9 +146,21 @@ def _begin_blocks(
         parts, bound = filled
         return _packed(matrix, parts, bound, dtype, buffers, wanted, info.shape), 0
 
-    found = kernels.status().module
-    rearrange = None if found is None else found.rearrange
-    return Job(lambda: fill_room(file, matrix, room, rearrange), finish)
+    if info.storage not in REARRANGED:
+        return Job(lambda: fill_room(file, matrix, room), finish)
+
+    def ahead(reader: Reader) -> Callable[[], tuple[Parts, float] | None]:
+        return begin_reading(reader, file, matrix, room)
+
+    def fill() -> tuple[Parts, float]:
+        module = kernels.status().module
+        if module is not None:
+            read = ahead(module.Reader(0))()
+            if read is not None:
+                return read
+        return fill_room(file, matrix, room)
+
+    return Job(fill, finish, ahead=ahead)
 
 
 def _begin_assembled(

@@ -71,6 +71,7 @@ def language_model(model: Model) -> LanguageModel:
     lacks (TL4010).
     """
     module = module_of(model)
+    model.while_reading(lambda: model.tokenizer)
     whose = functools.cache(lambda: identity(model))
     return LanguageModel(module.load(model), module.step, model.tokenizer, context_of(model), whose)
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -187,7 +187,8 @@ def _coder(vocabulary: Vocabulary) -> Coder:
     if vocabulary.kind == "bert":
         return LibraryCoder(word_pieces(vocabulary), vocabulary.path)
     encode = Merges(vocabulary) if vocabulary.kind == "gpt2" else SentencePieces(vocabulary)
-    return VocabularyCoder(vocabulary, encode)
+    # The encoder has its own of what tokens are made by.
+    return VocabularyCoder(replace(vocabulary, merges=(), scores=()), encode)
 
 
 def _made(coder: Coder, path: Path, settings: Settings) -> Tokenizer:

@@ -217,6 +217,10 @@ class Metadata(Mapping[str, MetadataValue]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def __contains__(self, key: object) -> bool:
+        # What is inherited would decode the value.
+        return key in self._values
+
     def without(self, *keys: str) -> Metadata:
         """The same metadata less these keys."""
         return Metadata(self._path, {key: value for key, value in self._values.items() if key not in keys})

@@ -3,6 +3,9 @@
 Takes an open file, a checked `TensorInfo` and room for the result; fills the room. What is read at once fits the
 processor's cache, and nothing else is held. Raises `ModelFileError` for scales that are no finite numbers (TL4009) and
 for a file that became shorter (TL4008).
+
+Our CPU kernels do the same for the oldest types, in threads that do not need Python's lock (`begin_reading`). What they
+cannot do they say, and it is done here.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import io
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
@@ -18,6 +22,7 @@ from tensorlogic.runtime.formats.blocks import Parts, largest_magnitude, refuse_
 from tensorlogic.runtime.formats.gguf import repack_grid, repack_k, repack_legacy, repack_small
 from tensorlogic.runtime.formats.gguf.repack import Groups
 from tensorlogic.runtime.formats.header import TensorInfo
+from tensorlogic.runtime.formats.pieces import tell_read
 from tensorlogic.runtime.formats.values import ROUNDS_TO_INFINITY, Array, read_pieces
 
 REPACKINGS = repack_legacy.REPACKINGS | repack_k.REPACKINGS | repack_small.REPACKINGS | repack_grid.REPACKINGS
@@ -25,16 +30,28 @@ REPACKINGS = repack_legacy.REPACKINGS | repack_k.REPACKINGS | repack_small.REPAC
 _PIECE_BYTES = 1 << 17
 """A piece and its columns stay in a core's second cache."""
 
-Rearrange = Callable[[str, bytes, Array, Array, Array], float]
-"""Repacks blocks of a type into words, scales and biases (the bits of float16); gives a magnitude that no element is
-above, or NaN for scales that are no numbers. It is `tensorlogic_cpu.kernels.rearrange`."""
 REARRANGED = frozenset(repack_legacy.REPACKINGS)
-"""The types that it takes."""
-_LARGE_PIECE_BYTES = 1 << 19
+"""The types that our CPU kernels read."""
+_AT_ONCE_BYTES = 1 << 26
+"""So much of a tensor they read without a word of it."""
 
 _Dtype = type[np.uint32] | type[np.uint8] | type[np.float16] | type[np.float32]
 Empty = Callable[[tuple[int, ...], _Dtype], Array]
 """Makes an array that is to be filled, as `numpy.empty` does."""
+Filled = tuple[Parts, float]
+"""The parts of a tensor, and a magnitude that no element is above."""
+
+
+class Reading(Protocol):
+    """What a `Reader` was asked for. `wait` gives a magnitude that no element is above; NaN where it cannot be done."""
+
+    def wait(self) -> float: ...
+
+
+class Reader(Protocol):
+    """`tensorlogic_cpu.kernels.Reader`: reads blocks from `place` on of an open file, scales as the bits of float16."""
+
+    def read(self, file: int, name: str, place: int, words: Array, scales: Array, biases: Array, /) -> Reading: ...
 
 
 def make_room(info: TensorInfo, empty: Empty) -> Parts:
@@ -50,33 +67,19 @@ def make_room(info: TensorInfo, empty: Empty) -> Parts:
     )
 
 
-def fill_room(
-    file: io.FileIO, info: TensorInfo, room: Parts, rearrange: Rearrange | None = None
-) -> tuple[Parts, float]:
+def fill_room(file: io.FileIO, info: TensorInfo, room: Parts) -> Filled:
     """Repack the whole tensor into `room`; gives the parts, and a magnitude that no element is above.
 
-    Scales and biases are new float32 arrays where float16 may be too small for a bias. With `rearrange`, which does
-    the same, NumPy is left for the pieces with scales that are no numbers.
+    Scales and biases are new float32 arrays where float16 may be too small for a bias.
     """
     assert info.layout is not None, "only a type with a layout is repacked"
     repacking = REPACKINGS[info.storage]
-    count = info.nbytes // repacking.block.itemsize
-    words, scales = room.words.reshape(count, -1), room.scales.reshape(count, -1)
-    biases = None if room.biases is None else room.biases.reshape(count, -1)
+    words, scales, biases = _by_block(info, room)
     bound, bad = 0.0, 0
-    quickly = rearrange if info.storage in REARRANGED else None
-    most = _PIECE_BYTES if quickly is None else _LARGE_PIECE_BYTES
-    for place, piece in read_pieces(file, info, repacking.block.itemsize, most):
+    for place, piece in read_pieces(file, info, repacking.block.itemsize, _PIECE_BYTES):
         blocks = np.frombuffer(piece, repacking.block)
         begin = place // repacking.block.itemsize
         span = slice(begin, begin + len(blocks))
-        if quickly is not None:
-            assert biases is not None, "these types are affine"
-            halves = (part[span].reshape(-1).view(np.uint16) for part in (scales, biases))
-            largest = quickly(info.storage, piece, words[span].reshape(-1), *halves)
-            if math.isfinite(largest):
-                bound = max(bound, largest)
-                continue
         # Numbers that are not finite are counted below, and a bias that is too large for float16 makes room for itself.
         with np.errstate(invalid="ignore", over="ignore"):
             groups = repacking.run(blocks, words[span])
@@ -90,10 +93,53 @@ def fill_room(
             bad += _count_bad(groups, repacking.factor)
     if bad:
         refuse_scales(info, bad)
-    if repacking.factor is not None and repacking.kept is np.float16 and bound >= ROUNDS_TO_INFINITY["float16"]:
-        wide = room.scales.astype(np.float32)
-        room = replace(room, scales=wide, biases=wide * np.float32(repacking.factor))
-    return room, bound
+    return _with_wide_biases(info, room, bound), bound
+
+
+def begin_reading(reader: Reader, file: io.FileIO, info: TensorInfo, room: Parts) -> Callable[[], Filled | None]:
+    """Begin what `fill_room` does, for a type of `REARRANGED`; gives what waits for it.
+
+    That gives None where `fill_room` is to say what is wrong, and tells of the pieces that were read.
+    """
+    block = REPACKINGS[info.storage].block.itemsize
+    words, scales, biases = _by_block(info, room)
+    assert biases is not None, "these types are affine"
+    step = _AT_ONCE_BYTES // block
+    readings: list[tuple[int, Reading]] = []
+    for begin in range(0, len(words), step):
+        span = slice(begin, begin + step)
+        halves = (part[span].reshape(-1).view(np.uint16) for part in (scales, biases))
+        place = info.offset + begin * block
+        reading = reader.read(file.fileno(), info.storage, place, words[span].reshape(-1), *halves)
+        readings.append((len(words[span]) * block, reading))
+
+    def wait() -> Filled | None:
+        bound = 0.0
+        for nbytes, reading in readings:
+            largest = reading.wait()
+            if not math.isfinite(largest):
+                return None
+            tell_read(nbytes)
+            bound = max(bound, largest)
+        return _with_wide_biases(info, room, bound), bound
+
+    return wait
+
+
+def _by_block(info: TensorInfo, room: Parts) -> tuple[Array, Array, Array | None]:
+    """Words, scales and biases with a row for each block."""
+    count = info.nbytes // REPACKINGS[info.storage].block.itemsize
+    biases = None if room.biases is None else room.biases.reshape(count, -1)
+    return room.words.reshape(count, -1), room.scales.reshape(count, -1), biases
+
+
+def _with_wide_biases(info: TensorInfo, room: Parts, bound: float) -> Parts:
+    """The same where float16 holds every bias; else scales and biases in float32."""
+    repacking = REPACKINGS[info.storage]
+    if repacking.factor is None or repacking.kept is not np.float16 or bound < ROUNDS_TO_INFINITY["float16"]:
+        return room
+    wide = room.scales.astype(np.float32)
+    return replace(room, scales=wide, biases=wide * np.float32(repacking.factor))
 
 
 def _count_bad(groups: Groups, factor: int | None) -> int:
