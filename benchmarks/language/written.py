@@ -16,6 +16,7 @@ import numpy as np
 from benchmarks.language.ahead import decode
 from benchmarks.language.protocol import Floats, actions, serve
 from tensorlogic.runtime import KVCache, kernels, load_model
+from tensorlogic.runtime.architectures import MODULES
 from tensorlogic.runtime.functions_kernels import cast
 from tensorlogic.runtime.generating import bound
 from tensorlogic.runtime.generation import chunks, prefill
@@ -30,8 +31,9 @@ class Written:
 
     def open(self, path: Path, capacity: int) -> None:
         model = load_model(path)
-        known = bound(model, fast=self._fast)
-        self._net, self._step, self._capacity = known.net, known.step, capacity
+        # All of it is held, the tokenizer too, as by somebody who goes on with it.
+        self._model = bound(model, fast=self._fast)
+        self._net, self._step, self._capacity = self._model.net, self._model.step, capacity
         self.reset()
 
     def reset(self) -> None:
@@ -65,6 +67,8 @@ if __name__ == "__main__":
     mx.set_default_device(mx.Device(mx.cpu))
     # What is imported when it is first needed shall not count as opening.
     kernels.status()
-    for name in ("bpe", "coder", "hugging_face", "spm", "vocabulary"):
-        import_module(f"tensorlogic.runtime.text.{name}")
+    for name in ("binding", *(f"text.{name}" for name in ("bpe", "coder", "hugging_face", "spm", "vocabulary"))):
+        import_module(f"tensorlogic.runtime.{name}")
+    for name in MODULES.values():
+        import_module(f"tensorlogic.runtime.architectures.{name}")
     serve(actions(Written(fast="--fast" in sys.argv)))
