@@ -67,15 +67,22 @@ def cached_attention(
         )
         return affordable(mixed), cache.put_arrays(layer, keys, values, length)
 
-    def split(begin: int, count: int) -> mx.array:
-        part = x[..., begin * width : (begin + count) * width]
-        return part.reshape(batch, length, count, width).transpose(0, 2, 1, 3)
-
-    q, k, v = split(0, heads), split(heads, kv_heads), split(heads + kv_heads, kv_heads)
+    rows = mx.split(x, [heads * width, (heads + kv_heads) * width], axis=-1)
+    q, k, v = (_by_head(part, width) for part in rows)
     if eps is not None:
         q, k = rms_norm(q, q_norm, eps), rms_norm(k, k_norm, eps)
     if base is not None:
         q, k = (rope(each, offset, base, traditional, rope_scale, dims, periods) for each in (q, k))
     ks, vs, following = cache.update(layer, k, v, window, dtype=dtype)
     mixed = attention(q, ks, vs, scale, following.mask(layer, q, ks), True, window, soft_cap)
-    return mixed.transpose(0, 2, 1, 3).reshape(batch, length, heads * width), following
+    # Of one token no rows change places, and each operation counts where a step is short.
+    mixed = mixed if length == 1 else mixed.transpose(0, 2, 1, 3)
+    return mixed.reshape(batch, length, heads * width), following
+
+
+def _by_head(x: mx.array, width: int) -> mx.array:
+    """Rows [B, L, H * K] as [B, H, L, K]."""
+    batch, length, joined = x.shape
+    if length == 1:
+        return x.reshape(batch, joined // width, 1, width)
+    return x.reshape(batch, length, -1, width).transpose(0, 2, 1, 3)

@@ -64,7 +64,7 @@ class Buffers:
 
     def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
         """Room for an array of a type that NumPy has, filled with anything."""
-        if 0 in shape or (device.on_gpu() and not mx.metal.is_available()):
+        if 0 in shape or device.on_cuda():
             return np.empty(shape, dtype)
         kind = np.dtype(dtype)
         array = _allocated(shape, kind) if self._room is None else self._room.empty(shape, _MLX[kind])
@@ -75,4 +75,4 @@ class Buffers:
     def array(self, values: Array) -> mx.array:
         """The array of MLX whose room this is, or a copy of an array that was made elsewhere, in row-major order."""
         found = next((array for view, array in self._made if view is values), None)
-        return mx.array(np.ascontiguousarray(values)) if found is None else found
+        return mx.array(np.asarray(values, order="C")) if found is None else found

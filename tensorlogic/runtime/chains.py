@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import mlx.core as mx
 
-from tensorlogic.runtime import kernels
+from tensorlogic.runtime import device, kernels
+from tensorlogic.runtime.chain_parts import Plan, plan
 from tensorlogic.runtime.functions_kernels import gated, rms_norm
 from tensorlogic.runtime.packed import Activations, Packed, Tensor, add_product, matmul
 from tensorlogic.runtime.sizes import affordable, require_memory
@@ -82,7 +83,8 @@ def chain(x: mx.array, *stages: Stage) -> mx.array:
         return affordable(node.call(x, addends)[0])
     values = [x]
     for stage in stages:
-        values.append(_by_parts(values, stage))
+        planned = _plan(stage, values[-1])
+        values.append(_by_parts(values, stage) if planned is None else planned.value(values[-1], stage.added(values)))
     return values[-1]
 
 
@@ -90,7 +92,9 @@ def chain_apart(x: mx.array, *stages: Stage) -> tuple[mx.array, ...]:
     """The products of the last stage, which has no gate and adds nothing, each [..., O] of its own weight."""
     *before, last = stages
     if _node(stages, x.dtype) is None:
-        return tuple(_products(chain(x, *before) if before else x, last))
+        value = chain(x, *before) if before else x
+        planned = _plan(last, value)
+        return tuple(_products(value, last)) if planned is None else planned.apart(value)
     ends, end = [], 0
     for weight in last.weights[:-1]:
         end += weight.shape[0]
@@ -160,9 +164,7 @@ def _made(stages: Sequence[Stage], keeper: Packed, key: tuple[Any, ...], dtype: 
         )
         parts.append(part)
     arrays = [array for stage in stages for array in (*stage.weights, stage.norm, stage.norm_after)]
-    # A key names arrays by their `id`, which is theirs as long as they are there.
-    forget = partial(_forget, weakref.ref(keeper), key)
-    watched = [weakref.ref(array, forget) for array in arrays if array is not None and array is not keeper]
+    watched = _watched(keeper, key, arrays)
     node = keeper.chains[key] = _Node(kernels.cpu.Chain(parts, [len(parts)]), addends, watched)
     return node
 
@@ -182,6 +184,12 @@ def _matrix(weight: Tensor) -> Matrix | None:
     return kernels.cpu.Matrix.dense(mx.contiguous(weight))
 
 
+def _watched(keeper: Packed, key: tuple[Any, ...], arrays: Iterable[Tensor | None]) -> list[weakref.ref[Any]]:
+    """References by which what is kept goes with its arrays: a key names them by their `id`, theirs while they live."""
+    forget = partial(_forget, weakref.ref(keeper), key)
+    return [weakref.ref(array, forget) for array in arrays if array is not None and array is not keeper]
+
+
 def _forget(keeper: weakref.ref[Packed], key: tuple[Any, ...], _: Any) -> None:
     """One of a node's arrays is gone."""
     packed = keeper()
@@ -190,6 +198,27 @@ def _forget(keeper: weakref.ref[Packed], key: tuple[Any, ...], _: Any) -> None:
 
 
 # --- by parts
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A stage's plan, if it has one, kept with its first weight as long as all its arrays are there."""
+
+    plan: Plan | None
+    watched: list[weakref.ref[Any]]
+
+
+def _plan(stage: Stage, x: mx.array) -> Plan | None:
+    """How the stage is computed again and again, made before or now; None where all is looked at each time."""
+    keeper = stage.weights[0]
+    if not isinstance(keeper, Packed) or x.ndim < 2 or x.size == 0 or kernels.active():
+        return None
+    key = (x.dtype, device.on_gpu(), stage.key)
+    kept: _Kept | None = keeper.chains.get(key)
+    if kept is None:
+        watched = _watched(keeper, key, (*stage.weights, stage.norm, stage.norm_after))
+        kept = keeper.chains[key] = _Kept(plan(stage, x.dtype), watched)
+    return kept.plan
 
 
 def _by_parts(values: Sequence[mx.array], stage: Stage) -> mx.array:

@@ -21,6 +21,11 @@ def on_gpu() -> bool:
     return bool(mx.default_device() == _GPU)
 
 
+def on_cuda() -> bool:
+    """Whether it is one of CUDA's: the only other ones are Metal's."""
+    return on_gpu() and not mx.metal.is_available()
+
+
 def carried(dtype: mx.Dtype, *, strict: bool = False) -> mx.Dtype:
     """The type in which the default device carries values of `dtype`."""
     if strict or dtype not in _HALVES or on_gpu():

@@ -95,7 +95,8 @@ def attention(
         return _capped_attention(q, k, v, q.shape[-1] ** -0.5 if scale is None else scale, seen, soft_cap)
     kind: mx.array | str | None = mask
     if causal and mask is None and (window is None or k.shape[-2] <= window):
-        kind = "causal"
+        # The last one sees all keys.
+        kind = None if q.shape[-2] == 1 else "causal"
     elif causal:
         kind = with_causal(mask, q.shape[-2], k.shape[-2], window)
     factor = q.shape[-1] ** -0.5 if scale is None else scale

@@ -49,6 +49,24 @@ def joined(parts: Sequence[Tensor]) -> Tensor:
     return whole
 
 
+def join_in_place(parts: Sequence[Packed]) -> Packed:
+    """Packed matrices as one, evaluated, of which each part becomes a view: all take their memory once."""
+    if len(parts) == 1:
+        return parts[0]
+    whole = joined(parts)
+    assert isinstance(whole, Packed), "packed weights are joined to one"
+    begin = 0
+    for part in parts:
+        end = begin + part.shape[0]
+        views = {name: getattr(whole, name) for name in ("weight", "scales", "biases")}
+        views = {name: None if array is None else array[begin:end] for name, array in views.items()}
+        mx.eval(list(views.values()))
+        for name, view in views.items():
+            object.__setattr__(part, name, view)
+        begin = end
+    return whole
+
+
 def _traits(part: Tensor) -> tuple[str, ...]:
     """What parts must have in common, in words that follow `is`."""
     rows, columns = part.shape[:-2], part.shape[-1:] if part.ndim > 1 else ()

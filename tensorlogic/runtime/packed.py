@@ -154,12 +154,15 @@ def _dense_product(x: mx.array, w: mx.array) -> mx.array:
 
 def _multiply(x: mx.array, w: Packed, transpose: bool) -> mx.array:
     """The product by MLX's kernel for the layout where the device has one, by the expanded matrix where it has none."""
-    # Half-precision scales meet a float32 `x` in float32, and float32 scales any `x`.
-    if not mlx_accepts(w.layout, x.dtype if w.scales.dtype in (x.dtype, mx.uint8) else mx.float32):
+    # Half-precision scales meet a float32 `x` in float32, and float32 scales any `x`. On CUDA MLX multiplies stacks of
+    # matrices wrongly (0.32.4).
+    meets = x.dtype if w.scales.dtype in (x.dtype, mx.uint8) else mx.float32
+    if not mlx_accepts(w.layout, meets, transpose=transpose) or (w.ndim > 2 and device.on_cuda()):
         wide = dense(w, x.dtype)
         return x @ (mx.swapaxes(wide, -1, -2) if transpose else wide)
-    # MLX does not broadcast a left side of lower rank than a stack of matrices, and gives a wrong shape for it.
-    lifted = x.reshape(*[1] * (w.ndim - x.ndim), *x.shape) if x.ndim < w.ndim > 2 else x
+    # MLX does not broadcast a left side of lower rank than a stack of matrices, and gives a wrong shape for it; on CUDA
+    # it takes no vector.
+    lifted = x.reshape(*[1] * (w.ndim - x.ndim), *x.shape) if x.ndim < w.ndim else x
     product = mx.quantized_matmul(
         lifted,
         w.weight,
@@ -170,7 +173,7 @@ def _multiply(x: mx.array, w: Packed, transpose: bool) -> mx.array:
         bits=w.layout.bits,
         mode=w.layout.mode,
     )
-    return product.squeeze(-2) if x.ndim == 1 and w.ndim > 2 else product
+    return product.squeeze(-2) if x.ndim == 1 else product
 
 
 def linear(x: mx.array, w: Tensor, bias: mx.array | None = None, *, fast: bool = False) -> mx.array:

@@ -20,12 +20,13 @@ from tensorlogic.runtime.formats.header import PackedLayout
 from tensorlogic.runtime.formats.values import Array
 
 ROWS = 32
-"""Of the example's matrix. Its left sides have 1 row and 8, since there are kernels of their own for few rows."""
+"""Of the example's matrix. Its left sides have 1 row and 8, since there are kernels of their own for few rows. On CUDA
+they have 1: MLX compiles what it calls for several, for half a minute, and each program would wait for it."""
 _E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6], np.float32)
 
 
 def accepts(layout: PackedLayout, dtype: mx.Dtype) -> bool:
-    """Whether the default device multiplies by weights of this layout in the float type `dtype`, and rightly."""
+    """Whether the default device multiplies by transposed weights of this layout in `dtype`, a float, and rightly."""
     return has_kernel(layout) or mlx_accepts(layout, dtype)
 
 
@@ -34,9 +35,9 @@ def has_kernel(layout: PackedLayout) -> bool:
     return kernels.active() is not None and _kernels_accept(layout)
 
 
-def mlx_accepts(layout: PackedLayout, dtype: mx.Dtype) -> bool:
+def mlx_accepts(layout: PackedLayout, dtype: mx.Dtype, *, transpose: bool = True) -> bool:
     """Whether MLX's own operation on the default device multiplies by this layout in `dtype`, and rightly."""
-    return _mlx_accepts(layout, dtype, device.on_gpu())
+    return _mlx_accepts(layout, dtype, transpose, 1 if device.on_cuda() else 8, device.on_gpu())
 
 
 @functools.cache
@@ -53,31 +54,32 @@ def _kernels_accept(layout: PackedLayout) -> bool:
 
 
 @functools.cache
-def _mlx_accepts(layout: PackedLayout, dtype: mx.Dtype, on_gpu: bool) -> bool:
+def _mlx_accepts(layout: PackedLayout, dtype: mx.Dtype, transpose: bool, most_rows: int, on_gpu: bool) -> bool:
     words, scales, biases, elements = _example(layout)
     weight, own_scales, own_biases = mx.array(words), mx.array(scales), None
     if biases is not None:
         own_scales, own_biases = own_scales.astype(dtype), mx.array(biases).astype(dtype)
     tolerance = 1e-5 if dtype == mx.float32 else 2e-2
-    for transpose in (True, False):
-        right = elements.T if transpose else elements
-        for left in _left_sides(right):
-            try:
-                found = mx.quantized_matmul(
-                    mx.array(left).astype(dtype),
-                    weight,
-                    own_scales,
-                    own_biases,
-                    transpose=transpose,
-                    group_size=layout.group_size,
-                    bits=layout.bits,
-                    mode=layout.mode,
-                )
-                if not _is_right(found, left, right, tolerance):
-                    return False
-            except (RuntimeError, ValueError):
-                # MLX's word for a layout that it has no kernel for.
+    right = elements.T if transpose else elements
+    for left in _left_sides(right):
+        if len(left) > most_rows:
+            continue
+        try:
+            found = mx.quantized_matmul(
+                mx.array(left).astype(dtype),
+                weight,
+                own_scales,
+                own_biases,
+                transpose=transpose,
+                group_size=layout.group_size,
+                bits=layout.bits,
+                mode=layout.mode,
+            )
+            if not _is_right(found, left, right, tolerance):
                 return False
+        except (RuntimeError, ValueError):
+            # MLX's word for a layout that it has no kernel for.
+            return False
     return True
 
 

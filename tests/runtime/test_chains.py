@@ -198,3 +198,35 @@ def test_products_on_the_way_that_no_memory_holds_are_refused(monkeypatch: pytes
     monkeypatch.setattr(sizes, "memory", lambda: 2**28)
     with pytest.raises(BoundaryError, match="TL5010"):
         chain(x, Stage(wide), Stage(narrow))
+
+
+def test_weights_of_one_left_side_are_joined_once_and_share_their_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By MLX's own operations, which a step on a GPU waits for one by one."""
+    monkeypatch.setattr(kernels, "active", lambda: None)
+    q, k, v = packed(1, D, D), packed(2, 32, D), packed(3, 32, D)
+    before = [np.asarray(dense(weight)) for weight in (q, k, v)]
+    x = random(4, 3, D)
+    expected = mx.concatenate([x @ mx.array(weight).T for weight in before], axis=-1)
+    held = mx.get_active_memory()
+    found = [chain(x, Stage(q, k, v)) for _ in range(2)]
+    assert [name for name in nodes(found[1]) if "Matmul" in name] == ["QuantizedMatmul"]
+    assert all(close(each, expected) for each in found)
+    apart = chain_apart(x, Stage(q, k, v))
+    assert [part.shape[-1] for part in apart] == [D, 32, 32]
+    assert close(mx.concatenate(list(apart), axis=-1), expected)
+    assert all(np.array_equal(np.asarray(dense(w)), was) for w, was in zip((q, k, v), before, strict=True))
+    del found, apart, expected
+    whole = q.nbytes + k.nbytes + v.nbytes
+    assert mx.get_active_memory() - held < whole / 2
+
+
+def test_weights_that_do_not_go_together_are_multiplied_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "active", lambda: None)
+    x = random(4, 3, D)
+    pairs: list[list[Tensor]] = [[packed(1, D, D), packed(2, 32, D, bits=8)], [packed(1, D, D), random(2, 32, D)]]
+    for weights in pairs:
+        expected = mx.concatenate([x @ dense(weight, mx.float32).T for weight in weights], axis=-1)
+        assert close(chain(x, Stage(*weights)), expected)
+    one = packed(5, F, D)
+    assert close(chain(x[0], Stage(one)), x[0] @ dense(one, mx.float32).T)
+    assert chain(x[:0], Stage(one, packed(6, F, D))).shape == (0, 2 * F)

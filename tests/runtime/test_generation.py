@@ -16,7 +16,7 @@ from benchmarks import decoder
 from tensorlogic.compiler.names import PRELUDE
 from tensorlogic.runtime import KVCache, load_model
 from tensorlogic.runtime.errors import BoundaryError
-from tensorlogic.runtime.generation import CHUNK, Generation, LanguageModel
+from tensorlogic.runtime.generation import Generation, LanguageModel, chunk
 from tensorlogic.runtime.packed import dense
 from tensorlogic.runtime.sampling import Sampler
 from tests.models import GEMMA3, SMOLLM2, model_path
@@ -41,8 +41,8 @@ def test_logits_are_those_of_the_decoder_by_hand(file: str, weights: str) -> Non
     by_hand.new_cache(len(ids))
     expected = np.asarray(by_hand.prefill(ids))
     net, cache = module.load(load_model(model_path(weights))), KVCache()
-    for begin in range(0, len(ids), CHUNK):
-        logits, cache = module.step(net, mx.array([ids[begin : begin + CHUNK]], mx.int32), cache)
+    for begin in range(0, len(ids), chunk()):
+        logits, cache = module.step(net, mx.array([ids[begin : begin + chunk()]], mx.int32), cache)
     # Logits reach 20, and float16 carries them to 0.008.
     assert np.abs(np.asarray(logits.astype(mx.float32))[0] - expected).max() < 0.05
 
@@ -108,11 +108,11 @@ def test_long_prompts_are_computed_in_chunks(smollm2: LanguageModel) -> None:
         return smollm2.step(net, ids, cache)
 
     ids = ask(smollm2, QUESTION * 12)
-    assert len(ids) > CHUNK
+    assert len(ids) > chunk()
     model = LanguageModel(smollm2.net, step, smollm2.tokenizer)
     generation = answer(model, ids, max_tokens=2)
-    assert sum(sizes[: -(-len(ids) // CHUNK)]) == len(ids)
-    assert max(sizes) <= CHUNK
+    assert sum(sizes[: -(-len(ids) // chunk())]) == len(ids)
+    assert max(sizes) <= chunk()
     whole = logits_of(smollm2, KVCache(), [ids])
     assert generation.ids[0] == int(np.asarray(mx.argmax(whole)))
 

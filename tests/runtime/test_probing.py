@@ -41,7 +41,7 @@ def test_elements_and_products_are_right_whatever_the_device_accepts(layout: Pac
 def test_a_layout_without_a_kernel_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
     w, elements = example(PackedLayout(4, 32, "mxfp4"))
     monkeypatch.setattr(packed_module, "has_kernel", lambda layout: False)
-    monkeypatch.setattr(packed_module, "mlx_accepts", lambda layout, dtype: False)
+    monkeypatch.setattr(packed_module, "mlx_accepts", lambda layout, dtype, transpose: False)
     x = mx.random.normal((2, elements.shape[1]), key=mx.random.key(1))
     found = matmul(x, w, transpose=True)
     np.testing.assert_allclose(np.asarray(found), np.asarray(x) @ elements.T, rtol=1e-5, atol=1e-4)

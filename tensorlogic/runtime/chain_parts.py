@@ -1,0 +1,106 @@
+"""A stage of a chain by MLX's own operations, called again and again.
+
+A step of a language model on a GPU takes as long as Python takes to build its graph and MLX to hand it over, so that
+each operation and each call counts. `plan` takes a stage whose weights are packed and finds out once what is to be
+called: weights with a common left side are joined into one product when they are first used, and share their memory
+with what they were (`joining.py`); a gate is one kernel on a GPU. It promises what the operations give that the program
+wrote, and gives None for what has more to be looked at: dense weights, layouts that the device does not multiply by,
+half precision on a CPU.
+
+On a CPU nothing is compiled, since MLX would call a compiler of the system's for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+import mlx.core as mx
+
+from tensorlogic.runtime import device
+from tensorlogic.runtime.functions import gelu_tanh, silu
+from tensorlogic.runtime.joining import join_in_place, why_apart
+from tensorlogic.runtime.packed import Packed
+from tensorlogic.runtime.probing import mlx_accepts
+from tensorlogic.runtime.sizes import affordable
+
+if TYPE_CHECKING:
+    from tensorlogic.runtime.chains import Stage
+
+Gate = Literal["silu", "gelu_tanh"]
+Products = Callable[[mx.array], mx.array]
+_ACTIVATIONS = {"silu": silu, "gelu_tanh": gelu_tanh}
+
+
+class Plan:
+    """What one stage calls. It holds its weights, of which `bounds` tells where each begins but for the first."""
+
+    __slots__ = ("_bounds", "_eps", "_eps_after", "_gate", "_multiply", "_norm", "_norm_after")
+
+    def __init__(self, stage: Stage, multiply: Products, bounds: list[int]) -> None:
+        self._multiply = multiply
+        self._bounds = bounds
+        self._norm, self._eps = stage.norm, stage.eps
+        self._norm_after, self._eps_after = stage.norm_after, stage.eps_after
+        self._gate = None if stage.gate is None else gate_of(stage.gate, on_gpu=device.on_gpu())
+
+    def value(self, x: mx.array, added: mx.array | None) -> mx.array:
+        """The value of the stage for an `x` [..., I] of two dims at least, with items."""
+        product = self._product(x)
+        if self._gate is not None:
+            product = self._gate(*mx.split(product, self._bounds, axis=-1))
+        if self._eps_after is not None:
+            product = mx.fast.rms_norm(product, self._norm_after, self._eps_after)
+        return product if added is None else product + added
+
+    def apart(self, x: mx.array) -> tuple[mx.array, ...]:
+        """The products with each weight."""
+        product = self._product(x)
+        return tuple(mx.split(product, self._bounds, axis=-1)) if self._bounds else (product,)
+
+    def _product(self, x: mx.array) -> mx.array:
+        if self._eps is not None:
+            x = mx.fast.rms_norm(x, self._norm, self._eps)
+        return affordable(self._multiply(x))
+
+
+def plan(stage: Stage, dtype: mx.Dtype) -> Plan | None:
+    """The plan of a stage for an `x` of this type; None for what has more to be looked at."""
+    weights = [weight for weight in stage.weights if isinstance(weight, Packed)]
+    if len(weights) < len(stage.weights) or device.carried(dtype) != dtype:
+        return None
+    if any(len(weight.shape) != 2 or weight.size == 0 for weight in weights) or why_apart(weights) is not None:
+        return None
+    whole = join_in_place(weights)
+    meets = dtype if whole.scales.dtype in (dtype, mx.uint8) else mx.float32
+    if not mlx_accepts(whole.layout, meets):
+        return None
+    ends = [sum(weight.shape[0] for weight in weights[: place + 1]) for place in range(len(weights) - 1)]
+    return Plan(stage, _products(whole, dtype), ends)
+
+
+def _products(w: Packed, dtype: mx.Dtype) -> Products:
+    """`x @ w.T` in `x`'s type, which is `dtype`."""
+    words, scales, biases = w.weight, w.scales, w.biases
+    group, bits, mode = w.layout.group_size, w.layout.bits, w.layout.mode
+
+    def multiply(x: mx.array) -> mx.array:
+        return mx.quantized_matmul(x, words, scales, biases, True, group, bits, mode)
+
+    def multiply_wide(x: mx.array) -> mx.array:
+        return multiply(x).astype(dtype)
+
+    return multiply if scales.dtype in (dtype, mx.uint8) or dtype == mx.float32 else multiply_wide
+
+
+@cache
+def gate_of(kind: Gate, *, on_gpu: bool) -> Callable[[mx.array, mx.array], mx.array]:
+    """`silu(gate) * up` or `gelu_tanh(gate) * up`."""
+    activation = _ACTIVATIONS[kind]
+
+    def gated(gate: mx.array, up: mx.array) -> mx.array:
+        return activation(gate) * up
+
+    # Elementwise: no number of the graph depends on a shape.
+    return mx.compile(gated, shapeless=True) if on_gpu else gated
