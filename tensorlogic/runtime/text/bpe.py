@@ -118,8 +118,10 @@ def _by_kernels(vocabulary: Vocabulary) -> _Encode | None:
     cutting = _cutting(pre)
 
     def encode(text: str) -> list[int]:
-        pieces = cutting.pre_tokenize_str(text if pre.bytes else text.replace(" ", SPACE))
-        ids: list[int] = bpe.encode([piece for piece, _ in pieces])
+        pieces = tokenizers.PreTokenizedString(text if pre.bytes else text.replace(" ", SPACE))
+        cutting.pre_tokenize(pieces)
+        # Places are not asked for; counted in letters, as `pre_tokenize_str` does, they take a fifth of the time.
+        ids: list[int] = bpe.encode([piece for piece, *_ in pieces.get_splits("normalized", "byte")])
         return ids
 
     return encode
