@@ -209,6 +209,32 @@ def skip_strings(data: bytes, place: int, count: int) -> tuple[int, int]:
     """Where `count` strings from `place` on end, and how many of them begin behind what there is of the data; the end
     of the last string before may lie behind it, too. ValueError for a negative place."""
 
+class Bpe:
+    """Words into tokens by merges of pairs (Sennrich, Haddow and Birch 2016), as the library `tokenizers` does it.
+
+    `tokens` and `merges` are lists of GGUF's strings, as `strings` takes them, of which copies are made: about 80 bytes
+    a token and its merge are kept. A merge is two tokens with a space between, the first one from the second byte on.
+    Tokens whose ids are `apart` are made of no text, and merges with them are left out. With `whole_words` a word that
+    is a token is that token, however it would be merged; with `byte_fallback` a letter that is no token is written by
+    the tokens of its bytes (`<0x0A>`). Threads may share it. ValueError for a token that is empty or there twice, a
+    merge that does not join two tokens to a third, an id that is none, and data that end before their strings do.
+    """
+
+    def __init__(
+        self,
+        tokens: bytes,
+        token_count: int,
+        merges: bytes,
+        merge_count: int,
+        apart: Sequence[int],
+        whole_words: bool,
+        byte_fallback: bool,
+    ) -> None: ...
+    def encode(self, words: Sequence[str]) -> list[int]:
+        """The ids of words, one after the other: of all neighbours that a merge joins, those of the first merge are
+        joined first, the leftmost of equal ones. A letter that is no token and has not all the tokens of its bytes is
+        left out. Without Python's lock, in n log n steps for n letters. TypeError for what is no Unicode."""
+
 class Room:
     """Where the weights of a model lie: arrays side by side in memory of huge pages, where the system gives them on
     request (Linux), by which a decode is up to a fifth faster.

@@ -21,6 +21,7 @@ int main(int count, char** arguments) {
   if (count > 1) sweep_stride = std::max(1L, std::atol(arguments[1]));
   report_crashes();
   test_blocks();
+  test_bpe();
   for (std::string_view set : instruction_sets()) {
     std::printf("%s: ", set.data());
     std::fflush(stdout);

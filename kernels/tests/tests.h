@@ -27,6 +27,8 @@ void test_attention(std::string_view set);
 void test_dense(std::string_view set);
 // blocks.cpp: blocks of model files, which know no instruction set.
 void test_blocks();
+// bpe.cpp: words into tokens, which know none either.
+void test_bpe();
 // core.cpp: src/core over the set in use; products and chains on several threads.
 void test_core(std::string_view set);
 

@@ -144,12 +144,12 @@ def test_decoders_of_the_library(kind: str, data: st.DataObject, tmp_path_factor
 def test_the_json_of_a_vocabulary_of_bytes_gives_the_same(tmp_path: Path) -> None:
     """A `tokenizer.json` with the vocabulary and the pre-tokenizer of a GGUF file."""
     from tensorlogic.runtime.formats import read_header
-    from tensorlogic.runtime.text.bpe import Merges
+    from tensorlogic.runtime.text.bpe import library as library_of
     from tensorlogic.runtime.text.vocabulary import read_vocabulary
 
     path = vocabularies.bpe_file(tmp_path / "v.gguf", TEXTS, "qwen2")
     header = read_header(path)
-    library = Merges(read_vocabulary(path, header.metadata)).library
+    library = library_of(read_vocabulary(path, header.metadata))
     library.decoder = decoders.ByteLevel()
     library.save(str(tmp_path / "tokenizer.json"))
     content = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))

@@ -12,5 +12,6 @@ void bind_attention(nanobind::module_& m);
 void bind_dense(nanobind::module_& m);
 void bind_blocks(nanobind::module_& m);
 void bind_strings(nanobind::module_& m);
+void bind_bpe(nanobind::module_& m);
 
 }  // namespace tensorlogic

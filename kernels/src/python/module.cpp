@@ -19,4 +19,5 @@ NB_MODULE(_kernels, m) {
   tensorlogic::bind_dense(m);
   tensorlogic::bind_blocks(m);
   tensorlogic::bind_strings(m);
+  tensorlogic::bind_bpe(m);
 }

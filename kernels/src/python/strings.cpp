@@ -1,16 +1,13 @@
 // Lists of strings as GGUF files have them: each a length of eight bytes, lowest first, and its bytes.
 #include <nanobind/nanobind.h>
-#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstring>
-#include <limits>
-#include <optional>
 #include <string_view>
+#include <utility>
 
+#include "core/strings.h"
 #include "primitives/kernel.h"
 #include "python/bindings.h"
 
@@ -20,30 +17,11 @@ using namespace nb::literals;
 namespace tensorlogic {
 namespace {
 
-constexpr int64_t kLength = 8;
-
-// A length that no data has becomes one that surely ends behind them.
-int64_t length_at(const char* data, int64_t place) {
-  uint64_t length;
-  std::memcpy(&length, data + place, kLength);
-  return static_cast<int64_t>(std::min<uint64_t>(length, std::numeric_limits<int64_t>::max() / 4));
-}
-
 std::pair<int64_t, int64_t> skip_strings(const nb::bytes& data, int64_t place, int64_t count) {
   require(place >= 0, "tensorlogic_cpu.skip_strings", "a place is not negative");
   const auto size = static_cast<int64_t>(data.size());
-  for (; count > 0 && place <= size - kLength; --count) place += kLength + length_at(data.c_str(), place);
+  for (; count > 0 && place <= size - kLengthBytes; --count) place += kLengthBytes + length_at(data.c_str(), place);
   return {place, count};
-}
-
-// The one string at `place`, which the step over it moves on; nothing where the data end within it.
-std::optional<std::string_view> next_string(const nb::bytes& data, int64_t& place) {
-  const auto size = static_cast<int64_t>(data.size());
-  const int64_t length = place <= size - kLength ? length_at(data.c_str(), place) : size;
-  if (length > size - place - kLength) return std::nullopt;
-  std::string_view found(data.c_str() + place + kLength, length);
-  place += kLength + length;
-  return found;
 }
 
 // Of a letter below U+0800 in two bytes, such as those that vocabularies write bytes with; 0 for any other two.
@@ -51,8 +29,8 @@ uint16_t two_bytes(unsigned char first, unsigned char second) {
   return first >= 0xc2 && first < 0xe0 && second >> 6 == 2 ? (first & 0x1f) << 6 | (second & 0x3f) : 0;
 }
 
-// A string of Python. Its own decoder takes three times as long for letters beyond ASCII, since it finds out by and by how
-// wide they are: short texts of letters of one and two bytes, as vocabularies have them, are decoded here.
+// A string of Python. Its own decoder takes three times as long for letters beyond ASCII, since it finds out by and by
+// how wide they are: short texts of letters of one and two bytes, as vocabularies have them, are decoded here.
 PyObject* decoded(std::string_view text) {
   std::array<uint16_t, 64> letters;
   size_t count = 0, at = 0;
@@ -71,8 +49,9 @@ PyObject* decoded(std::string_view text) {
 
 nb::list strings(const nb::bytes& data, int64_t count) {
   nb::list found;
+  const std::string_view all(data.c_str(), data.size());
   for (int64_t place = 0; count > 0; --count) {
-    const auto text = next_string(data, place);
+    const auto text = next_string(all, place);
     require(text.has_value(), "tensorlogic_cpu.strings", "the data end within a string");
     PyObject* object = decoded(*text);
     if (!object) throw nb::python_error();

@@ -188,7 +188,7 @@ def _coder(vocabulary: Vocabulary) -> Coder:
         return LibraryCoder(word_pieces(vocabulary), vocabulary.path)
     encode = Merges(vocabulary) if vocabulary.kind == "gpt2" else SentencePieces(vocabulary)
     # The encoder has its own of what tokens are made by.
-    return VocabularyCoder(replace(vocabulary, merges=(), scores=()), encode)
+    return VocabularyCoder(replace(vocabulary, index={}, scores=(), merges=tuple, raw=None), encode)
 
 
 def _made(coder: Coder, path: Path, settings: Settings) -> Tokenizer:

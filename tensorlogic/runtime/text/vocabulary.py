@@ -3,7 +3,7 @@
 Takes the metadata (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, `tokenizer.ggml.*`), which may have been
 written by anyone. Promises: as many scores and types as there are tokens, no token twice, ids that exist, scores that
 are numbers. Vocabularies are large, and opened before a first answer: what is done for each token is done by loops of
-the interpreter and NumPy, not of this file.
+the interpreter and NumPy, not of this file, and merges that our CPU kernels read are not decoded.
 
 Refuses, with a `ModelFileError`: a file without a tokenizer (TL4402), a kind of tokenizer or of pre-tokenizer that is
 not known, by name (TL4404), and everything that contradicts itself (TL4405).
@@ -11,8 +11,9 @@ not known, by name (TL4404), and everything that contradicts itself (TL4405).
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn, cast
@@ -21,6 +22,8 @@ import numpy as np
 
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats import MetadataValue
+from tensorlogic.runtime.formats.gguf import quick
+from tensorlogic.runtime.formats.gguf.header import Metadata
 from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.text import ends
 from tensorlogic.runtime.text.pre_tokenizers import PRE_TOKENIZERS, PreTokenizer
@@ -41,12 +44,23 @@ _DEFAULT_IDS = {
 
 
 @dataclass(frozen=True, slots=True)
+class RawLists:
+    """Tokens and merges as the file has them, lists of GGUF's strings, and how many they are."""
+
+    tokens: bytes
+    token_count: int
+    merges: bytes
+    merge_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Vocabulary:
     """What a GGUF file says of its tokenizer.
 
     `kind` is `gpt2` (merges), `llama` (scores) or `bert` (longest matches). `types` has the types after what the
     tokens' texts say of them (`ends.py`). Ids are None where there is no such token. `scores` and `merges` are empty
     where the kind has none. A merge is two texts with a space between; whether these are tokens is for `bpe.py` to see.
+    Where `raw` is there, for our CPU kernels, merges are decoded when they are first asked for, which may refuse them.
     """
 
     path: Path
@@ -56,7 +70,8 @@ class Vocabulary:
     tokens: tuple[str, ...]
     types: tuple[int, ...]
     scores: tuple[float, ...]
-    merges: tuple[str, ...]
+    merges: Callable[[], Collection[str]] = field(repr=False)
+    raw: RawLists | None = field(repr=False)
     bos_id: int | None
     eos_id: int | None
     unknown_id: int | None
@@ -96,6 +111,11 @@ def read_vocabulary(path: Path, metadata: Mapping[str, MetadataValue]) -> Vocabu
     return _Reader(path, metadata).vocabulary()
 
 
+def _is_made(token: str, merges: Collection[str]) -> bool:
+    """Whether a merge makes this token."""
+    return any(f"{token[:cut]} {token[cut:]}" in merges for cut in range(1, len(token)))
+
+
 @dataclass(frozen=True, slots=True)
 class _Reader:
     path: Path
@@ -103,18 +123,22 @@ class _Reader:
 
     def vocabulary(self) -> Vocabulary:
         kind, pre = self.kind()
+        raw = self.raw() if kind == "gpt2" else None
         index = self.tokens()
         tokens = tuple(index)
         types = self.types(len(tokens))
         ids = {name: self.token_id(kind, name, len(tokens)) for name in _IDS}
-        merges = self.merges() if kind == "gpt2" else {}
+        merges: Callable[[], Collection[str]] = tuple
+        if kind == "gpt2":
+            merges = functools.cache(self.merges)
+            if raw is None:
+                merges()
         end_ids, changes = ends.decide(index, {name: ids[name] for name in ends.KEYS})
         changed = list(types)
         for i, type in changes.items():
             # What merges make is text, whatever it reads like: `</s>` is a tag of HTML to some vocabularies.
-            token = tokens[i]
-            made = any(f"{token[:cut]} {token[cut:]}" in merges for cut in range(1, len(token)))
-            changed[i] = NORMAL if made and types[i] == NORMAL else type
+            if types[i] != NORMAL or not _is_made(tokens[i], merges()):
+                changed[i] = type
         types = tuple(changed)
         adds_bos = self.flag("add_bos_token", kind != "gpt2" or (pre is not None and pre.adds_bos))
         adds_eos = self.flag("add_eos_token", False)
@@ -136,7 +160,8 @@ class _Reader:
             tokens,
             types,
             self.scores(len(tokens)) if kind == "llama" else (),
-            tuple(merges),
+            merges,
+            raw,
             ids["bos"],
             ids["eos"],
             ids["unknown"],
@@ -149,6 +174,13 @@ class _Reader:
             self.flag("normalizer.strip_accents", lowercase),
             self.chat_template(),
         )
+
+    def raw(self) -> RawLists | None:
+        """Of a file's own metadata, before it is asked for tokens; for the kernels, if somebody has loaded them."""
+        if quick.kernels is None or not isinstance(self.metadata, Metadata):
+            return None
+        tokens, merges = (self.metadata.raw_strings(_KEY + name) for name in ("tokens", "merges"))
+        return None if tokens is None or merges is None else RawLists(*tokens, *merges)
 
     def kind(self) -> tuple[str, PreTokenizer | None]:
         kind = self.string("model")

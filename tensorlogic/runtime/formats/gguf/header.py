@@ -221,6 +221,13 @@ class Metadata(Mapping[str, MetadataValue]):
         # What is inherited would decode the value.
         return key in self._values
 
+    def raw_strings(self, key: str) -> tuple[bytes, int] | None:
+        """A list of strings as the file has it, and how many they are, as long as nobody asked for them decoded."""
+        value = self._values.get(key)
+        if isinstance(value, _Raw) and value.kind == _STRING and value.is_array:
+            return value.data, value.count
+        return None
+
     def without(self, *keys: str) -> Metadata:
         """The same metadata less these keys."""
         return Metadata(self._path, {key: value for key, value in self._values.items() if key not in keys})
