@@ -56,8 +56,10 @@ def states(file: File, ids: Sequence[int], watch: Callable[[str, Array], object]
     settings = {name.removeprefix("gemma3."): value for name, value in file.settings.items()}
     heads, kv_heads = settings["attention.head_count"], settings["attention.head_count_kv"]
     eps, window = settings["attention.layer_norm_rms_epsilon"], settings["attention.sliding_window"]
-    # What only configurations of Hugging Face's say. Newer ones have the first as `sliding_window_pattern`.
-    period = settings.get("_sliding_window_pattern", PERIOD)
+    # What only configurations of Hugging Face's say: the first by one of three names, from the newest on.
+    period = settings.get("_sliding_window_pattern", settings.get("sliding_window_pattern", PERIOD))
+    usual = ["full_attention" if layer % period == period - 1 else "" for layer in range(settings["block_count"])]
+    kinds = settings.get("layer_types") or usual
     local_base, stretch = settings.get("rope_local_base_freq", LOCAL_BASE), 1.0
     if "rope_parameters" in settings:
         # As transformers 5 writes them. Linear scaling divides all speeds, of the layers that see all.
@@ -84,7 +86,7 @@ def states(file: File, ids: Sequence[int], watch: Callable[[str, Array], object]
     show("embedding", x)
     for layer in range(settings["block_count"]):
         name = f"blk.{layer}"
-        is_global = layer % period == period - 1
+        is_global = kinds[layer] == "full_attention"
         speeds = (wide_base if is_global else local_base) ** (-np.arange(half) / half) / (stretch if is_global else 1)
         h = norm(x, f"{name}.attn_norm")
         q = norm(split_heads(h @ file.weight(f"{name}.attn_q").T, heads), f"{name}.attn_q_norm")
