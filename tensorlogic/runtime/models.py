@@ -269,6 +269,10 @@ class Model:
         """A list of numbers of the metadata."""
         return self._value(key, None if default is None else tuple(default), metadata.as_floats, "a list of floats")
 
+    def strings(self, key: str, default: Sequence[str] | None = None) -> tuple[str, ...]:
+        """A list of texts of the metadata."""
+        return self._value(key, None if default is None else tuple(default), metadata.as_strings, "a list of strings")
+
     def _info(self, name: str) -> TensorInfo:
         info = self.header.tensors.get(name)
         if info is None:

@@ -3,9 +3,9 @@
 In safetensors, names, shapes and element types are what PyTorch, Hugging Face and MLX read back. A packed weight
 `x.weight` becomes MLX's own three tensors `x.weight`, `x.scales` and `x.biases` (the latter in the mode `affine` only),
 unless it is to be expanded. Of a model's metadata everything is kept that is text, a number, a truth value or a short
-list of whole numbers; safetensors keeps nothing but text. That of a GGUF file is kept in full, vocabularies and types
-included, for a GGUF file that may be made of this one (`formats/gguf/text.py`). What becomes of a model in GGUF is in
-`saving_gguf`. The file appears whole or not at all, and memory holds one tensor of a model at a time.
+list of whole numbers or of texts; safetensors keeps nothing but text. That of a GGUF file is kept in full, vocabularies
+and types included, for a GGUF file that may be made of this one (`formats/gguf/text.py`). What becomes of a model in
+GGUF is in `saving_gguf`. The file appears whole or not at all, and memory holds one tensor of a model at a time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from tensorlogic.runtime.unsaved import STORAGES, Content, Unsaved, bytes_of, co
 if TYPE_CHECKING:
     from tensorlogic.runtime.models import Model
 
-_LONGEST_LIST = 64
+_LONGEST_LIST = 256
+"""More than models have layers, and less than vocabularies have words."""
 _WORD = 4
 
 _Parts = Callable[..., Iterator[Part]]
@@ -153,7 +154,7 @@ def kept_metadata(metadata: Mapping[str, MetadataValue]) -> dict[str, str]:
         if isinstance(value, str):
             kept[key] = value
         elif isinstance(value, tuple):
-            if len(value) <= _LONGEST_LIST and all(type(item) is int for item in value):
+            if len(value) <= _LONGEST_LIST and {type(item) for item in value} in (set(), {int}, {str}):
                 kept[key] = json.dumps(list(value))
         else:
             kept[key] = json.dumps(value)

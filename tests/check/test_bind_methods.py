@@ -67,12 +67,15 @@ def test_what_a_model_does_not_answer(asked: str, code: str, message: str, help:
 
 
 def test_settings_have_defaults(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"heads": 3, "tied": true, "rope": {"base": 2.5, "factors": [1, 1.5]}}')
+    (tmp_path / "config.json").write_text(
+        '{"heads": 3, "tied": true, "rope": {"base": 2.5, "factors": [1, 1.5]}, "kinds": ["a", "b"]}'
+    )
     save_file({"w": np.zeros(1, np.float16)}, tmp_path / "model.safetensors")
     module = tensorlogic.compile("""
     fn heads(m: Model) -> (int, int) { return (m.int("heads", default: 9), m.int("no", 9)) }
     fn base(m: Model) -> (float, float) { return (m.float("rope.base"), m.float("rope.scale", default: 1)) }
     fn factors(m: Model) -> ([float], [float]) { return (m.floats("rope.factors"), m.floats("no", default: [])) }
+    fn kinds(m: Model) -> ([string], [string]) { return (m.strings("kinds"), m.strings("no", default: ["c"])) }
     fn flags(m: Model) -> (bool, bool) { return (m.bool("tied"), m.bool("no", default: true)) }
     fn text(m: Model) -> string { return m.string("type", default: "none") }
     """)
@@ -80,6 +83,7 @@ def test_settings_have_defaults(tmp_path: Path) -> None:
     assert module.heads(model) == (3, 9)
     assert module.base(model) == (2.5, 1.0)
     assert module.factors(model) == ((1.0, 1.5), ())
+    assert module.kinds(model) == (("a", "b"), ("c",))
     assert module.flags(model) == (True, True)
     assert module.text(model) == "none"
     with pytest.raises(ModelFileError, match="TL4011"):

@@ -75,6 +75,7 @@ REFUSED = {
     "floats for ints": ('print(m.get_tensor("ids"))', "TL4023", "let w: int32[...] = model.get_tensor"),
     "a key": ('print(m.int("layer"))', "TL4024", "did you mean `layers`"),
     "a kind of metadata": ('print(m.ints("name"))', "TL4024", "is str 'small', and not a list of ints"),
+    "a list of another kind": ('print(m.strings("name"))', "TL4024", "is str 'small', and not a list of strings"),
     "a struct": (
         'struct Net[A, B] { q: float16[A, B]; k: float16[A, B]; v: float16[B] }\nprint(bind<Net>(m, prefix: "net").A)',
         "TL4025",

@@ -95,7 +95,13 @@ class Writer:
 
     def number(self) -> str:
         return self.source.choice(
-            ['print(m.int("n"))', 'print(m.string("s"))', 'print(m.ints("n"))', 'assert m.int("n") == 2']
+            [
+                'print(m.int("n"))',
+                'print(m.string("s"))',
+                'print(m.ints("n"))',
+                'print(m.strings("s"))',
+                'assert m.int("n") == 2',
+            ]
         )
 
     def branch(self) -> str:

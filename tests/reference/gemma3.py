@@ -16,23 +16,50 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tests.reference.files import Array, File
+from tests.reference.measures import Doubles
+from tests.reference.measures import surprises as of_logits
 from tests.reference.parts import attend, gelu_tanh, join_heads, rms_norm, split_heads, turn, visible
 
 LOCAL_BASE = 10_000.0
 PERIOD = 6
 LARGEST = 62
 """Layers of 27B, whose scores are scaled otherwise; llama.cpp knows it by them."""
+PART = 128
+"""So many tokens' logits are held at a time: of 262,144 numbers each, 2,000 would take two gigabytes."""
 
 
 def logits(
     file: File, ids: Sequence[int], last: int | None = None, watch: Callable[[str, Array], object] | None = None
 ) -> Array:
     """[L, V] of the tokens `ids` [L], or of the `last` so many. `watch` is shown what lies between, by name."""
+    return projected(file, states(file, ids, watch)[-(last or len(ids)) :])
+
+
+def surprises(file: File, ids: Sequence[int]) -> Doubles:
+    """[L - 1], the negative log-probability of each token of `ids` [L] but the first, by those before it."""
+    x, following = states(file, ids[:-1]), ids[1:]
+    parts = (slice(begin, begin + PART) for begin in range(0, len(x), PART))
+    return np.concatenate([of_logits(projected(file, x[part]), following[part]) for part in parts])
+
+
+def projected(file: File, states: Array) -> Array:
+    """Logits [L, V] of the states [L, D] behind the last layer."""
+    settings = file.settings
+    x = rms_norm(states, file.weight("output_norm"), settings["gemma3.attention.layer_norm_rms_epsilon"])
+    found = x @ file.weight("token_embd").T
+    cap = settings.get("gemma3.final_logit_softcapping")
+    return np.float32(cap) * np.tanh(found / np.float32(cap)) if cap else found
+
+
+def states(file: File, ids: Sequence[int], watch: Callable[[str, Array], object] | None = None) -> Array:
+    """[L, D] behind the last layer, of the tokens `ids` [L]."""
     settings = {name.removeprefix("gemma3."): value for name, value in file.settings.items()}
     heads, kv_heads = settings["attention.head_count"], settings["attention.head_count_kv"]
     eps, window = settings["attention.layer_norm_rms_epsilon"], settings["attention.sliding_window"]
-    # What only configurations of Hugging Face's say. Newer ones have the first as `sliding_window_pattern`.
-    period = settings.get("_sliding_window_pattern", PERIOD)
+    # What only configurations of Hugging Face's say: the first by one of three names, from the newest on.
+    period = settings.get("_sliding_window_pattern", settings.get("sliding_window_pattern", PERIOD))
+    usual = ["full_attention" if layer % period == period - 1 else "" for layer in range(settings["block_count"])]
+    kinds = settings.get("layer_types") or usual
     local_base, stretch = settings.get("rope_local_base_freq", LOCAL_BASE), 1.0
     if "rope_parameters" in settings:
         # As transformers 5 writes them. Linear scaling divides all speeds, of the layers that see all.
@@ -45,7 +72,7 @@ def logits(
     scalar = settings.get("query_pre_attn_scalar")
     if scalar is None and settings["block_count"] == LARGEST:
         scalar = settings["embedding_length"] / heads
-    score_cap, logit_cap = settings.get("attn_logit_softcapping"), settings.get("final_logit_softcapping")
+    score_cap = settings.get("attn_logit_softcapping")
     show = watch or (lambda name, value: None)
 
     def norm(x: Array, name: str) -> Array:
@@ -59,7 +86,7 @@ def logits(
     show("embedding", x)
     for layer in range(settings["block_count"]):
         name = f"blk.{layer}"
-        is_global = layer % period == period - 1
+        is_global = kinds[layer] == "full_attention"
         speeds = (wide_base if is_global else local_base) ** (-np.arange(half) / half) / (stretch if is_global else 1)
         h = norm(x, f"{name}.attn_norm")
         q = norm(split_heads(h @ file.weight(f"{name}.attn_q").T, heads), f"{name}.attn_q_norm")
@@ -79,8 +106,7 @@ def logits(
         show("feed-forward", fed)
         x = x + norm(fed, f"{name}.post_ffw_norm")
         show("residual", x)
-    found = norm(x[-(last or len(ids)) :], "output_norm") @ file.weight("token_embd").T
-    return np.float32(logit_cap) * np.tanh(found / np.float32(logit_cap)) if logit_cap else found
+    return x
 
 
 def with_ones(file: File) -> File:

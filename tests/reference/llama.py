@@ -20,14 +20,16 @@ def logits(file: File, ids: Sequence[int], last: int | None = None, *, interleav
     heads, kv_heads = settings["llama.attention.head_count"], settings["llama.attention.head_count_kv"]
     eps, base = settings["llama.attention.layer_norm_rms_epsilon"], settings["llama.rope.freq_base"]
     x = file.weight("token_embd")[list(ids)]
-    # Of Mistral's folders, and null in most of them (`modeling_mistral.py`).
-    seen = visible(len(ids), settings.get("llama.attention.sliding_window"))
+    # Of Mistral's folders, and null in most of them (`modeling_mistral.py`); Ministral's say which layers have it.
+    window, kinds = settings.get("llama.attention.sliding_window"), settings.get("llama.layer_types")
     for layer in range(settings["llama.block_count"]):
         name = f"blk.{layer}"
         h = rms_norm(x, file.weight(f"{name}.attn_norm"), eps)
         q = rotate(split_heads(h @ file.weight(f"{name}.attn_q").T, heads), base, interleaved=interleaved)
         k = rotate(split_heads(h @ file.weight(f"{name}.attn_k").T, kv_heads), base, interleaved=interleaved)
         v = split_heads(h @ file.weight(f"{name}.attn_v").T, kv_heads)
+        is_wide = kinds is not None and kinds[layer] == "full_attention"
+        seen = visible(len(ids), None if is_wide else window)
         x = x + join_heads(attend(q, k, v, seen)) @ file.weight(f"{name}.attn_output").T
         h = rms_norm(x, file.weight(f"{name}.ffn_norm"), eps)
         inner = silu(h @ file.weight(f"{name}.ffn_gate").T) * (h @ file.weight(f"{name}.ffn_up").T)

@@ -4,7 +4,8 @@ Defined by `modeling_qwen2.py` and `modeling_qwen3.py` of Hugging Face's transfo
 bias to queries, keys and values. Qwen 3 has none, takes the norm of each head's queries and keys before they are
 turned, and its heads may be of another size than a token's by their number. Rows of q and k are in GGUF what they are
 for Hugging Face: items are turned in halves. Where a `config.json` says `use_sliding_window`, the layers from
-`max_window_layers` on see the last `sliding_window` tokens alone.
+`max_window_layers` on see the last `sliding_window` tokens alone; with `layer_types`, those that are
+"sliding_attention" there.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ def logits(file: File, ids: Sequence[int]) -> Array:
     window, full = settings.get("attention.sliding_window"), settings.get("max_window_layers", 0)
     if not settings.get("use_sliding_window"):
         window = None
+    usual = ["sliding_attention" if layer >= full else "full_attention" for layer in range(settings["block_count"])]
+    kinds = settings.get("layer_types") or usual
 
     def projected(h: Array, name: str, count: int) -> Array:
         x = h @ file.weight(name).T
@@ -44,7 +47,7 @@ def logits(file: File, ids: Sequence[int]) -> Array:
         q = turned(projected(h, f"{name}.attn_q", heads), f"{name}.attn_q")
         k = turned(projected(h, f"{name}.attn_k", kv_heads), f"{name}.attn_k")
         v = projected(h, f"{name}.attn_v", kv_heads)
-        seen = visible(len(ids), window if layer >= full else None)
+        seen = visible(len(ids), window if kinds[layer] == "sliding_attention" else None)
         x = x + join_heads(attend(q, k, v, seen)) @ file.weight(f"{name}.attn_output").T
         h = rms_norm(x, file.weight(f"{name}.ffn_norm"), eps)
         inner = silu(h @ file.weight(f"{name}.ffn_gate").T) * (h @ file.weight(f"{name}.ffn_up").T)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -33,7 +33,7 @@ class Bounds:
     """How far a way to compute may be off: divergence in nats, on the average and at one token, and perplexity."""
 
     name: str
-    dtype: Literal["float16", "bfloat16"]
+    dtype: Literal["float16", "bfloat16", "float32"]
     mean: float
     largest: float
     perplexity: float
@@ -84,28 +84,32 @@ def every_token(file: str, *, strict: bool = False, fast: bool = False) -> Modul
 def in_chunks(module: ModuleType, net: Any, ids: Sequence[int], last: int | None = None) -> Array:
     """Logits [L, V] by `every_token`'s module, or those of the `last` so many."""
     first = len(ids) - (last or len(ids))
-    rows: Array = _stepped(module, net, ids, first, CHUNK)[0]
+    rows: Array = np.concatenate(list(_stepped(module, net, ids, first, CHUNK)), axis=1)[0]
     return rows
+
+
+def chunk_by_chunk(module: ModuleType, net: Any, ids: Sequence[int]) -> Iterator[Array]:
+    """The same of all tokens in pieces [256, V], of which one is held: for vocabularies that are large."""
+    return (logits[0] for logits in _stepped(module, net, ids, 0, CHUNK))
 
 
 def by_token(module: ModuleType, net: Any, ids: Sequence[int], last: int) -> Array:
     """Logits [last, V] of the last so many tokens, by a module whose `step` gives the last one's, each in its step."""
-    rows: Array = _stepped(module, net, ids, len(ids) - last, 1)[0]
+    rows: Array = np.concatenate(list(_stepped(module, net, ids, len(ids) - last, 1)))
     return rows
 
 
-def _stepped(module: ModuleType, net: Any, ids: Sequence[int], first: int, size: int) -> Array:
-    """[1, L, V] of the steps from the token number `first` on, each of so many tokens; what is before is a prompt."""
-    cache, rows = KVCache(), []
+def _stepped(module: ModuleType, net: Any, ids: Sequence[int], first: int, size: int) -> Iterator[Array]:
+    """Logits of the steps from the token number `first` on, each of so many tokens; what is before is a prompt."""
+    cache = KVCache()
     begins = [*range(0, first, CHUNK), *range(first, len(ids), size)]
     for begin, end in pairwise([*begins, len(ids)]):
         logits, cache = module.step(net, mx.array([list(ids[begin:end])], mx.int32), cache)
         if begin >= first:
-            rows.append(numbers(logits))
+            yield numbers(logits)
         else:
             # The logits, which nobody looks at, are not computed.
             cache.evaluate()
-    return np.concatenate(rows, axis=1) if rows[0].ndim == 3 else np.stack(rows, axis=1)
 
 
 def numbers(x: mx.array) -> Array:

@@ -206,6 +206,7 @@ def test_metadata(tmp_path: Path) -> None:
     path = write_gguf(tmp_path / "a.gguf", {"w": MATRIX}, values)
     model = load_model(path)
     assert (model.int("n"), model.float("x"), model.string("text"), model.ints("list")) == (7, 0.5, "7x", (1, 2))
+    assert (model.strings("words"), model.strings("none", ["b", "c"])) == (("a",), ("b", "c"))
     assert model.float("n") == 7.0
     metadata = model.metadata
     assert (metadata.format, metadata.architecture, metadata.quantization) == ("gguf", "test", None)
@@ -226,6 +227,9 @@ def test_metadata(tmp_path: Path) -> None:
         ("ints", "n"),
         ("ints", "text"),
         ("ints", "words"),
+        ("strings", "n"),
+        ("strings", "text"),
+        ("strings", "list"),
     ],
 )
 def test_metadata_of_another_type(tmp_path: Path, read: str, key: str) -> None:
@@ -248,13 +252,18 @@ def test_metadata_that_is_not_there(tmp_path: Path) -> None:
 def test_text_of_safetensors_is_read_as_numbers(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     texts = {"n": "-12", "x": "1e-05", "y": "2.5", "l": "[1, -2]", "none": "[]", "yes": "true", "bad": "12 apples"}
+    texts |= {"words": '["a", "\\u00e9, \\"b\\""]', "mixed": '["a", 1]', "half": '["\\ud800"]', "deep": "[" * 100_000}
     save_file({"w": MATRIX}, path, metadata=texts)
     model = load_model(path)
     assert (model.int("n"), model.float("x"), model.float("y"), model.float("n")) == (-12, 1e-5, 2.5, -12.0)
     assert (model.ints("l"), model.ints("none"), model.bool("yes")) == ((1, -2), (), True)
-    for read in (model.int, model.float, model.ints, model.bool):
+    assert (model.strings("words"), model.strings("none")) == (("a", 'é, "b"'), ())
+    for read in (model.int, model.float, model.ints, model.bool, model.strings):
         with pytest.raises(ModelFileError, match="`bad`"):
             read("bad")
+    for key in ("n", "l", "yes", "mixed", "half", "deep"):
+        with pytest.raises(ModelFileError, match=f"`{key}`.* and not a list of strings"):
+            model.strings(key)
 
 
 def test_a_folders_configuration_is_metadata(tmp_path: Path) -> None:

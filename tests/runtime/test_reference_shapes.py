@@ -36,6 +36,7 @@ BOTH_KINDS = {
     "sliding_attention": {"rope_type": "default", "rope_theta": 70.0},
 }
 """Bases and scaling of Gemma 3's layers."""
+FULL, SLIDING = "full_attention", "sliding_attention"
 CAPS = {"attn_logit_softcapping": 0.7, "final_logit_softcapping": 3.0}
 """Small enough to bend what small models have of scores and logits."""
 QWENS = [
@@ -152,6 +153,10 @@ def test_the_scale_of_the_largest_gemma(tmp_path: Path) -> None:
         pytest.param({"_sliding_window_pattern": 3, "rope_local_base_freq": 70.0}, id="of three layers one sees all"),
         pytest.param({"query_pre_attn_scalar": 40}, id="another scale"),
         pytest.param({"rope_parameters": BOTH_KINDS}, id="as transformers 5 writes it"),
+        pytest.param({"layer_types": [SLIDING, FULL, FULL] * 5}, id="as layers say"),
+        pytest.param({"layer_types": [SLIDING] * 13, "_sliding_window_pattern": 2}, id="all slide"),
+        pytest.param({"layer_types": [FULL] * 13, "sliding_window_pattern": 2}, id="none slides"),
+        pytest.param({"layer_types": None, "sliding_window_pattern": 2}, id="layers say nothing"),
         pytest.param(CAPS, id="capped"),
         pytest.param(dict.fromkeys(CAPS), id="caps that are null"),
     ],
@@ -160,6 +165,8 @@ def test_folders_of_gemmas(tmp_path: Path, sizes: Sizes, others: dict[str, Any])
     """The weights of norms lack the 1 that the model adds."""
     ids, tensors = ids_of(sizes), gemma_tensors(sizes)
     said = settings("gemma3", sizes, **{"attention.key_length": sizes.K, "attention.sliding_window": 5, **others})
+    if others.get("layer_types"):
+        said["gemma3.layer_types"] = others["layer_types"][: sizes.layers]
     if "rope_parameters" in others:
         del said["gemma3.rope.freq_base"]
     folder = write_folder(tmp_path / "m", tensors, said, "gemma3_text")
@@ -221,6 +228,58 @@ def test_the_windows_of_qwens(tmp_path: Path, kind: str, uses: bool, full: int) 
         plain = settings(kind, sizes)
         full_folder = write_folder(tmp_path / "full", qwen_tensors(kind, sizes), plain, kind)
         assert np.abs(found(full_folder, ids) - expected).max() > 0.01
+
+
+KINDS = [[SLIDING, FULL, SLIDING], [FULL, SLIDING, FULL], [FULL, FULL, FULL], [SLIDING, SLIDING, SLIDING]]
+
+
+@pytest.mark.parametrize("kinds", KINDS, ids=str)
+@pytest.mark.parametrize("kind", ["mistral", "qwen2", "qwen3"])
+def test_windows_of_the_layers_that_are_named(tmp_path: Path, kind: str, kinds: list[str]) -> None:
+    """And of no others, whatever `max_window_layers` says."""
+    sizes = Sizes("named", layers=3)
+    ids, path = ids_of(sizes), tmp_path / "m"
+    logits = folder_of_windows(path, kind, sizes, kinds)
+    file = in_gguf_names(read_folder(path))
+    expected = llama.logits(file, ids, interleaved=False) if kind == "mistral" else qwen.logits(file, ids)
+    hold(logits, expected)
+    others = [each for each in KINDS if each != kinds]
+    for number, other in enumerate(others):
+        assert np.abs(folder_of_windows(tmp_path / str(number), kind, sizes, other) - expected).max() > 0.01
+
+
+def folder_of_windows(path: Path, kind: str, sizes: Sizes, kinds: list[str], window: int | None = 5) -> Array:
+    """Logits of a model whose `layer_types` are `kinds`."""
+    windows = {"attention.sliding_window": window, "use_sliding_window": True, "max_window_layers": 1}
+    said = settings(kind, sizes, layer_types=kinds, **windows)
+    of_kind = {"llama": llama_tensors, "mistral": llama_tensors, "gemma3_text": gemma_tensors}.get(kind)
+    tensors = of_kind(sizes) if of_kind else qwen_tensors(kind, sizes)
+    return found(write_folder(path, tensors, said, kind), ids_of(sizes))
+
+
+REFUSED_KINDS = {
+    "too few": ([SLIDING, FULL], "`layer_types` names 2 layers of this model, which has 3"),
+    "too many": ([SLIDING] * 4, "`layer_types` names 4 layers of this model, which has 3"),
+    "nothing": ([], "`layer_types` names 0 layers of this model, which has 3"),
+    "chunks": (
+        [FULL, "chunked_attention", FULL],
+        "`layer_types` names the kind `chunked_attention`, which",
+    ),
+    "no attention": (["linear_attention"] * 3, "`layer_types` names the kind `linear_attention`, which"),
+}
+
+
+@pytest.mark.parametrize(("kinds", "message"), REFUSED_KINDS.values(), ids=REFUSED_KINDS)
+@pytest.mark.parametrize("kind", ["llama", "mistral", "qwen2", "qwen3", "gemma3_text"])
+def test_layers_of_other_kinds_are_refused(tmp_path: Path, kind: str, kinds: list[str], message: str) -> None:
+    with pytest.raises(BoundaryError, match=message):
+        folder_of_windows(tmp_path / "m", kind, Sizes("named", layers=3), kinds)
+
+
+@pytest.mark.parametrize("kind", ["mistral", "qwen2", "qwen3"])
+def test_windows_without_a_size_are_refused(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(BoundaryError, match="names layers with a sliding window, and the file says no window"):
+        folder_of_windows(tmp_path / "m", kind, Sizes("named", layers=3), KINDS[0], window=None)
 
 
 @pytest.mark.parametrize("name", ["attn_q", "ffn_gate"])

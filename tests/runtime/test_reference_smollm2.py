@@ -55,7 +55,7 @@ def test_logits_in_float32(ids: list[int], expected: Array) -> None:
 WAYS = [
     Bounds("float16", "float16", 1e-4, 1e-3, 0.005),
     Bounds("strict", "float16", 1e-4, 1e-3, 0.005, {"strict": True}),
-    Bounds("fast", "float16", 0.005, 0.05, 0.01, {"fast": True}),
+    Bounds("fast", "float16", 0.005, 0.05, 0.005, {"fast": True}),
 ]
 
 

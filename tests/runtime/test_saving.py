@@ -29,7 +29,9 @@ def packed_model(folder: Path) -> Path:
         "norm": np.arange(5, dtype=np.float32),
         "ids": np.arange(3),
     }
-    return write_gguf(folder / "model.gguf", tensors, {"n": 3, "x": 0.5, "list": [1, 2], "words": ["a", "b"]})
+    return write_gguf(
+        folder / "model.gguf", tensors, {"n": 3, "x": 0.5, "list": [1, 2], "kinds": ["a", "b"], "words": ["a"] * 300}
+    )
 
 
 def same(found: Tensor | None, expected: Tensor | None) -> bool:
@@ -107,6 +109,7 @@ def test_metadata_is_kept_but_for_vocabularies(tmp_path: Path) -> None:
     save_model(load_model(packed_model(tmp_path), dtype="float32"), path)
     model = load_model(path)
     assert (model.int("n"), model.float("x"), model.ints("list")) == (3, 0.5, (1, 2))
+    assert model.strings("kinds") == ("a", "b")
     assert (model.metadata.architecture, model.metadata.format) == ("test", "safetensors")
     assert model.string("format") == "mlx"
     assert "words" not in model.header.metadata

@@ -62,6 +62,7 @@ METHODS: dict[str, dict[str, Method]] = {
         "bool": _setting(BOOLEAN),
         "ints": _setting(ListType(INT)),
         "floats": _setting(ListType(FLOAT)),
+        "strings": _setting(ListType(STRING)),
     },
     "Tokenizer": {
         "encode": Method(

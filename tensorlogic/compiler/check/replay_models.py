@@ -140,6 +140,7 @@ def _metadata(replay: Replay, model: ModelFile, key: str, method: str, span: Spa
         "bool": (metadata.as_bool, "a bool"),
         "ints": (metadata.as_ints, "a list of ints"),
         "floats": (metadata.as_floats, "a list of floats"),
+        "strings": (metadata.as_strings, "a list of strings"),
     }[method]
     found = read(value)
     if found is None:

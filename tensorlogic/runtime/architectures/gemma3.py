@@ -397,7 +397,7 @@ class Gemma3:
     eps: float  # float
     window: int  # int
     context: int  # int
-    period: int  # int
+    windowed: tuple[bool, ...]  # [bool]
     V: int = field(init=False, repr=False)
     D: int = field(init=False, repr=False)
     H: int = field(init=False, repr=False)
@@ -419,7 +419,10 @@ class Gemma3:
         eps = tl.number(self.eps, "Gemma3.eps", "gemma3.tl:41")
         window = tl.integer(self.window, "Gemma3.window", "gemma3.tl:42")
         context = tl.integer(self.context, "Gemma3.context", "gemma3.tl:43")
-        period = tl.integer(self.period, "Gemma3.period", "gemma3.tl:44")
+        windowed = tuple(
+            tl.boolean(item, "Gemma3.windowed[i]", "gemma3.tl:44")
+            for item in tl.items(self.windowed, "Gemma3.windowed", "gemma3.tl:44")
+        )
         V = weights.V
         D = weights.D
         H = weights.H
@@ -446,7 +449,7 @@ class Gemma3:
             eps=eps,
             window=window,
             context=context,
-            period=period,
+            windowed=windowed,
             V=V,
             D=D,
             H=H,
@@ -469,7 +472,7 @@ class Gemma3:
             tl.Field("eps", ("eps",)),
             tl.Field("window", ("window",)),
             tl.Field("context", ("context",)),
-            tl.Field("period", ("period",)),
+            tl.Field("windowed", ("windowed.{i}",), listed=True),
         )
 
     @classmethod
@@ -478,14 +481,47 @@ class Gemma3:
         return tl.bind(cls, model, prefix, dims)
 
 
-def _period(model: tl.Model) -> int:  # gemma3.tl:48
+def _local_layers(model: tl.Model, layers: int) -> tuple[bool, ...]:  # gemma3.tl:48
     int_ = model.int("_sliding_window_pattern", 6)  # gemma3.tl:49
-    result = model.int("sliding_window_pattern", int_)  # gemma3.tl:49
-    return result
+    period = model.int("sliding_window_pattern", int_)  # gemma3.tl:49
+    usual: tuple[bool, ...] = ()
+    for i in range(layers):
+        if period < 1:
+            tl.refuse("gemma3.tl:51", "TL5003", "the divisor `period` of `%` is {}: it must be at least {}", period, 1)
+        usual = usual + ((i + 1) % period != 0,)
+    return _settings_windowed(model, usual)
 
 
-def _cap(model: tl.Model, name: str) -> float | None:  # gemma3.tl:53
-    said = _settings_float_of(model, name, name, 0.0)  # gemma3.tl:54
+def _settings_windowed(model: tl.Model, usual: tuple[bool, ...]) -> tuple[bool, ...]:  # settings.tl:53
+    sliding = "sliding_attention"
+    full = "full_attention"
+    kinds: tuple[str, ...] = ()
+    for has_one in usual:
+        kinds = kinds + (sliding if has_one else full,)
+    said = model.strings("layer_types", kinds)  # settings.tl:57
+    named = len(said)
+    layers = len(usual)
+    if not named == layers:
+        tl.refuse(
+            "settings.tl:59", "TL5005", "{}", f"`layer_types` names {named} layers of this model, which has {layers}"
+        )
+    found: tuple[bool, ...] = ()
+    for kind in said:
+        equal = kind == sliding
+        is_known = equal or kind == full
+        if not is_known:
+            tl.refuse(
+                "settings.tl:63",
+                "TL5005",
+                "{}",
+                f"`layer_types` names the kind `{kind}`, which this program does not know",
+            )
+        found = found + (equal,)
+    return found
+
+
+def _cap(model: tl.Model, name: str) -> float | None:  # gemma3.tl:56
+    said = _settings_float_of(model, name, name, 0.0)  # gemma3.tl:57
     return said if said > 0.0 else None
 
 
@@ -508,7 +544,7 @@ def _settings_key(model: tl.Model, name: str) -> str:  # settings.tl:10
     return f"{architecture}.{name}"
 
 
-def _shifted(l: Layer) -> Layer:  # gemma3.tl:59
+def _shifted(l: Layer) -> Layer:  # gemma3.tl:62
     result = tl.made(
         Layer,
         attention_norm=l.attention_norm + 1.0,
@@ -534,7 +570,7 @@ def _shifted(l: Layer) -> Layer:  # gemma3.tl:59
     return result
 
 
-def _all_shifted(weights: Weights) -> Weights:  # gemma3.tl:67
+def _all_shifted(weights: Weights) -> Weights:  # gemma3.tl:70
     layers: tuple[Layer, ...] = ()
     for l in weights.layers:
         layers = layers + (_shifted(l),)
@@ -554,48 +590,48 @@ def _all_shifted(weights: Weights) -> Weights:  # gemma3.tl:67
     return result
 
 
-def _load(model: tl.Model) -> Gemma3:  # gemma3.tl:73
+def _load(model: tl.Model) -> Gemma3:  # gemma3.tl:76
     if not (not _settings_has_biases(model)):
-        tl.refuse("gemma3.tl:74", "TL5005", "{}", "the projections of this model have biases, and this program none")
-    heads = _settings_heads(model)  # gemma3.tl:75
-    kv_heads = _settings_kv_heads(model)  # gemma3.tl:75
-    bound = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "gemma3.tl:75", T=model.float_type)  # gemma3.tl:75
+        tl.refuse("gemma3.tl:77", "TL5005", "{}", "the projections of this model have biases, and this program none")
+    heads = _settings_heads(model)  # gemma3.tl:78
+    kv_heads = _settings_kv_heads(model)  # gemma3.tl:78
+    bound = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "gemma3.tl:78", T=model.float_type)  # gemma3.tl:78
     if _settings_is_gguf(model):
         weights = bound
     else:
         if heads < 1:
             tl.refuse(
-                "gemma3.tl:76", "TL5001", "`H` of `_all_shifted` is {}: a dimension variable is at least {}", heads, 1
+                "gemma3.tl:79", "TL5001", "`H` of `_all_shifted` is {}: a dimension variable is at least {}", heads, 1
             )
         if kv_heads < 1:
             tl.refuse(
-                "gemma3.tl:76",
+                "gemma3.tl:79",
                 "TL5001",
                 "`G` of `_all_shifted` is {}: a dimension variable is at least {}",
                 kv_heads,
                 1,
             )
-        weights = _all_shifted(bound)  # gemma3.tl:76
+        weights = _all_shifted(bound)  # gemma3.tl:79
     pairs = weights.K // 2
-    local = model.float("rope_local_base_freq", 10000.0)  # gemma3.tl:78
+    local = model.float("rope_local_base_freq", 10000.0)  # gemma3.tl:81
     if pairs < 1:
-        tl.refuse("gemma3.tl:79", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", pairs, 1)
-    turning = _rotary_rotary(model, pairs)  # gemma3.tl:79
+        tl.refuse("gemma3.tl:82", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", pairs, 1)
+    turning = _rotary_rotary(model, pairs)  # gemma3.tl:82
     is_largest = _settings_is_gguf(model) and len(weights.layers) == 62
     usual = tl.float_divide(float(weights.D), float(weights.H)) if is_largest else float(weights.K)
-    features = model.float("query_pre_attn_scalar", usual)  # gemma3.tl:83
-    float_ = model.float("rope_parameters.sliding_attention.rope_theta", local)  # gemma3.tl:87
-    plain = _rotary_plain(float_, pairs)  # gemma3.tl:87
-    cap = _cap(model, "attn_logit_softcapping")  # gemma3.tl:89
-    cap_2 = _cap(model, "final_logit_softcapping")  # gemma3.tl:90
-    norm_eps = _settings_norm_eps(model)  # gemma3.tl:91
-    int_of = _settings_int_of(model, "attention.sliding_window", "sliding_window", None)  # gemma3.tl:92
-    context_length = _settings_context_length(model)  # gemma3.tl:93
-    period = _period(model)  # gemma3.tl:94
+    features = model.float("query_pre_attn_scalar", usual)  # gemma3.tl:86
+    float_ = model.float("rope_parameters.sliding_attention.rope_theta", local)  # gemma3.tl:90
+    plain = _rotary_plain(float_, pairs)  # gemma3.tl:90
+    cap = _cap(model, "attn_logit_softcapping")  # gemma3.tl:92
+    cap_2 = _cap(model, "final_logit_softcapping")  # gemma3.tl:93
+    norm_eps = _settings_norm_eps(model)  # gemma3.tl:94
+    int_of = _settings_int_of(model, "attention.sliding_window", "sliding_window", None)  # gemma3.tl:95
+    context_length = _settings_context_length(model)  # gemma3.tl:96
+    local_layers = _local_layers(model, len(weights.layers))  # gemma3.tl:97
     if heads < 1:
-        tl.refuse("gemma3.tl:85", "TL5001", "`H` of `Gemma3` is {}: a dimension variable is at least {}", heads, 1)
+        tl.refuse("gemma3.tl:88", "TL5001", "`H` of `Gemma3` is {}: a dimension variable is at least {}", heads, 1)
     if kv_heads < 1:
-        tl.refuse("gemma3.tl:85", "TL5001", "`G` of `Gemma3` is {}: a dimension variable is at least {}", kv_heads, 1)
+        tl.refuse("gemma3.tl:88", "TL5001", "`G` of `Gemma3` is {}: a dimension variable is at least {}", kv_heads, 1)
     result = tl.made(
         Gemma3,
         weights=weights,
@@ -607,7 +643,7 @@ def _load(model: tl.Model) -> Gemma3:  # gemma3.tl:73
         eps=norm_eps,
         window=int_of,
         context=context_length,
-        period=period,
+        windowed=local_layers,
         V=bound.V,
         D=bound.D,
         H=heads,
@@ -749,7 +785,7 @@ def _rotary_scaling(model: tl.Model, gguf: str, hugging_face: str, default: floa
     return result
 
 
-def _settings_context_length(model: tl.Model) -> int:  # settings.tl:58
+def _settings_context_length(model: tl.Model) -> int:  # settings.tl:92
     return _settings_int_of(model, "context_length", "max_position_embeddings", None)
 
 
@@ -787,25 +823,19 @@ def _settings_norm_eps(model: tl.Model) -> float:  # settings.tl:36
     return _settings_float_of(model, "attention.layer_norm_rms_epsilon", "rms_norm_eps", None)
 
 
-def _step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # gemma3.tl:99
-    start = cache.length()  # gemma3.tl:102
+def _step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # gemma3.tl:102
+    start = cache.length()  # gemma3.tl:105
     x = tl.embedding(ids, net.weights.embedding) * tl.fits(
-        tl.float_sqrt(float(net.D)), net.T, "sqrt(float(D))", "gemma3.tl:103"
+        tl.float_sqrt(float(net.D)), net.T, "sqrt(float(D))", "gemma3.tl:106"
     )
     for i, l in enumerate(net.weights.layers):
-        if net.period < 1:
-            tl.refuse(
-                "gemma3.tl:105",
-                "TL5003",
-                "the divisor `net.period` of `%` is {}: it must be at least {}",
-                net.period,
-                1,
-            )
-        is_global = (i + 1) % net.period == 0
-        periods = net.rotary.periods if is_global else net.local
-        window = net.context if is_global else net.window
+        if i < 0:
+            tl.refuse("gemma3.tl:108", "TL5003", "the index `i` of `net.windowed` is {}: less than 0", i)
+        is_local = tl.item(net.windowed, i, "net.windowed[i]", "gemma3.tl:108")  # gemma3.tl:108
+        periods = net.local if is_local else net.rotary.periods
+        window = net.window if is_local else net.context
         if window < 1:
-            tl.refuse("gemma3.tl:116", "TL5003", "`window` of `attention` is {}: it must be at least {}", window, 1)
+            tl.refuse("gemma3.tl:119", "TL5003", "`window` of `attention` is {}: it must be at least {}", window, 1)
         mixed, next = tl.cached_attention(
             cache,
             i,
@@ -833,24 +863,26 @@ def _step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.K
     logits = tl.chain(x[:, ids.shape[1] - 1], tl.Stage(net.weights.embedding, norm=net.weights.norm, eps=net.eps))
     c = net.logit_cap
     if c is not None:
-        value_2 = tl.fits(c, net.T, "c", "gemma3.tl:127")
-        chosen = value_2 * mx.tanh(logits / tl.fits(c, net.T, "c", "gemma3.tl:127"))
+        value_2 = tl.fits(c, net.T, "c", "gemma3.tl:130")
+        chosen = value_2 * mx.tanh(logits / tl.fits(c, net.T, "c", "gemma3.tl:130"))
     else:
         chosen = logits
     return (chosen, cache)
 
 
 @tl.entry
-def period(model: tl.Model) -> int:
-    """How many layers go by for one without a window.
+def local_layers(model: tl.Model, layers: int) -> tuple[bool, ...]:
+    """Which of the layers have a window: all but each sixth, where the file says nothing else.
 
     Args:
         model: Model
+        layers: int
 
-    Returns: int
+    Returns: [bool]
     """
     model = tl.instance(model, tl.Model, "model", "gemma3.tl:48")
-    result = _period(model)  # gemma3.tl:48
+    layers = tl.integer(layers, "layers", "gemma3.tl:48")
+    result = _local_layers(model, layers)  # gemma3.tl:48
     return result
 
 
@@ -864,24 +896,24 @@ def cap(model: tl.Model, name: str) -> float | None:
 
     Returns: float?
     """
-    model = tl.instance(model, tl.Model, "model", "gemma3.tl:53")
-    name = tl.string(name, "name", "gemma3.tl:53")
-    result = _cap(model, name)  # gemma3.tl:53
+    model = tl.instance(model, tl.Model, "model", "gemma3.tl:56")
+    name = tl.string(name, "name", "gemma3.tl:56")
+    result = _cap(model, name)  # gemma3.tl:56
     return result
 
 
 @tl.entry
 def load(model: tl.Model) -> Gemma3:
-    """`load` of gemma3.tl:73.
+    """`load` of gemma3.tl:76.
 
     Args:
         model: Model<T>
 
     Returns: Gemma3<T>[?V, ?D, ?H, ?G, ?K, ?F, ?P]
     """
-    T = tl.floats_of(model, "model", "gemma3.tl:73")
-    model = tl.instance(model, tl.Model, "model", "gemma3.tl:73")
-    result = _load(model)  # gemma3.tl:73
+    T = tl.floats_of(model, "model", "gemma3.tl:76")
+    model = tl.instance(model, tl.Model, "model", "gemma3.tl:76")
+    result = _load(model)  # gemma3.tl:76
     return result
 
 
@@ -898,15 +930,15 @@ def step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
     Demands: H % G == 0
     Demands: K == 2*P
     """
-    T = tl.instance(net, Gemma3, "net", "gemma3.tl:99").T
-    net = tl.instance(net, Gemma3, "net", "gemma3.tl:99")
-    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "gemma3.tl:99")
-    cache = tl.instance(cache, tl.KVCache, "cache", "gemma3.tl:99")
+    T = tl.instance(net, Gemma3, "net", "gemma3.tl:102").T
+    net = tl.instance(net, Gemma3, "net", "gemma3.tl:102")
+    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "gemma3.tl:102")
+    cache = tl.instance(cache, tl.KVCache, "cache", "gemma3.tl:102")
     H = net.H
     G = net.G
     if H % G != 0:
         tl.refuse(
-            "gemma3.tl:99",
+            "gemma3.tl:102",
             "TL5006",
             "`step` demands `H % G == 0`: `H` is {} by `H` of `net`, `G` is {} by `G` of `net`",
             H,
@@ -916,7 +948,7 @@ def step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
     P = net.P
     if K != P * 2:
         tl.refuse(
-            "gemma3.tl:99",
+            "gemma3.tl:102",
             "TL5006",
             "`step` demands `K == 2*P`: `K` is {} by `K` of `net`, `P` is {} by `P` of `net`",
             K,
@@ -924,9 +956,9 @@ def step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
         )
     B = ids.shape[0]
     if B < 1:
-        tl.refuse("gemma3.tl:99", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
+        tl.refuse("gemma3.tl:102", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
     L = ids.shape[1]
     if L < 1:
-        tl.refuse("gemma3.tl:99", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
-    result = _step(net, ids, cache)  # gemma3.tl:99
+        tl.refuse("gemma3.tl:102", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
+    result = _step(net, ids, cache)  # gemma3.tl:102
     return (tl.cast(result[0], T), result[1])

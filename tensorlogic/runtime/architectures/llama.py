@@ -365,7 +365,7 @@ class Llama:
     rotary: rotary_Rotary  # Rotary[P]
     eps: float  # float
     traditional: bool  # bool
-    window: int  # int
+    windows: tuple[int, ...]  # [int]
     V: int = field(init=False, repr=False)
     D: int = field(init=False, repr=False)
     H: int = field(init=False, repr=False)
@@ -382,7 +382,10 @@ class Llama:
         rotary = tl.instance(self.rotary, rotary_Rotary, "Llama.rotary", "llama.tl:31")
         eps = tl.number(self.eps, "Llama.eps", "llama.tl:32")
         traditional = tl.boolean(self.traditional, "Llama.traditional", "llama.tl:33")
-        window = tl.integer(self.window, "Llama.window", "llama.tl:34")
+        windows = tuple(
+            tl.integer(item, "Llama.windows[i]", "llama.tl:34")
+            for item in tl.items(self.windows, "Llama.windows", "llama.tl:34")
+        )
         V = weights.V
         D = weights.D
         H = weights.H
@@ -396,7 +399,7 @@ class Llama:
             rotary=rotary,
             eps=eps,
             traditional=traditional,
-            window=window,
+            windows=windows,
             V=V,
             D=D,
             H=H,
@@ -414,7 +417,7 @@ class Llama:
             tl.Field("rotary", ("rotary",), struct=rotary_Rotary, dims=(("P", "P"),)),
             tl.Field("eps", ("eps",)),
             tl.Field("traditional", ("traditional",)),
-            tl.Field("window", ("window",)),
+            tl.Field("windows", ("windows.{i}",), listed=True),
         )
 
     @classmethod
@@ -429,27 +432,28 @@ def _load(model: tl.Model) -> Llama:  # llama.tl:37
     heads = _settings_heads(model)  # llama.tl:39
     kv_heads = _settings_kv_heads(model)  # llama.tl:39
     weights = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "llama.tl:39", T=model.float_type)  # llama.tl:39
+    if model.metadata.architecture == "mistral":
+        window = model.int("sliding_window", 0)  # llama.tl:41
+    else:
+        window = 0
     floor_div = weights.K // 2
     if floor_div < 1:
-        tl.refuse("llama.tl:42", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", floor_div, 1)
-    rotary = _rotary_rotary(model, floor_div)  # llama.tl:42
-    norm_eps = _settings_norm_eps(model)  # llama.tl:43
-    is_gguf = _settings_is_gguf(model)  # llama.tl:44
-    if model.metadata.architecture == "mistral":
-        chosen = model.int("sliding_window", 0)  # llama.tl:46
-    else:
-        chosen = 0
+        tl.refuse("llama.tl:44", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", floor_div, 1)
+    rotary = _rotary_rotary(model, floor_div)  # llama.tl:44
+    norm_eps = _settings_norm_eps(model)  # llama.tl:45
+    is_gguf = _settings_is_gguf(model)  # llama.tl:46
+    windows = _settings_windows(model, len(weights.layers), 0, window)  # llama.tl:47
     if heads < 1:
-        tl.refuse("llama.tl:41", "TL5001", "`H` of `Llama` is {}: a dimension variable is at least {}", heads, 1)
+        tl.refuse("llama.tl:43", "TL5001", "`H` of `Llama` is {}: a dimension variable is at least {}", heads, 1)
     if kv_heads < 1:
-        tl.refuse("llama.tl:41", "TL5001", "`G` of `Llama` is {}: a dimension variable is at least {}", kv_heads, 1)
+        tl.refuse("llama.tl:43", "TL5001", "`G` of `Llama` is {}: a dimension variable is at least {}", kv_heads, 1)
     result = tl.made(
         Llama,
         weights=weights,
         rotary=rotary,
         eps=norm_eps,
         traditional=is_gguf,
-        window=_settings_window_of(chosen),
+        windows=windows,
         V=weights.V,
         D=weights.D,
         H=heads,
@@ -610,7 +614,7 @@ def _rotary_scaling(model: tl.Model, gguf: str, hugging_face: str, default: floa
     return result
 
 
-def _settings_context_length(model: tl.Model) -> int:  # settings.tl:58
+def _settings_context_length(model: tl.Model) -> int:  # settings.tl:92
     return _settings_int_of(model, "context_length", "max_position_embeddings", None)
 
 
@@ -648,19 +652,68 @@ def _settings_norm_eps(model: tl.Model) -> float:  # settings.tl:36
     return _settings_float_of(model, "attention.layer_norm_rms_epsilon", "rms_norm_eps", None)
 
 
+def _settings_windows(model: tl.Model, layers: int, first: int, window: int) -> tuple[int, ...]:  # settings.tl:71
+    usual: tuple[bool, ...] = ()
+    for i in range(layers):
+        usual = usual + (window > 0 and i >= first,)
+    found: tuple[int, ...] = ()
+    for has_one in _settings_windowed(model, usual):
+        is_said = window > 0 or not has_one
+        if not is_said:
+            tl.refuse(
+                "settings.tl:77",
+                "TL5005",
+                "{}",
+                "`layer_types` names layers with a sliding window, and the file says no window",
+            )
+        found = found + (_settings_window_of(window if has_one else 0),)
+    return found
+
+
+def _settings_windowed(model: tl.Model, usual: tuple[bool, ...]) -> tuple[bool, ...]:  # settings.tl:53
+    sliding = "sliding_attention"
+    full = "full_attention"
+    kinds: tuple[str, ...] = ()
+    for has_one in usual:
+        kinds = kinds + (sliding if has_one else full,)
+    said = model.strings("layer_types", kinds)  # settings.tl:57
+    named = len(said)
+    layers = len(usual)
+    if not named == layers:
+        tl.refuse(
+            "settings.tl:59", "TL5005", "{}", f"`layer_types` names {named} layers of this model, which has {layers}"
+        )
+    found: tuple[bool, ...] = ()
+    for kind in said:
+        equal = kind == sliding
+        is_known = equal or kind == full
+        if not is_known:
+            tl.refuse(
+                "settings.tl:63",
+                "TL5005",
+                "{}",
+                f"`layer_types` names the kind `{kind}`, which this program does not know",
+            )
+        found = found + (equal,)
+    return found
+
+
 def _settings_window_of(said: int) -> int:  # settings.tl:41
     return said if said > 0 else 1000000000
 
 
-def _step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # llama.tl:51
-    start = cache.length()  # llama.tl:54
+def _step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # llama.tl:52
+    start = cache.length()  # llama.tl:55
     periods = net.rotary.periods
     traditional = net.traditional
     scale = net.rotary.attention / math.sqrt(float(net.K))
     x = tl.embedding(ids, net.weights.embedding)
     for i, l in enumerate(net.weights.layers):
-        if net.window < 1:
-            tl.refuse("llama.tl:67", "TL5003", "`window` of `attention` is {}: it must be at least {}", net.window, 1)
+        if i < 0:
+            tl.refuse("llama.tl:60", "TL5003", "the index `i` of `net.windows` is {}: less than 0", i)
+        window = tl.item(net.windows, i, "net.windows[i]", "llama.tl:60")  # llama.tl:60
+        if window < 1:
+            tl.refuse("llama.tl:69", "TL5003", "`window` of `attention` is {}: it must be at least {}", window, 1)
         mixed, next = tl.cached_attention(
             cache,
             i,
@@ -668,7 +721,7 @@ def _step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
             net.H,
             net.G,
             scale=scale,
-            window=net.window,
+            window=window,
             offset=start,
             base=10000.0,
             traditional=traditional,
@@ -713,15 +766,15 @@ def step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
     Demands: H % G == 0
     Demands: K == 2*P
     """
-    T = tl.instance(net, Llama, "net", "llama.tl:51").T
-    net = tl.instance(net, Llama, "net", "llama.tl:51")
-    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "llama.tl:51")
-    cache = tl.instance(cache, tl.KVCache, "cache", "llama.tl:51")
+    T = tl.instance(net, Llama, "net", "llama.tl:52").T
+    net = tl.instance(net, Llama, "net", "llama.tl:52")
+    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "llama.tl:52")
+    cache = tl.instance(cache, tl.KVCache, "cache", "llama.tl:52")
     H = net.H
     G = net.G
     if H % G != 0:
         tl.refuse(
-            "llama.tl:51",
+            "llama.tl:52",
             "TL5006",
             "`step` demands `H % G == 0`: `H` is {} by `H` of `net`, `G` is {} by `G` of `net`",
             H,
@@ -731,7 +784,7 @@ def step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
     P = net.P
     if K != P * 2:
         tl.refuse(
-            "llama.tl:51",
+            "llama.tl:52",
             "TL5006",
             "`step` demands `K == 2*P`: `K` is {} by `K` of `net`, `P` is {} by `P` of `net`",
             K,
@@ -739,9 +792,9 @@ def step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
         )
     B = ids.shape[0]
     if B < 1:
-        tl.refuse("llama.tl:51", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
+        tl.refuse("llama.tl:52", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
     L = ids.shape[1]
     if L < 1:
-        tl.refuse("llama.tl:51", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
-    result = _step(net, ids, cache)  # llama.tl:51
+        tl.refuse("llama.tl:52", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
+    result = _step(net, ids, cache)  # llama.tl:52
     return (tl.cast(result[0], T), result[1])

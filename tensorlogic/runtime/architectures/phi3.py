@@ -466,7 +466,7 @@ def _original_length(model: tl.Model) -> int:  # phi3.tl:62
     return result
 
 
-def _settings_context_length(model: tl.Model) -> int:  # settings.tl:58
+def _settings_context_length(model: tl.Model) -> int:  # settings.tl:92
     return _settings_int_of(model, "context_length", "max_position_embeddings", None)
 
 

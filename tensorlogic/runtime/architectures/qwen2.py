@@ -398,8 +398,7 @@ class Qwen2:
     weights: Weights  # Weights<T>[V, D, H, G, K, F]
     rotary: rotary_Rotary  # Rotary[P]
     eps: float  # float
-    window: int  # int
-    windowed_from: int  # int
+    windows: tuple[int, ...]  # [int]
     V: int = field(init=False, repr=False)
     D: int = field(init=False, repr=False)
     H: int = field(init=False, repr=False)
@@ -415,8 +414,10 @@ class Qwen2:
         weights = tl.instance(self.weights, Weights, "Qwen2.weights", "qwen2.tl:32")
         rotary = tl.instance(self.rotary, rotary_Rotary, "Qwen2.rotary", "qwen2.tl:33")
         eps = tl.number(self.eps, "Qwen2.eps", "qwen2.tl:34")
-        window = tl.integer(self.window, "Qwen2.window", "qwen2.tl:35")
-        windowed_from = tl.integer(self.windowed_from, "Qwen2.windowed_from", "qwen2.tl:36")
+        windows = tuple(
+            tl.integer(item, "Qwen2.windows[i]", "qwen2.tl:35")
+            for item in tl.items(self.windows, "Qwen2.windows", "qwen2.tl:35")
+        )
         V = weights.V
         D = weights.D
         H = weights.H
@@ -424,21 +425,7 @@ class Qwen2:
         K = weights.K
         F = weights.F
         P = rotary.P
-        tl.set_fields(
-            self,
-            weights=weights,
-            rotary=rotary,
-            eps=eps,
-            window=window,
-            windowed_from=windowed_from,
-            V=V,
-            D=D,
-            H=H,
-            G=G,
-            K=K,
-            F=F,
-            P=P,
-        )
+        tl.set_fields(self, weights=weights, rotary=rotary, eps=eps, windows=windows, V=V, D=D, H=H, G=G, K=K, F=F, P=P)
 
     @staticmethod
     def _model_fields() -> tuple[tl.Field, ...]:
@@ -447,8 +434,7 @@ class Qwen2:
             tl.Field("weights", ("weights",), struct=Weights, dims=(("V", "V"), ("D", "D"), ("H", "H"), ("G", "G"), ("K", "K"), ("F", "F"))),
             tl.Field("rotary", ("rotary",), struct=rotary_Rotary, dims=(("P", "P"),)),
             tl.Field("eps", ("eps",)),
-            tl.Field("window", ("window",)),
-            tl.Field("windowed_from", ("windowed_from",)),
+            tl.Field("windows", ("windows.{i}",), listed=True),
         )
 
     @classmethod
@@ -457,28 +443,26 @@ class Qwen2:
         return tl.bind(cls, model, prefix, dims)
 
 
-def _load(model: tl.Model) -> Qwen2:  # qwen2.tl:39
-    heads = _settings_heads(model)  # qwen2.tl:40
-    kv_heads = _settings_kv_heads(model)  # qwen2.tl:40
-    weights = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "qwen2.tl:40", T=model.float_type)  # qwen2.tl:40
+def _load(model: tl.Model) -> Qwen2:  # qwen2.tl:38
+    heads = _settings_heads(model)  # qwen2.tl:39
+    kv_heads = _settings_kv_heads(model)  # qwen2.tl:39
+    weights = tl.of_elements(Weights.bind(model, H=heads, G=kv_heads), "qwen2.tl:39", T=model.float_type)  # qwen2.tl:39
     floor_div = weights.K // 2
     if floor_div < 1:
-        tl.refuse("qwen2.tl:43", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", floor_div, 1)
-    rotary = _rotary_rotary(model, floor_div)  # qwen2.tl:43
-    norm_eps = _settings_norm_eps(model)  # qwen2.tl:44
-    int_ = model.int("sliding_window", 0)  # qwen2.tl:45
-    windowed_from = _settings_windowed_from(model, len(weights.layers))  # qwen2.tl:46
+        tl.refuse("qwen2.tl:42", "TL5001", "`P` of `rotary` is {}: a dimension variable is at least {}", floor_div, 1)
+    rotary = _rotary_rotary(model, floor_div)  # qwen2.tl:42
+    norm_eps = _settings_norm_eps(model)  # qwen2.tl:43
+    qwen_windows = _settings_qwen_windows(model, len(weights.layers))  # qwen2.tl:44
     if heads < 1:
-        tl.refuse("qwen2.tl:42", "TL5001", "`H` of `Qwen2` is {}: a dimension variable is at least {}", heads, 1)
+        tl.refuse("qwen2.tl:41", "TL5001", "`H` of `Qwen2` is {}: a dimension variable is at least {}", heads, 1)
     if kv_heads < 1:
-        tl.refuse("qwen2.tl:42", "TL5001", "`G` of `Qwen2` is {}: a dimension variable is at least {}", kv_heads, 1)
+        tl.refuse("qwen2.tl:41", "TL5001", "`G` of `Qwen2` is {}: a dimension variable is at least {}", kv_heads, 1)
     result = tl.made(
         Qwen2,
         weights=weights,
         rotary=rotary,
         eps=norm_eps,
-        window=_settings_window_of(int_),
-        windowed_from=windowed_from,
+        windows=qwen_windows,
         V=weights.V,
         D=weights.D,
         H=heads,
@@ -625,7 +609,7 @@ def _rotary_scaling(model: tl.Model, gguf: str, hugging_face: str, default: floa
     return result
 
 
-def _settings_context_length(model: tl.Model) -> int:  # settings.tl:58
+def _settings_context_length(model: tl.Model) -> int:  # settings.tl:92
     return _settings_int_of(model, "context_length", "max_position_embeddings", None)
 
 
@@ -663,37 +647,86 @@ def _settings_norm_eps(model: tl.Model) -> float:  # settings.tl:36
     return _settings_float_of(model, "attention.layer_norm_rms_epsilon", "rms_norm_eps", None)
 
 
+def _settings_qwen_windows(model: tl.Model, layers: int) -> tuple[int, ...]:  # settings.tl:85
+    is_used = model.bool("use_sliding_window", False)  # settings.tl:86
+    if is_used:
+        window = model.int("sliding_window", 0)  # settings.tl:87
+    else:
+        window = 0
+    int_ = model.int("max_window_layers", 28)  # settings.tl:88
+    return _settings_windows(model, layers, int_, window)
+
+
+def _settings_windows(model: tl.Model, layers: int, first: int, window: int) -> tuple[int, ...]:  # settings.tl:71
+    usual: tuple[bool, ...] = ()
+    for i in range(layers):
+        usual = usual + (window > 0 and i >= first,)
+    found: tuple[int, ...] = ()
+    for has_one in _settings_windowed(model, usual):
+        is_said = window > 0 or not has_one
+        if not is_said:
+            tl.refuse(
+                "settings.tl:77",
+                "TL5005",
+                "{}",
+                "`layer_types` names layers with a sliding window, and the file says no window",
+            )
+        found = found + (_settings_window_of(window if has_one else 0),)
+    return found
+
+
+def _settings_windowed(model: tl.Model, usual: tuple[bool, ...]) -> tuple[bool, ...]:  # settings.tl:53
+    sliding = "sliding_attention"
+    full = "full_attention"
+    kinds: tuple[str, ...] = ()
+    for has_one in usual:
+        kinds = kinds + (sliding if has_one else full,)
+    said = model.strings("layer_types", kinds)  # settings.tl:57
+    named = len(said)
+    layers = len(usual)
+    if not named == layers:
+        tl.refuse(
+            "settings.tl:59", "TL5005", "{}", f"`layer_types` names {named} layers of this model, which has {layers}"
+        )
+    found: tuple[bool, ...] = ()
+    for kind in said:
+        equal = kind == sliding
+        is_known = equal or kind == full
+        if not is_known:
+            tl.refuse(
+                "settings.tl:63",
+                "TL5005",
+                "{}",
+                f"`layer_types` names the kind `{kind}`, which this program does not know",
+            )
+        found = found + (equal,)
+    return found
+
+
 def _settings_window_of(said: int) -> int:  # settings.tl:41
     return said if said > 0 else 1000000000
 
 
-def _settings_windowed_from(model: tl.Model, layers: int) -> int:  # settings.tl:53
-    bool_ = model.bool("use_sliding_window", False)  # settings.tl:54
-    if bool_:
-        chosen = model.int("max_window_layers")  # settings.tl:54
-    else:
-        chosen = layers
-    return chosen
-
-
-def _step(net: Qwen2, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # qwen2.tl:51
-    start = cache.length()  # qwen2.tl:54
+def _step(net: Qwen2, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVCache]:  # qwen2.tl:49
+    start = cache.length()  # qwen2.tl:52
     periods = net.rotary.periods
     scale = net.rotary.attention / math.sqrt(float(net.K))
     x = tl.embedding(ids, net.weights.embedding)
     for i, l in enumerate(net.weights.layers):
-        window = _settings_window_of(0) if i < net.windowed_from else net.window
+        if i < 0:
+            tl.refuse("qwen2.tl:57", "TL5003", "the index `i` of `net.windows` is {}: less than 0", i)
+        window = tl.item(net.windows, i, "net.windows[i]", "qwen2.tl:57")  # qwen2.tl:57
         product, product_2, product_3 = tl.chain_apart(x, tl.Stage(l.q, l.k, l.v, norm=l.attention_norm, eps=net.eps))
         q = mx.reshape(product + l.q_bias, (ids.shape[0], ids.shape[1], net.H, net.K)).transpose(0, 2, 1, 3)
         k = mx.reshape(product_2 + l.k_bias, (ids.shape[0], ids.shape[1], net.G, net.K)).transpose(0, 2, 1, 3)
         v = mx.reshape(product_3 + l.v_bias, (ids.shape[0], ids.shape[1], net.G, net.K)).transpose(0, 2, 1, 3)
-        turned = tl.rope(k, offset=start, periods=periods)  # qwen2.tl:64
+        turned = tl.rope(k, offset=start, periods=periods)  # qwen2.tl:62
         ks, vs, next = cache.update(i, turned, v, window, dtype=net.T)
-        asked = tl.rope(q, offset=start, periods=periods)  # qwen2.tl:67
+        asked = tl.rope(q, offset=start, periods=periods)  # qwen2.tl:65
         if window < 1:
-            tl.refuse("qwen2.tl:68", "TL5003", "`window` of `attention` is {}: it must be at least {}", window, 1)
-        mask = next.mask(i, asked, ks)  # qwen2.tl:68
-        mixed = tl.attention(asked, ks, vs, scale=scale, mask=mask, causal=True, window=window)  # qwen2.tl:68
+            tl.refuse("qwen2.tl:66", "TL5003", "`window` of `attention` is {}: it must be at least {}", window, 1)
+        mask = next.mask(i, asked, ks)  # qwen2.tl:66
+        mixed = tl.attention(asked, ks, vs, scale=scale, mask=mask, causal=True, window=window)  # qwen2.tl:66
         x = tl.chain(
             mx.reshape(mixed.transpose(0, 2, 1, 3), (ids.shape[0], ids.shape[1], net.H * net.K)),
             tl.Stage(l.output, add=x),
@@ -706,16 +739,16 @@ def _step(net: Qwen2, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
 
 @tl.entry
 def load(model: tl.Model) -> Qwen2:
-    """`load` of qwen2.tl:39.
+    """`load` of qwen2.tl:38.
 
     Args:
         model: Model<T>
 
     Returns: Qwen2<T>[?V, ?D, ?H, ?G, ?K, ?F, ?P]
     """
-    T = tl.floats_of(model, "model", "qwen2.tl:39")
-    model = tl.instance(model, tl.Model, "model", "qwen2.tl:39")
-    result = _load(model)  # qwen2.tl:39
+    T = tl.floats_of(model, "model", "qwen2.tl:38")
+    model = tl.instance(model, tl.Model, "model", "qwen2.tl:38")
+    result = _load(model)  # qwen2.tl:38
     return result
 
 
@@ -732,15 +765,15 @@ def step(net: Qwen2, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
     Demands: H % G == 0
     Demands: K == 2*P
     """
-    T = tl.instance(net, Qwen2, "net", "qwen2.tl:51").T
-    net = tl.instance(net, Qwen2, "net", "qwen2.tl:51")
-    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "qwen2.tl:51")
-    cache = tl.instance(cache, tl.KVCache, "cache", "qwen2.tl:51")
+    T = tl.instance(net, Qwen2, "net", "qwen2.tl:49").T
+    net = tl.instance(net, Qwen2, "net", "qwen2.tl:49")
+    ids = tl.array(ids, "ids", mx.int32, 2, "int32[B, L]", "qwen2.tl:49")
+    cache = tl.instance(cache, tl.KVCache, "cache", "qwen2.tl:49")
     H = net.H
     G = net.G
     if H % G != 0:
         tl.refuse(
-            "qwen2.tl:51",
+            "qwen2.tl:49",
             "TL5006",
             "`step` demands `H % G == 0`: `H` is {} by `H` of `net`, `G` is {} by `G` of `net`",
             H,
@@ -750,7 +783,7 @@ def step(net: Qwen2, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
     P = net.P
     if K != P * 2:
         tl.refuse(
-            "qwen2.tl:51",
+            "qwen2.tl:49",
             "TL5006",
             "`step` demands `K == 2*P`: `K` is {} by `K` of `net`, `P` is {} by `P` of `net`",
             K,
@@ -758,9 +791,9 @@ def step(net: Qwen2, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
         )
     B = ids.shape[0]
     if B < 1:
-        tl.refuse("qwen2.tl:51", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
+        tl.refuse("qwen2.tl:49", "TL5001", "`B` is {} by dim 0 of `ids`: a dimension variable is at least {}", B, 1)
     L = ids.shape[1]
     if L < 1:
-        tl.refuse("qwen2.tl:51", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
-    result = _step(net, ids, cache)  # qwen2.tl:51
+        tl.refuse("qwen2.tl:49", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
+    result = _step(net, ids, cache)  # qwen2.tl:49
     return (tl.cast(result[0], T), result[1])

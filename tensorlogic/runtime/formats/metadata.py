@@ -1,12 +1,13 @@
 """Values of a model file's metadata as a program asks for them.
 
-Takes what a header holds under a key. Gives it as an int, a float, a string or a list of ints, or None where it is
+Takes what a header holds under a key. Gives it as an int, a float, a string, a bool or a list, or None where it is
 another thing: the run time and the compiler, which both use this, refuse in words of their own. Text is read as a
 number, since safetensors keeps nothing but text. Imports neither NumPy nor MLX.
 """
 
 from __future__ import annotations
 
+import json
 import re
 
 from tensorlogic.runtime.formats.header import MetadataValue, shown
@@ -57,6 +58,25 @@ def as_floats(value: MetadataValue) -> tuple[float, ...] | None:
         return as_ints(value)
     numbers = [as_float(item) for item in value] if isinstance(value, tuple) else [None]
     return None if None in numbers else tuple(number for number in numbers if number is not None)
+
+
+def as_strings(value: MetadataValue) -> tuple[str, ...] | None:
+    """A list of texts; as text, in the JSON that `save_model` writes."""
+    items = _list_in_text(value) if isinstance(value, str) else value
+    if isinstance(items, tuple) and all(isinstance(item, str) for item in items):
+        return tuple(item for item in items if isinstance(item, str))
+    return None
+
+
+def _list_in_text(text: str) -> object:
+    """The items of a list in JSON, or None."""
+    try:
+        items = json.loads(text)
+        # A lone surrogate, which JSON can write, is no text: it cannot be printed.
+        json.dumps(items, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return tuple(items) if isinstance(items, list) else None
 
 
 def told(value: MetadataValue) -> str:

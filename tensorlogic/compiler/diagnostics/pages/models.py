@@ -96,8 +96,8 @@ tlc run model.tl""",
     ),
     "TL4011": Page(
         "a model's metadata has another type",
-        "The key is there, but its value is not what the program asks for: `model.int`, `model.float`, `model.string` "
-        "and `model.ints` each read one type. The message shows the value.",
+        "The key is there, but its value is not what the program asks for: `model.int`, `model.strings` and their "
+        "kin each read one type. The message shows the value.",
         """\
 # model.tl: print(load_model("model.gguf").int("general.name"))
 tlc run model.tl""",
@@ -163,7 +163,7 @@ tlc check model.tl""",
     "TL4024": Page(
         "the metadata of the model file that is there does not have it",
         "The key that the script asks for is not in the file's metadata, or its value is of another kind than "
-        "`model.int`, `model.float`, `model.string` or `model.ints` reads. The help offers the nearest keys; those of "
+        "`model.int`, `model.strings` or their kin reads. The help offers the nearest keys; those of "
         "a folder are the ones of its `config.json`, with nested ones joined by dots.",
         """\
 # model.tl: print(load_model("model.gguf").int("lama.block_count"))
