@@ -81,17 +81,16 @@ def plan(stage: Stage, dtype: mx.Dtype) -> Plan | None:
 
 
 def _products(w: Packed, dtype: mx.Dtype) -> Products:
-    """`x @ w.T` in `x`'s type, which is `dtype`."""
+    """`x @ w.T`, in `dtype`."""
     words, scales, biases = w.weight, w.scales, w.biases
     group, bits, mode = w.layout.group_size, w.layout.bits, w.layout.mode
 
     def multiply(x: mx.array) -> mx.array:
-        return mx.quantized_matmul(x, words, scales, biases, True, group, bits, mode)
+        # Scales in float32, and norms with such a weight, make a float32 of it.
+        product = mx.quantized_matmul(x, words, scales, biases, True, group, bits, mode)
+        return product if product.dtype == dtype else product.astype(dtype)
 
-    def multiply_wide(x: mx.array) -> mx.array:
-        return multiply(x).astype(dtype)
-
-    return multiply if scales.dtype in (dtype, mx.uint8) or dtype == mx.float32 else multiply_wide
+    return multiply
 
 
 @cache

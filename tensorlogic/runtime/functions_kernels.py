@@ -18,6 +18,9 @@ def rms_norm(x: mx.array, weight: mx.array | None = None, eps: float = 1e-5) -> 
     """The last dim divided by the root of its mean square, then times `weight`."""
     if kernels.active():
         return kernels.cpu.rms_norm(x, weight, eps)
+    if x.size == 0:
+        # On CUDA MLX fails here (0.32.4).
+        return x
     return mx.fast.rms_norm(x, weight, eps)
 
 
@@ -27,6 +30,8 @@ def layer_norm(
     """The last dim shifted to mean 0 and scaled to variance 1, then times `weight` plus `bias`."""
     if kernels.active():
         return kernels.cpu.layer_norm(x, weight, bias, eps)
+    if x.size == 0:
+        return x
     return mx.fast.layer_norm(x, weight, bias, eps)
 
 

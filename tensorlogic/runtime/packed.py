@@ -187,7 +187,10 @@ def add_product(c: mx.array, x: mx.array, w: Tensor, *, fast: bool = False) -> m
         return matmul(x, w, transpose=True, fast=fast) + c
     if not c.dtype == x.dtype == w.dtype:
         c, w = cast(c, x.dtype), cast(w, x.dtype)
-    return affordable(kernels.cpu.addmm(c, x, w.T) if kernels.active() else mx.addmm(c, x, w.T))
+    if kernels.active():
+        return affordable(kernels.cpu.addmm(c, x, w.T))
+    # On CUDA the process ends in MLX's sum with a product of nothing (0.32.4).
+    return affordable(mx.addmm(c, x, w.T) if x.size else x @ w.T + c)
 
 
 def embedding(ids: mx.array, w: Tensor, dtype: mx.Dtype | None = None) -> mx.array:

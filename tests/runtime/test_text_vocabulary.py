@@ -80,6 +80,7 @@ def test_the_small_vocabularies_are_sound() -> None:
         ({"merges": None}, "TL4405", "it has no `tokenizer.ggml.merges`"),
         ({"merges": ("H e", "x")}, "TL4405", "merge 1, `x`, does not join two tokens to a third"),
         ({"merges": ("H \u20ac",)}, "TL4405", "merge 0, `H \u20ac`, does not join"),
+        ({"merges": ("H " + "e" * 99,)}, "TL4405", "merge 0, `H eee"),
         ({"merges": (1,)}, "TL4405", "is no list of texts"),
         ({"token_type": (1, 2)}, "TL4405", "but 2 items in `tokenizer.ggml.token_type`"),
         ({"token_type": "a"}, "TL4405", "is no list of numbers"),

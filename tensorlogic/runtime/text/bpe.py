@@ -17,7 +17,7 @@ Refuses a text that the vocabulary cannot spell (TL4403); the library would leav
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import tokenizers
@@ -74,10 +74,16 @@ def library(vocabulary: Vocabulary) -> tokenizers.Tokenizer:
     assert pre is not None
     index = vocabulary.but_of_types(CONTROL, UNKNOWN)
     options = {"ignore_merges": pre.whole_words, "byte_fallback": not pre.bytes}
+    merges = vocabulary.merges()
     try:
         # The library sees for itself whether merges join tokens to tokens. A first text with a space is rare.
-        pairs: Any = [tuple(merge.split(" ", 1)) for merge in vocabulary.merges()]
+        pairs: Any = [tuple(merge.split(" ", 1)) for merge in merges]
+        if _longest(merges) > _longest(index) + 1:
+            # On a merge to more than any token it would not raise, but panic.
+            pairs = _merges(vocabulary, index)
         model = models.BPE(index, pairs, **options)
+    except ModelFileError:
+        raise
     except Exception:
         # It raises nothing narrower. Looked at one by one, a wrong merge is told, and all else is raised again.
         model = models.BPE(index, _merges(vocabulary, index), **options)
@@ -86,6 +92,11 @@ def library(vocabulary: Vocabulary) -> tokenizers.Tokenizer:
         made.normalizer = normalizers.Replace(" ", SPACE)
     made.pre_tokenizer = _cutting(pre)
     return made
+
+
+def _longest(texts: Iterable[str]) -> int:
+    """The bytes of the longest; 0 of none."""
+    return max(map(len, map(str.encode, texts)), default=0)
 
 
 def _cutting(pre: PreTokenizer) -> pre_tokenizers.PreTokenizer:
