@@ -157,7 +157,7 @@ def _multiply(x: mx.array, w: Packed, transpose: bool) -> mx.array:
     # Half-precision scales meet a float32 `x` in float32, and float32 scales any `x`. On CUDA MLX multiplies stacks of
     # matrices wrongly (0.32.4).
     meets = x.dtype if w.scales.dtype in (x.dtype, mx.uint8) else mx.float32
-    if not mlx_accepts(w.layout, meets, transpose=transpose) or (w.ndim > 2 and device.on_cuda()):
+    if (w.ndim > 2 and device.on_cuda()) or not mlx_accepts(w.layout, meets, transpose=transpose):
         wide = dense(w, x.dtype)
         return x @ (mx.swapaxes(wide, -1, -2) if transpose else wide)
     # MLX does not broadcast a left side of lower rank than a stack of matrices, and gives a wrong shape for it; on CUDA

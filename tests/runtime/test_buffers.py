@@ -45,6 +45,7 @@ def test_on_another_gpu_than_metals_arrays_are_filled_apart(tmp_path: Path, monk
     monkeypatch.setattr(mx.metal, "is_available", lambda: False)
     blocks = random_blocks("Q4_K", (4,), 256, seed=1)
     tensors: dict[str, Array | tuple[str, Array]] = {"q": ("Q4_K", blocks), "f": np.arange(6, dtype=np.float32)}
+    assert Buffers().array(np.array(7, np.int32)).shape == ()
     model = load_model(write_gguf(tmp_path / "a.gguf", tensors), dtype="float32")
     np.testing.assert_array_equal(np.asarray(dense(model.get_tensor("q"))), expanded("Q4_K", blocks))
     assert dense(model.get_tensor("f")).tolist() == [0, 1, 2, 3, 4, 5]

@@ -14,7 +14,7 @@ import pytest
 import tensorlogic
 from benchmarks import decoder
 from tensorlogic.compiler.names import PRELUDE
-from tensorlogic.runtime import KVCache, load_model
+from tensorlogic.runtime import KVCache, device, load_model
 from tensorlogic.runtime.errors import BoundaryError
 from tensorlogic.runtime.generation import Generation, LanguageModel, chunk
 from tensorlogic.runtime.packed import dense
@@ -115,6 +115,12 @@ def test_long_prompts_are_computed_in_chunks(smollm2: LanguageModel) -> None:
     assert max(sizes) <= chunk()
     whole = logits_of(smollm2, KVCache(), [ids])
     assert generation.ids[0] == int(np.asarray(mx.argmax(whole)))
+
+
+def test_a_gpu_computes_more_of_a_prompt_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert chunk() == 128
+    monkeypatch.setattr(device, "on_gpu", lambda: True)
+    assert chunk() == 2048
 
 
 def test_what_ends_an_answer(smollm2: LanguageModel) -> None:

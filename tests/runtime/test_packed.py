@@ -134,6 +134,17 @@ def test_matmul_broadcasts_a_stack_of_matrices(tmp_path: Path, left: tuple[int, 
     assert close(matmul(x, w, transpose=transpose), x @ (mx.swapaxes(wide, -1, -2) if transpose else wide))
 
 
+def test_on_cuda_stacks_of_matrices_are_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in: what the device says of itself."""
+    w = packed(tmp_path, "Q4_1", (3, 32), 64)
+    monkeypatch.setattr(kernels, "active", lambda: None)
+    monkeypatch.setattr(device, "on_cuda", lambda: True)
+    x = mx.random.normal((5, 64), key=mx.random.key(1))
+    expected = x @ mx.swapaxes(dense(w, mx.float32), -1, -2)
+    monkeypatch.setattr(mx, "quantized_matmul", None)
+    assert close(matmul(x, w, transpose=True), expected)
+
+
 @pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16, mx.float32])
 @pytest.mark.usefixtures("kernel")
 def test_matmul_keeps_the_type_of_its_left_side(tmp_path: Path, dtype: mx.Dtype) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mlx.core as mx
 import numpy as np
 import pytest
 
-from tensorlogic.runtime import kernels, probing
+from tensorlogic.runtime import device, kernels, probing
 from tensorlogic.runtime import packed as packed_module
 from tensorlogic.runtime.formats import PackedLayout
 from tensorlogic.runtime.packed import Packed, Tensor, dense, embedding, matmul
@@ -65,6 +67,23 @@ def test_a_kernel_that_is_wrong_counts_as_none(monkeypatch: pytest.MonkeyPatch) 
         assert not mlx_accepts(layout, mx.float32)
     probing._mlx_accepts.cache_clear()
     assert mlx_accepts(layout, mx.float32)
+
+
+def test_on_cuda_one_row_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For more, MLX would compile kernels that no program may call."""
+    real = mx.quantized_matmul
+    rows: list[int] = []
+
+    def noted(x: mx.array, *args: Any, **options: Any) -> mx.array:
+        rows.append(len(x))
+        return real(x, *args, **options)
+
+    monkeypatch.setattr(device, "on_cuda", lambda: True)
+    monkeypatch.setattr(mx, "quantized_matmul", noted)
+    probing._mlx_accepts.cache_clear()
+    assert mlx_accepts(PackedLayout(4, 64), mx.float32)
+    assert rows == [1]
+    probing._mlx_accepts.cache_clear()
 
 
 def test_our_kernels_count_where_they_are_used_and_right(monkeypatch: pytest.MonkeyPatch) -> None:
