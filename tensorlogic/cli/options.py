@@ -48,11 +48,17 @@ def compilation_options(function: Function) -> Function:
 
 
 def make_options(
-    *, root: Path | None, strict: bool = False, fast: bool = False, checked: bool = False, standalone: bool = False
+    *,
+    root: Path | None,
+    strict: bool = False,
+    fast: bool = False,
+    checked: bool = False,
+    standalone: bool = False,
+    debug_nan: bool = False,
 ) -> Options:
     """The driver's options. The driver is imported here and not above, so that help and pages come at once."""
     from tensorlogic.compiler.driver import Options
 
     if strict and fast:
         raise click.UsageError("--strict and --fast exclude each other.")
-    return Options(strict=strict, fast=fast, checked=checked, root=root, standalone=standalone)
+    return Options(strict=strict, fast=fast, checked=checked, root=root, standalone=standalone, debug_nan=debug_nan)

@@ -28,8 +28,16 @@ class _CommandWithArguments(click.Command):
 @click.command("run", cls=_CommandWithArguments, short_help="Run a program.")
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @compilation_options
+@click.option(
+    "--debug-nan",
+    is_flag=True,
+    help="Stop at the first operation that gives NaN, and say where it stands; slowly. `generate` always stops at "
+    "logits with NaN, and names the layer.",
+)
 @click.pass_obj
-def command(arguments: list[str], file: Path, strict: bool, fast: bool, checked: bool, root: Path | None) -> int:
+def command(
+    arguments: list[str], file: Path, strict: bool, fast: bool, checked: bool, root: Path | None, debug_nan: bool
+) -> int:
     """Check FILE, compile it in memory and run its statements from top to bottom.
 
     What stands after -- is the program's `args`. Nothing runs where the program has an error. With --verbose, stderr
@@ -39,7 +47,9 @@ def command(arguments: list[str], file: Path, strict: bool, fast: bool, checked:
     from tensorlogic.compiler import driver  # here, so that `tlc --help` does not load the compiler
 
     require_readable(file)
-    compiled = driver.compile_file(file, make_options(root=root, strict=strict, fast=fast, checked=checked))
+    compiled = driver.compile_file(
+        file, make_options(root=root, strict=strict, fast=fast, checked=checked, debug_nan=debug_nan)
+    )
     assert compiled.python is not None
 
     # Here, so that an error in the program is told without loading MLX.

@@ -36,12 +36,13 @@ class Options:
 
     `files` is whether the model files that the script opens are looked at, where they are there: not for a program
     whose functions alone are used. `strict`, which asks for rounding, and `fast`, which allows more of it, exclude each
-    other.
+    other. With `debug_nan`, the module looks at what each operation gives (`runtime/nans.py`); no standalone one does.
     """
 
     strict: bool = False
     fast: bool = False
     checked: bool = False
+    debug_nan: bool = False
     standalone: bool = False
     root: Path | None = None
     verify: bool = False
@@ -232,7 +233,14 @@ def _compiled(source: Source, path: Path | None, options: Options, print_after: 
             _verify(program, name)
         if print_after == name:
             printed = show_program(program)
-    text = mlx.emit(program, _parameters(), __version__, checked=options.checked, fast=options.fast)
+    text = mlx.emit(
+        program,
+        _parameters(),
+        __version__,
+        checked=options.checked,
+        fast=options.fast,
+        debug_nan=options.debug_nan,
+    )
     return Compiled(text, ir, printed, tuple(checked.diagnostics), checked.sources)
 
 

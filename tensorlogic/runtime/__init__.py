@@ -92,6 +92,7 @@ _WHERE = {
     ),
     "models": ("Model", "load_model"),
     "outside": ("element", "refuse", "short"),
+    "nans": ("no_nan",),
     "packs": ("same_leading",),
     "packed": ("Packed", "dense", "embedding", "linear", "matmul", "quantize"),
     "saving": ("save_model",),

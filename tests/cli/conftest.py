@@ -29,6 +29,7 @@ class Options:
     root: Path | None = None
     standalone: bool = False
     fast: bool = False
+    debug_nan: bool = False
 
 
 @dataclass

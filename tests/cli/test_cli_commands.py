@@ -276,6 +276,7 @@ def test_options_reach_the_driver(folder: Path, tlc: Tlc, driver: FakeDriver, sc
     tlc("check", "model.tl", "--root", ".")
     tlc("run", "model.tl", "--fast")
     tlc("compile", "model.tl", "--fast")
+    tlc("run", "model.tl", "--debug-nan")
     here = Path(".")
     assert driver.options == [
         Options(True, True, here, True),
@@ -284,6 +285,7 @@ def test_options_reach_the_driver(folder: Path, tlc: Tlc, driver: FakeDriver, sc
         Options(root=here),
         Options(fast=True),
         Options(fast=True),
+        Options(debug_nan=True),
     ]
     assert tlc("check", "model.tl", "--root", "no").exit_code == 2
 

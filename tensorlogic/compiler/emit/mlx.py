@@ -306,10 +306,20 @@ def _on_one_line(span: Span) -> str:
     return " ".join(span.text.split())
 
 
-def emit(program: Program, parameters: dict[str, tuple[str, ...]], version: str, *, checked: bool, fast: bool) -> str:
+def emit(
+    program: Program,
+    parameters: dict[str, tuple[str, ...]],
+    version: str,
+    *,
+    checked: bool,
+    fast: bool,
+    debug_nan: bool = False,
+) -> str:
     """The module's text. `parameters` names the operands of each op, by its name in the table."""
     alone = program.standalone
-    names = ModuleNames(standalone=alone, checked=checked, strict=program.strict, fast=fast)
+    names = ModuleNames(
+        standalone=alone, checked=checked, strict=program.strict, fast=fast, debug_nan=debug_nan and not alone
+    )
     if alone:
         _refuse_models(program)
     return Emitter(program, parameters, version, names).emit()

@@ -34,6 +34,7 @@ class ModuleNames:
     checked: bool = False
     strict: bool = False
     fast: bool = False
+    debug_nan: bool = False
 
 
 @dataclass

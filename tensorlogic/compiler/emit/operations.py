@@ -10,7 +10,7 @@ import re
 from tensorlogic.compiler.emit.chains import CHAINS
 from tensorlogic.compiler.emit.indexing import INDEXING
 from tensorlogic.compiler.emit.literals import string
-from tensorlogic.compiler.emit.naming import Expression, Naming, Texts, where
+from tensorlogic.compiler.emit.naming import Expression, Naming, Texts, where, written
 from tensorlogic.compiler.emit.outside import OUTSIDE
 from tensorlogic.compiler.emit.showing import SHOWING
 from tensorlogic.compiler.emit.tensors import TENSORS
@@ -19,7 +19,7 @@ from tensorlogic.compiler.ir.core import Operation
 from tensorlogic.compiler.ops.all_ops import OPS
 from tensorlogic.compiler.ops.lowering import COMPARISON, PRODUCT, SUM, UNARY, Call, Text, lower
 from tensorlogic.compiler.records import dataclass
-from tensorlogic.compiler.types import IntType, Type
+from tensorlogic.compiler.types import IntType, TensorType, Type
 
 _STRUCTURAL: dict[str, Expression] = {**VALUES, **TENSORS, **INDEXING, **SHOWING, **OUTSIDE, **CHAINS}
 """The operations that are no entries of the op table."""
@@ -33,7 +33,14 @@ class Operations:
     parameters: dict[str, tuple[str, ...]]
 
     def lower(self, operation: Operation, texts: Texts) -> Text:
-        """The expression of an operation without regions."""
+        """The expression of an operation without regions; in a module that looks for NaN, with the look at it."""
+        text = self._lowered(operation, texts)
+        if not self.names.module.debug_nan or not _computes_floats(operation):
+            return text
+        place = f"{string(where(operation.span))}, {string(written(operation.span))}"
+        return Text(f"{self.names.runtime('no_nan')}({text.code}, {place})")
+
+    def _lowered(self, operation: Operation, texts: Texts) -> Text:
         structural = _STRUCTURAL.get(operation.name)
         if structural is not None:
             return structural(self.names, operation, texts)
@@ -96,6 +103,14 @@ class Operations:
         ]
         arguments = ", ".join([string(a["pack"]), string(a["function"]), string(where(operation.span)), *given])
         return f"{self.names.runtime('same_leading')}({arguments})"
+
+
+def _computes_floats(operation: Operation) -> bool:
+    """Whether an operation computes a tensor that may have NaN."""
+    if operation.name not in OPS and operation.name not in CHAINS:
+        return False
+    t = operation.result.type
+    return isinstance(t, TensorType) and t.element.kind == "float"
 
 
 def _message(message: str, values: list[Text]) -> tuple[str, list[str]]:

@@ -161,6 +161,16 @@ number_of(-1, KVCache())\"""",
 # model.tl: for _ in generate(load_model("model.gguf"), "Once", window: 8, prompt_cache: "once.cache") { }
 tlc run model.tl""",
     ),
+    "TL5027": Page(
+        "an operation gives NaN",
+        "Under `tlc run --debug-nan` the result of each operation is looked at, and the first with an item that is no "
+        "number ends the program: what it was made of had none, unless it was read from a file or given from outside. "
+        "A division of 0 by 0, a root or logarithm of less than 0 and `inf - inf` give NaN; in float16, `inf` is what "
+        "more than 65504 becomes.",
+        """\
+# model.tl: print(log(tensor([-1.0])))
+tlc run --debug-nan model.tl""",
+    ),
     "TL5401": Page(
         "a token id or a length is out of bounds",
         "`decode` or a stream was given a number that is no id of the tokenizer, or `encode` a `max_length` that "
