@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tensorlogic.runtime.generation import Generation as Generation
     from tensorlogic.runtime.generation import LanguageModel as LanguageModel
     from tensorlogic.runtime.models import *
+    from tensorlogic.runtime.nans import *
     from tensorlogic.runtime.outside import *
     from tensorlogic.runtime.packed import *
     from tensorlogic.runtime.packs import *
