@@ -75,15 +75,13 @@ def library(vocabulary: Vocabulary) -> tokenizers.Tokenizer:
     index = vocabulary.but_of_types(CONTROL, UNKNOWN)
     options = {"ignore_merges": pre.whole_words, "byte_fallback": not pre.bytes}
     merges = vocabulary.merges()
+    # The library sees for itself whether merges join tokens to tokens. A first text with a space is rare.
+    pairs: Any = [tuple(merge.split(" ", 1)) for merge in merges]
+    if _longest(merges) > _longest(index) + 1:
+        # On a merge to more than any token it would not raise, but panic.
+        pairs = _merges(vocabulary, index)
     try:
-        # The library sees for itself whether merges join tokens to tokens. A first text with a space is rare.
-        pairs: Any = [tuple(merge.split(" ", 1)) for merge in merges]
-        if _longest(merges) > _longest(index) + 1:
-            # On a merge to more than any token it would not raise, but panic.
-            pairs = _merges(vocabulary, index)
         model = models.BPE(index, pairs, **options)
-    except ModelFileError:
-        raise
     except Exception:
         # It raises nothing narrower. Looked at one by one, a wrong merge is told, and all else is raised again.
         model = models.BPE(index, _merges(vocabulary, index), **options)
