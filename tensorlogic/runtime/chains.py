@@ -4,25 +4,24 @@
 
     value = add + rms_norm(gate(rms_norm(value) @ [w1; w2; ...].T))
 
-where everything but the product may be absent. With our CPU kernels (`kernels.py`) and packed weights, beside which
-some may be dense, all of it is one node of the graph, computed in float32; elsewhere it is the operations that the
-program wrote. Both give the type of what went in, and evaluate nothing.
+where everything but the product may be absent. With our CPU kernels (`kernels.py`), which take packed weights and dense
+ones, all of it is one node of the graph, computed in float32; elsewhere it is the operations that the program wrote.
+Both give the type of what went in, and evaluate nothing.
 """
 
 from __future__ import annotations
 
 import math
-import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import mlx.core as mx
 
 from tensorlogic.runtime import device, kernels
 from tensorlogic.runtime.chain_parts import Plan, plan
 from tensorlogic.runtime.functions_kernels import gated, rms_norm
+from tensorlogic.runtime.keeping import Kept
 from tensorlogic.runtime.packed import Activations, Packed, Tensor, add_product, matmul
 from tensorlogic.runtime.sizes import affordable, require_memory
 
@@ -114,35 +113,24 @@ def _require_memory(x: mx.array, stages: Sequence[Stage]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """Stages as our kernels are called for them; kept with the first packed weight, as long as all arrays are there.
-
-    `addends` are the places of the stages that add an array of each call.
-    """
+    """Stages as our kernels are called for them. `addends` are the places of those that add an array of each call."""
 
     call: Chain
     addends: list[int]
-    watched: list[weakref.ref[Any]]
+
+
+_nodes: Kept[_Node] = Kept()
 
 
 def _node(stages: Sequence[Stage], dtype: mx.Dtype) -> _Node | None:
     """The node for these stages and an `x` of this type, made before or now; None where our kernels take none."""
     if not kernels.active():
         return None
-    keeper = stages[0].weights[0]
-    if not isinstance(keeper, Packed):
-        packed = (weight for stage in stages for weight in stage.weights if isinstance(weight, Packed))
-        found = next(packed, None)
-        if found is None:
-            return None
-        keeper = found
     key = (dtype, *[stage.key for stage in stages])
-    node: _Node | None = keeper.chains.get(key)
-    if node is None:
-        node = _made(stages, keeper, key, dtype)
-    return node
+    return _nodes.get(key) or _made(stages, key, dtype)
 
 
-def _made(stages: Sequence[Stage], keeper: Packed, key: tuple[Any, ...], dtype: mx.Dtype) -> _Node | None:
+def _made(stages: Sequence[Stage], key: tuple[object, ...], dtype: mx.Dtype) -> _Node | None:
     addends: list[int] = []
     parts: list[KernelStage] = []
     for place, stage in enumerate(stages):
@@ -164,9 +152,7 @@ def _made(stages: Sequence[Stage], keeper: Packed, key: tuple[Any, ...], dtype: 
         )
         parts.append(part)
     arrays = [array for stage in stages for array in (*stage.weights, stage.norm, stage.norm_after)]
-    watched = _watched(keeper, key, arrays)
-    node = keeper.chains[key] = _Node(kernels.cpu.Chain(parts, [len(parts)]), addends, watched)
-    return node
+    return _nodes.keep(key, _Node(kernels.cpu.Chain(parts, [len(parts)]), addends), arrays)
 
 
 def _activations(stage: Stage, dtype: mx.Dtype) -> Activations:
@@ -184,41 +170,29 @@ def _matrix(weight: Tensor) -> Matrix | None:
     return kernels.cpu.Matrix.dense(mx.contiguous(weight))
 
 
-def _watched(keeper: Packed, key: tuple[Any, ...], arrays: Iterable[Tensor | None]) -> list[weakref.ref[Any]]:
-    """References by which what is kept goes with its arrays: a key names them by their `id`, theirs while they live."""
-    forget = partial(_forget, weakref.ref(keeper), key)
-    return [weakref.ref(array, forget) for array in arrays if array is not None and array is not keeper]
-
-
-def _forget(keeper: weakref.ref[Packed], key: tuple[Any, ...], _: Any) -> None:
-    """One of a node's arrays is gone."""
-    packed = keeper()
-    if packed is not None:
-        packed.chains.pop(key, None)
-
-
 # --- by parts
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """A stage's plan, if it has one, kept with its first weight as long as all its arrays are there."""
+class _Planned:
+    """A stage's plan, if it has one."""
 
     plan: Plan | None
-    watched: list[weakref.ref[Any]]
+
+
+_plans: Kept[_Planned] = Kept()
 
 
 def _plan(stage: Stage, x: mx.array) -> Plan | None:
     """How the stage is computed again and again, made before or now; None where all is looked at each time."""
-    keeper = stage.weights[0]
-    if not isinstance(keeper, Packed) or x.ndim < 2 or x.size == 0 or kernels.active():
+    if x.ndim < 2 or x.size == 0 or kernels.active():
         return None
     key = (x.dtype, device.on_gpu(), stage.key)
-    kept: _Kept | None = keeper.chains.get(key)
-    if kept is None:
-        watched = _watched(keeper, key, (*stage.weights, stage.norm, stage.norm_after))
-        kept = keeper.chains[key] = _Kept(plan(stage, x.dtype), watched)
-    return kept.plan
+    planned = _plans.get(key)
+    if planned is None:
+        # The norms' weights live as long as a plan, which holds them.
+        planned = _plans.keep(key, _Planned(plan(stage, x.dtype)), stage.weights)
+    return planned.plan
 
 
 def _by_parts(values: Sequence[mx.array], stage: Stage) -> mx.array:

@@ -20,6 +20,7 @@ import mlx.core as mx
 from tensorlogic.runtime import device, kernels
 from tensorlogic.runtime.formats.header import PackedLayout
 from tensorlogic.runtime.functions_kernels import cast
+from tensorlogic.runtime.keeping import Kept
 from tensorlogic.runtime.probing import has_kernel, mlx_accepts
 from tensorlogic.runtime.sizes import affordable
 
@@ -44,8 +45,6 @@ class Packed:
     dtype: mx.Dtype
     fast: bool = False
     """Whether `in_bytes` made it: products with it are those of `matmul(..., fast=True)`."""
-    chains: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
-    """What our CPU kernels made of the matrix and are called with again, by what tells it from others."""
     _matrix: Matrix | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -115,6 +114,9 @@ def dense(w: Tensor, dtype: mx.Dtype | None = None) -> mx.array:
     return w if dtype is None else w.astype(dtype)
 
 
+_products: Kept[Chain] = Kept()
+
+
 def matmul(x: mx.array, w: Tensor, *, transpose: bool = False, fast: bool = False) -> mx.array:
     """`x @ w`, or `x @ w.T` where `transpose` is set, in `x`'s type.
 
@@ -138,10 +140,11 @@ def matmul(x: mx.array, w: Tensor, *, transpose: bool = False, fast: bool = Fals
 
 def _kept_chain(w: Packed, matrix: Matrix, activations: Activations) -> Chain:
     """The product with the matrix alone, as our kernels are called for it."""
-    found: Chain | None = w.chains.get(activations)
+    key = (id(w), activations)
+    found = _products.get(key)
     if found is None:
         stage = kernels.cpu.Stage([matrix], activations=activations)
-        found = w.chains[activations] = kernels.cpu.Chain([stage], [1])
+        found = _products.keep(key, kernels.cpu.Chain([stage], [1]), [w])
     return found
 
 

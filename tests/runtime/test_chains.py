@@ -1,4 +1,4 @@
-"""Chains of products: one node where all weights are packed, several where some are not, and the same numbers."""
+"""Chains of products: one node with our kernels, several operations without them, and the same numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tensorlogic.runtime import kernels, sizes
-from tensorlogic.runtime.chains import Stage, chain, chain_apart
+from tensorlogic.runtime.chains import Stage, _nodes, chain, chain_apart
 from tensorlogic.runtime.errors import BoundaryError
 from tensorlogic.runtime.packed import Packed, Tensor, dense, quantize
 
@@ -87,6 +87,16 @@ def test_any_of_the_weights_may_be_dense(which: tuple[bool, ...], whose: str, mo
         assert close(block(x, y, norm, *weights), block_by_hand(x, y, norm, *weights))
 
 
+def test_dense_weights_of_any_type_make_one_node() -> None:
+    kinds = (mx.float32, mx.float16, mx.bfloat16, mx.bfloat16)
+    weights = [(random(i, *shape) * 0.1).astype(t) for i, (shape, t) in enumerate(zip(WEIGHTS, kinds, strict=True))]
+    x, y, norm = random(7, 3, D), random(8, 3, D), random(9, D)
+    found = block(x, y, norm, *weights)
+    mx.eval(x, y, norm, weights, found)
+    assert nodes(block(x, y, norm, *weights)) == ["TensorLogicChain"]
+    assert close(found, block_by_hand(x, y, norm, *weights))
+
+
 def test_packed_weights_make_one_node_with_dense_ones_among_them() -> None:
     weights: list[Tensor] = [packed(i, *shape) for i, shape in enumerate(WEIGHTS)]
     x, y, norm = random(7, 1, D), random(8, 1, D), random(9, D)
@@ -129,7 +139,7 @@ def test_products_apart_are_those_of_their_weights() -> None:
         assert close(two, value @ dense(weights[1], mx.float32).T)
 
 
-def test_a_node_is_made_once_and_kept_with_its_first_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_is_made_once_and_kept_with_its_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     weights = [packed(i, *shape) for i, shape in enumerate(WEIGHTS)]
     made: list[object] = []
     real = kernels.cpu.Chain
@@ -139,7 +149,7 @@ def test_a_node_is_made_once_and_kept_with_its_first_weight(monkeypatch: pytest.
         return made[-1]
 
     monkeypatch.setattr(kernels.cpu, "Chain", counted)
-    norm = random(9, D)
+    norm, before = random(9, D), len(_nodes)
     for i in range(5):
         x, y = random(i, 1, D), random(10 + i, 1, D)
         assert close(block(x, y, norm, *weights), block_by_hand(x, y, norm, *weights))
@@ -148,13 +158,14 @@ def test_a_node_is_made_once_and_kept_with_its_first_weight(monkeypatch: pytest.
     for _ in range(3):
         block(x, y, norm + 1, *weights)
         block(x, y, norm, weights[0], random(1, F, D), weights[2], weights[3])
-    assert len(weights[0].chains) == 1
+    assert len(_nodes) - before == 1
     # Nothing keeps a model's weights but the model.
     held = weakref.ref(weights[0])
     gc.disable()
     try:
         weights.clear()
         assert held() is None
+        assert len(_nodes) == before
     finally:
         gc.enable()
 
