@@ -331,12 +331,13 @@ def matmul(a: mx.array, b: mx.array) -> mx.array:
     """`a` [..., M, K] times `b` [..., K, N] as `mlx.core.matmul` defines it: batches broadcast; an operand of rank 1 is
     a row on the left and a column on the right, and its dim is gone from the result.
 
-    Both are float32, float16 or bfloat16, and so is the result; sums are in float32 and rounded once. Transposed views
-    are read where they lie. An item's error is at most K * 2^-24 times the sum of its products' sizes, in the tests
-    (4 + 2 sqrt(K)) * 2^-24 of it, and one rounding of the result. The number of threads changes no bit; strides,
-    batches and the instruction set may, since they decide on the order of the sums. ValueError for operands of other
-    types or of two, for inner dims that differ, for batches that do not broadcast, for more than 2^60 results."""
+    Both are float32, float16 or bfloat16, and the result is of the type of `a`; sums are in float32 and rounded once.
+    Transposed views are read where they lie, in their own type. An item's error is at most K * 2^-24 times the sum of
+    its products' sizes, in the tests (4 + 2 sqrt(K)) * 2^-24 of it, and one rounding of the result. The number of
+    threads changes no bit; strides, batches and the instruction set may, since they decide on the order of the sums.
+    ValueError for operands of other types, for inner dims that differ, for batches that do not broadcast, for more than
+    2^60 results."""
 
 def addmm(c: mx.array, a: mx.array, b: mx.array) -> mx.array:
-    """`c + a @ b`, rounded once; `c` is of the operands' type and broadcasts to the product. ValueError as from
-    `matmul`, and where `c` does not fit."""
+    """`c + a @ b`, rounded once to the type of `a`; `c` is of floats, too, and broadcasts to the product. ValueError as
+    from `matmul`, and where `c` does not fit."""

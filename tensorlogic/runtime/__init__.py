@@ -95,7 +95,7 @@ _WHERE = {
     "outside": ("element", "refuse", "short"),
     "nans": ("no_nan",),
     "packs": ("same_leading",),
-    "packed": ("Packed", "dense", "embedding", "linear", "matmul", "quantize"),
+    "packed": ("Packed", "dense", "embedding", "expanded", "linear", "matmul", "quantize"),
     "saving": ("save_model",),
     "script": ("run_main",),
     "show": ("print_values",),

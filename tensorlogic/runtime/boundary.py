@@ -16,7 +16,7 @@ import mlx.core as mx
 
 from tensorlogic.runtime.device import carried
 from tensorlogic.runtime.errors import BoundaryError, TensorLogicError
-from tensorlogic.runtime.functions_kernels import cast
+from tensorlogic.runtime.functions_kernels import cast, kept
 from tensorlogic.runtime.outside import converted, refuse, short
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def array(
 ) -> mx.array | Packed:
     """A tensor argument in the precision in which its element type is carried, or as it is without `carry`.
 
-    `rank` is the exact number of dims, or `-(k + 1)` for at least k. With `packed`, a packed weight stays as it is.
+    `rank` is the exact number of dims, or `-(k + 1)` for at least k. With `packed`, a packed weight stays as it is, and
+    a matrix in the type in which products take it.
     Raises BoundaryError TL5001 for another rank, TL5002 for another element type, TL5004 for values that become `inf`.
     """
     if type(value) is not mx.array:
@@ -65,8 +66,9 @@ def array(
     elif value.dtype != dtype:
         refuse(where, "TL5002", "`{}` is {}, not {}", name, _shown(value), declared)
     found: mx.array = _ranked_argument(value, name, rank, declared, where)
-    kept = carried(dtype) if carry else dtype
-    return found if kept == found.dtype else cast(found, kept)
+    if not carry:
+        return found
+    return cast(found, kept(dtype) if packed and rank == 2 else carried(dtype))
 
 
 def _expanded(value: Any) -> mx.array:

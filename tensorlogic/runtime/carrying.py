@@ -9,7 +9,7 @@ import mlx.core as mx
 from tensorlogic.runtime.device import carried, select
 from tensorlogic.runtime.errors import BoundaryError
 from tensorlogic.runtime.formats.header import shown
-from tensorlogic.runtime.functions_kernels import cast
+from tensorlogic.runtime.functions_kernels import cast, kept
 from tensorlogic.runtime.origins import remember
 from tensorlogic.runtime.outside import FLOATS, short
 from tensorlogic.runtime.packed import Packed
@@ -23,16 +23,17 @@ def weight(
 ) -> mx.array | Packed:
     """A model's tensor in the precision in which its element type is carried, or as it is without `carry`.
 
-    With `reads` its floats are read as `dtype`, whatever the model's are. A packed weight stays packed. Raises
-    BoundaryError TL5002 where the model holds another type than the program says.
+    With `reads` its floats are read as `dtype`, whatever the model's are. A packed weight stays packed, and a matrix is
+    in the type in which products take it. Raises BoundaryError TL5002 where the model holds another type than the
+    program says.
     """
     value = model.get_tensor(name, dtype if reads else None)
     if value.dtype != dtype:
         found, wanted = short(value.dtype), short(dtype)
         message = f"`{shown(name)}` of `{model.header.path}` holds {found}, not {wanted}"
         raise BoundaryError("TL5002", message, where=where, helps=[_help(value.dtype, dtype, name)])
-    kept = carried(dtype) if carry else dtype
-    value = value if isinstance(value, Packed) or kept == dtype else cast(value, kept)
+    if carry and not isinstance(value, Packed):
+        value = cast(value, kept(dtype) if value.ndim == 2 else carried(dtype))
     remember(value, model.header.path, name)
     return value
 

@@ -12,6 +12,7 @@ from typing import Literal
 import mlx.core as mx
 
 from tensorlogic.runtime import functions, functions_neural, kernels
+from tensorlogic.runtime.device import carried
 
 
 def rms_norm(x: mx.array, weight: mx.array | None = None, eps: float = 1e-5) -> mx.array:
@@ -69,6 +70,11 @@ def cast(x: mx.array, dtype: mx.Dtype) -> mx.array:
     if x.dtype == dtype:
         return x
     return kernels.cpu.cast(x, dtype) if kernels.active() else x.astype(dtype)
+
+
+def kept(dtype: mx.Dtype) -> mx.Dtype:
+    """The type in which matrices of `dtype` are kept for products: their own where our kernels widen what they read."""
+    return dtype if kernels.active() else carried(dtype)
 
 
 def greedy(x: mx.array) -> mx.array:

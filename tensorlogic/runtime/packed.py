@@ -114,6 +114,11 @@ def dense(w: Tensor, dtype: mx.Dtype | None = None) -> mx.array:
     return w if dtype is None else w.astype(dtype)
 
 
+def expanded(w: Tensor) -> mx.array:
+    """The elements of `w` in the type in which the device carries them: for whatever is no product."""
+    return dense(w, device.carried(w.dtype))
+
+
 _products: Kept[Chain] = Kept()
 
 
@@ -149,10 +154,8 @@ def _kept_chain(w: Packed, matrix: Matrix, activations: Activations) -> Chain:
 
 
 def _dense_product(x: mx.array, w: mx.array) -> mx.array:
-    """`x @ w` in `x`'s type; an expanded weight may be of another float type."""
-    if x.dtype != w.dtype:
-        w = cast(w, x.dtype)
-    return kernels.cpu.matmul(x, w) if kernels.active() else x @ w
+    """`x @ w` in `x`'s type; a weight may be of another float type, which our kernels read as it is."""
+    return kernels.cpu.matmul(x, w) if kernels.active() else x @ cast(w, x.dtype)
 
 
 def _multiply(x: mx.array, w: Packed, transpose: bool) -> mx.array:
@@ -188,10 +191,9 @@ def add_product(c: mx.array, x: mx.array, w: Tensor, *, fast: bool = False) -> m
     """`c + x @ w.T` for a `c` that broadcasts to the product, in `x`'s type; one kernel where `w` is an array."""
     if isinstance(w, Packed):
         return matmul(x, w, transpose=True, fast=fast) + c
-    if not c.dtype == x.dtype == w.dtype:
-        c, w = cast(c, x.dtype), cast(w, x.dtype)
     if kernels.active():
         return affordable(kernels.cpu.addmm(c, x, w.T))
+    c, w = cast(c, x.dtype), cast(w, x.dtype)
     # On CUDA the process ends in MLX's sum with a product of nothing (0.32.4).
     return affordable(mx.addmm(c, x, w.T) if x.size else x @ w.T + c)
 
@@ -200,14 +202,14 @@ def embedding(ids: mx.array, w: Tensor, dtype: mx.Dtype | None = None) -> mx.arr
     """The rows of `w` (N of them) that `ids` name, of shape `ids.shape + w.shape[1:]`.
 
     Ids are clamped to 0...N-1, since MLX reads foreign memory for others. The result has the type `dtype`: where it is
-    not given, `w`'s own for a dense `w`, and the type in which the device carries `w`'s for a packed one.
+    not given, the type in which the device carries `w`'s.
     """
     count = w.shape[0]
     assert count > 0, "a table of embeddings has rows"
     rows = mx.clip(ids, 0, count - 1)
-    if not isinstance(w, Packed):
-        return affordable(dense(mx.take(w, rows, axis=0), dtype))
     kept = dtype or device.carried(w.dtype)
+    if not isinstance(w, Packed):
+        return affordable(cast(mx.take(w, rows, axis=0), kept))
     if ids.size == 0:
         return mx.zeros((*ids.shape, *w.shape[1:]), kept)
     words, scales = mx.take(w.weight, rows, axis=0), mx.take(w.scales, rows, axis=0)

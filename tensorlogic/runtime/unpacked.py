@@ -9,6 +9,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from tensorlogic.runtime.device import carried
 from tensorlogic.runtime.outside import refuse
 from tensorlogic.runtime.sizes import affordable
 
@@ -27,6 +28,11 @@ def dense(w: Any, dtype: mx.Dtype | None = None) -> mx.array:
 def cast(x: mx.array, dtype: mx.Dtype) -> mx.array:
     """Floats as another float type."""
     return x.astype(dtype)
+
+
+def kept(dtype: mx.Dtype) -> mx.Dtype:
+    """The type in which matrices of `dtype` are kept."""
+    return carried(dtype)
 
 
 def linear(x: mx.array, w: mx.array, bias: mx.array | None = None) -> mx.array:

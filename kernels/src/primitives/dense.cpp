@@ -99,15 +99,16 @@ class Matmul : public Kernel {
 
  protected:
   Arrays by_mlx(const Arrays& inputs) const override {
-    if (inputs.size() == 3) return {mx::addmm(inputs[2], inputs[0], inputs[1])};
-    return {mx::matmul(inputs[0], inputs[1])};
+    const mx::array& a = inputs[0];
+    const mx::array b = mx::astype(inputs[1], a.dtype());
+    if (inputs.size() == 3) return {mx::addmm(mx::astype(inputs[2], a.dtype()), a, b)};
+    return {mx::matmul(a, b)};
   }
 };
 
 void require_types(const mx::array& a, const mx::array& b, const char* name) {
-  if (is_float(a.dtype()) && a.dtype() == b.dtype()) return;
-  refuse(name, "operands are of one type, float32, float16 or bfloat16, not " + text(a.dtype()) + " and " +
-                   text(b.dtype()));
+  if (is_float(a.dtype()) && is_float(b.dtype())) return;
+  refuse(name, "operands are of float32, float16 or bfloat16, not " + text(a.dtype()) + " and " + text(b.dtype()));
 }
 
 }  // namespace
@@ -122,7 +123,7 @@ mx::array matmul(const mx::array& a, const mx::array& b) {
 mx::array addmm(const mx::array& c, const mx::array& a, const mx::array& b) {
   constexpr const char* name = "tensorlogic_cpu.addmm";
   require_types(a, b, name);
-  require_types(c, a, name);
+  require_types(c, b, name);
   Sizes s = sizes_of(a.shape(), b.shape(), name);
   bool fits = c.ndim() <= s.result.size();
   for (size_t d = 1; fits && d <= c.ndim(); ++d) {

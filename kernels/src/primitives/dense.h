@@ -5,8 +5,8 @@
 
 namespace tensorlogic {
 
-// As mlx.core.matmul and mlx.core.addmm (c + a @ b) define them, for float32, float16 and bfloat16, all operands of one
-// type. Throws std::invalid_argument where types or shapes do not fit.
+// As mlx.core.matmul and mlx.core.addmm (c + a @ b) define them, for float32, float16 and bfloat16; the result is of the
+// type of a, whatever the others are. Throws std::invalid_argument where types or shapes do not fit.
 mx::array matmul(const mx::array& a, const mx::array& b);
 mx::array addmm(const mx::array& c, const mx::array& a, const mx::array& b);
 

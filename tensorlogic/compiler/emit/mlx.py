@@ -160,9 +160,12 @@ class Emitter:
         lines = wrapped(f"def {name}({', '.join(hints)}) -> {result}:", where(function.span))
         visible = dict(told)
         carried: dict[ElementVariable, str] = {}
-        for value, text in parameters:
+        for (value, text), kept in zip(parameters, keeps, strict=True):
             visible = {**self._told_by(value.type, text), **visible}
-            carried = {**self._carried_by(value.type, text), **carried}
+            found = self._carried_by(value.type, text)
+            if kept and not self.program.strict:
+                found = {element: f"tl.carried({dtype})" for element, dtype in found.items()}
+            carried = {**found, **carried}
         body = self.body(function, self.naming(visible, carried), local)
         written = body.write(function.body, tuple(parameters))
         return [*lines, *written]

@@ -95,7 +95,8 @@ def _dynamic(o: Naming, operation: Operation, texts: Texts) -> Text:
 
 
 def _expand(o: Naming, operation: Operation, texts: Texts) -> Text:
-    return Text(f"{o.runtime('dense')}({texts[operation.operands[0]].code})")
+    function = o.runtime("dense" if o.module.strict else "expanded")
+    return Text(f"{function}({texts[operation.operands[0]].code})")
 
 
 TENSORS: dict[str, Expression] = {
