@@ -122,9 +122,9 @@ def emit(path: Path, kind: str, options: Options = DEFAULT_OPTIONS) -> str:
 
 def pass_names() -> tuple[str, ...]:
     """The stages after which IR can be printed, in order."""
-    from tensorlogic.compiler.passes import PASSES
+    from tensorlogic.compiler.passes import PASSES, WHOLE
 
-    return ("check", *PASSES, "packing", "elements")
+    return ("check", *PASSES, *WHOLE)
 
 
 # --- stages
@@ -209,7 +209,7 @@ def _compiled(source: Source, path: Path | None, options: Options, print_after: 
     # Here, since checking alone needs none of these.
     from tensorlogic.compiler.emit import mlx
     from tensorlogic.compiler.ir.printer import show_program
-    from tensorlogic.compiler.passes import CARRYING, PASSES, effects, elements, packing
+    from tensorlogic.compiler.passes import CARRYING, PASSES, WHOLE, effects, elements, join, packing
 
     checked = _checked(source, path, options)
     if checked.program is None:
@@ -227,8 +227,9 @@ def _compiled(source: Source, path: Path | None, options: Options, print_after: 
         if print_after == name:
             printed = show_program(program)
     ir = show_program(program)
-    for name in ("packing", "elements"):
-        program = packing.run(program, _parameters()) if name == "packing" else elements.run(program)
+    whole = {"join": join.run, "packing": lambda p: packing.run(p, _parameters()), "elements": elements.run}
+    for name in WHOLE:
+        program = whole[name](program)
         if options.verify:
             _verify(program, name)
         if print_after == name:

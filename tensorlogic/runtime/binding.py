@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import mlx.core as mx
 
+from tensorlogic.runtime import kernels
 from tensorlogic.runtime.boundary import instance, integer, set_fields, string
 from tensorlogic.runtime.errors import BoundaryError, ModelFileError
 from tensorlogic.runtime.formats.header import shown
 from tensorlogic.runtime.formats.matching import Found, Matching, Place, joined, why_nothing
 from tensorlogic.runtime.formats.table import at_most
 from tensorlogic.runtime.formats.unifying import Size, Unifier
+from tensorlogic.runtime.joining import join_fields
 from tensorlogic.runtime.models import Model
 from tensorlogic.runtime.outside import short
 from tensorlogic.runtime.packed import Packed
@@ -103,6 +105,9 @@ class _Filling:
             return None
         keys = {name: key for name, key in found.fields.items() if isinstance(key, str)}
         set_fields(net, **{name: self.model.shared(key, getattr(net, name)) for name, key in keys.items()})
+        if not kernels.active():
+            # Our kernels go through the rows of several matrices as of one, and take them where they lie.
+            join_fields(net)
         return net
 
     def _shapes(self, found: Found, message: str) -> str:

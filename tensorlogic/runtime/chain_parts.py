@@ -1,18 +1,18 @@
 """A stage of a chain by MLX's own operations, called again and again.
 
 A step of a language model on a GPU takes as long as Python takes to build its graph and MLX to hand it over, so that
-each operation and each call counts. `plan` takes a stage whose weights are packed and finds out once what is to be
-called: weights with a common left side are joined into one product when they are first used, and share their memory
-with what they were (`joining.py`); a gate is one kernel on a GPU. It promises what the operations give that the program
-wrote, and gives None for what has more to be looked at: dense weights, layouts that the device does not multiply by,
-half precision on a CPU.
+each operation and each call counts. `plan` takes a stage and finds out once what is to be called: one product for
+weights with a common left side, which `bind` joined, or which are packed and are joined when they are first used
+(`joining.py`); a gate is one kernel on a GPU. It promises what the operations give that the program wrote, and gives
+None for what has more to be looked at: dense weights that were not joined, layouts that the device does not multiply
+by, half precision on a CPU.
 
 On a CPU nothing is compiled, since MLX would call a compiler of the system's for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
@@ -20,8 +20,8 @@ import mlx.core as mx
 
 from tensorlogic.runtime import device
 from tensorlogic.runtime.functions import gelu_tanh, silu
-from tensorlogic.runtime.joining import join_in_place, why_apart
-from tensorlogic.runtime.packed import Packed
+from tensorlogic.runtime.joining import join_in_place, joined_already, why_apart
+from tensorlogic.runtime.packed import Packed, Tensor
 from tensorlogic.runtime.probing import mlx_accepts
 from tensorlogic.runtime.sizes import affordable
 
@@ -67,28 +67,47 @@ class Plan:
 
 def plan(stage: Stage, dtype: mx.Dtype) -> Plan | None:
     """The plan of a stage for an `x` of this type; None for what has more to be looked at."""
-    weights = [weight for weight in stage.weights if isinstance(weight, Packed)]
-    if len(weights) < len(stage.weights) or device.carried(dtype) != dtype:
+    whole = None if device.carried(dtype) != dtype else _whole(stage.weights)
+    multiply = None if whole is None else _multiply(whole, dtype)
+    if multiply is None:
         return None
+    ends = [sum(weight.shape[0] for weight in stage.weights[: place + 1]) for place in range(len(stage.weights) - 1)]
+    return Plan(stage, multiply, ends)
+
+
+def _whole(weights: Sequence[Tensor]) -> Tensor | None:
+    """The weights as one matrix. What is dense may be the program's own, and stays what it is."""
     if any(len(weight.shape) != 2 or weight.size == 0 for weight in weights) or why_apart(weights) is not None:
         return None
-    whole = join_in_place(weights)
-    meets = dtype if whole.scales.dtype in (dtype, mx.uint8) else mx.float32
-    if not mlx_accepts(whole.layout, meets):
+    return join_in_place(weights) if isinstance(weights[0], Packed) else joined_already(weights)
+
+
+def _multiply(w: Tensor, dtype: mx.Dtype) -> Products | None:
+    """`x @ w.T`, in `dtype`; None where the device does not multiply so."""
+    if isinstance(w, Packed):
+        meets = dtype if w.scales.dtype in (dtype, mx.uint8) else mx.float32
+        if not mlx_accepts(w.layout, meets):
+            return None
+        words, scales, biases = w.weight, w.scales, w.biases
+        group, bits, mode = w.layout.group_size, w.layout.bits, w.layout.mode
+
+        def product(x: mx.array) -> mx.array:
+            return mx.quantized_matmul(x, words, scales, biases, True, group, bits, mode)
+
+    elif w.dtype == dtype:
+        turned = w.T
+        mx.eval(turned)
+
+        def product(x: mx.array) -> mx.array:
+            return x @ turned
+
+    else:
         return None
-    ends = [sum(weight.shape[0] for weight in weights[: place + 1]) for place in range(len(weights) - 1)]
-    return Plan(stage, _products(whole, dtype), ends)
-
-
-def _products(w: Packed, dtype: mx.Dtype) -> Products:
-    """`x @ w.T`, in `dtype`."""
-    words, scales, biases = w.weight, w.scales, w.biases
-    group, bits, mode = w.layout.group_size, w.layout.bits, w.layout.mode
 
     def multiply(x: mx.array) -> mx.array:
         # Scales in float32, and norms with such a weight, make a float32 of it.
-        product = mx.quantized_matmul(x, words, scales, biases, True, group, bits, mode)
-        return product if product.dtype == dtype else product.astype(dtype)
+        found = product(x)
+        return found if found.dtype == dtype else found.astype(dtype)
 
     return multiply
 

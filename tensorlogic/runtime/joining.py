@@ -10,9 +10,11 @@ in more than the number of rows: `why_apart` says in which respect, before anyth
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import mlx.core as mx
 
+from tensorlogic.runtime.keeping import Kept
 from tensorlogic.runtime.outside import short
 from tensorlogic.runtime.packed import Packed, Tensor
 
@@ -49,20 +51,51 @@ def joined(parts: Sequence[Tensor]) -> Tensor:
     return whole
 
 
-def join_in_place(parts: Sequence[Packed]) -> Packed:
-    """Packed matrices as one, evaluated, of which each part becomes a view: all take their memory once."""
+_wholes: Kept[Tensor] = Kept()
+
+
+def join_fields(net: Any) -> None:
+    """Join what its class says of a struct's fields, where they are there and go together."""
+    for names in getattr(type(net), "_joined", ()):
+        parts = [getattr(net, name) for name in names]
+        if all(part is not None for part in parts) and why_apart(parts) is None:
+            join_in_place(parts)
+
+
+def join_in_place(parts: Sequence[Tensor]) -> Tensor:
+    """Weights that go together as one, evaluated, of which each part becomes a view: all take their memory once."""
     if len(parts) == 1:
         return parts[0]
+    known = joined_already(parts)
+    return _wholes.keep(_key(parts), _joined_in_place(parts), parts) if known is None else known
+
+
+def joined_already(parts: Sequence[Tensor]) -> Tensor | None:
+    """What `join_in_place` gave for these very weights; None where they were not joined."""
+    return _wholes.get(_key(parts))
+
+
+def _key(parts: Sequence[Tensor]) -> tuple[int, ...]:
+    return tuple(map(id, parts))
+
+
+def _joined_in_place(parts: Sequence[Tensor]) -> Tensor:
     whole = joined(parts)
-    assert isinstance(whole, Packed), "packed weights are joined to one"
     begin = 0
     for part in parts:
         end = begin + part.shape[0]
-        views = {name: getattr(whole, name) for name in ("weight", "scales", "biases")}
-        views = {name: None if array is None else array[begin:end] for name, array in views.items()}
-        mx.eval(list(views.values()))
-        for name, view in views.items():
-            object.__setattr__(part, name, view)
+        if isinstance(part, Packed):
+            assert isinstance(whole, Packed), "packed weights are joined to one"
+            views = {name: getattr(whole, name) for name in ("weight", "scales", "biases")}
+            views = {name: None if array is None else array[begin:end] for name, array in views.items()}
+            mx.eval(list(views.values()))
+            for name, view in views.items():
+                object.__setattr__(part, name, view)
+        else:
+            assert isinstance(whole, mx.array), "dense weights are joined to one"
+            # MLX makes the array one with the view, and copies nothing.
+            part[:] = whole[begin:end]
+            mx.eval(part)
         begin = end
     return whole
 

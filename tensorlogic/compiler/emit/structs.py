@@ -12,7 +12,7 @@ from tensorlogic.compiler.dims import Polynomial, over_names
 from tensorlogic.compiler.emit.elements import Given, read_elements
 from tensorlogic.compiler.emit.identifiers import Identifiers, attribute
 from tensorlogic.compiler.emit.layout import wrapped
-from tensorlogic.compiler.emit.literals import dtype_name, hint, string
+from tensorlogic.compiler.emit.literals import dtype_name, hint, string, tuple_of
 from tensorlogic.compiler.emit.naming import where
 from tensorlogic.compiler.ir.core import Function, Region
 from tensorlogic.compiler.types import (
@@ -39,6 +39,9 @@ def struct_lines(emitter: Emitter, definition: StructDefinition, constructor: Fu
     lines = ["@dataclass(frozen=True, eq=False, kw_only=True)", f"class {own}:", *docstring(shown, 1), ""]
     if own != definition.name:
         lines += [f"    _name = {string(definition.name)}", ""]
+    if definition in emitter.program.joined:
+        groups = [tuple_of([string(attribute(n)) for n in group]) for group in emitter.program.joined[definition]]
+        lines += [f"    _joined = {tuple_of(groups)}  # products of one left side, which `bind` makes one", ""]
     lines += [
         _field_line(name, t, hint(t, names.structs, packed=not names.standalone))
         for name, t in definition.fields.items()
@@ -133,7 +136,7 @@ def _row(emitter: Emitter, name: str, t: Type, keys: tuple[str, ...]) -> str:
         variable = isinstance(inner.element, ElementVariable)
         extra = f", dtype={string(inner.element.name) if variable else dtype_name(inner.element)}"
         if inner.shape.pack is None:
-            extra += f", shape={_listed([_over_dims(size) for size in inner.shape.dims])}"
+            extra += f", shape={tuple_of([_over_dims(size) for size in inner.shape.dims])}"
     if isinstance(inner, StructType):
         extra += _dims(inner)
     extra += (", listed=True" if listed else "") + (", optional=True" if optional else "")
@@ -146,11 +149,7 @@ def _dims(t: StructType) -> str:
         f"({string(attribute(own.name))}, {_over_dims(size)})"
         for own, size in zip(t.definition.dims, t.dims, strict=True)
     ]
-    return f", dims={_listed(pairs)}" if pairs else ""
-
-
-def _listed(items: list[str]) -> str:
-    return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+    return f", dims={tuple_of(pairs)}" if pairs else ""
 
 
 def _over_dims(size: Polynomial) -> str:

@@ -105,7 +105,10 @@ class Entry:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Program:
-    """All that one entry file needs, in the order of emission. `constructors` validate the structs' fields."""
+    """All that one entry file needs, in the order of emission. `constructors` validate the structs' fields.
+
+    `joined` has the fields of a struct that share their left side, in groups (`passes/join.py`).
+    """
 
     name: str
     functions: tuple[Function, ...]
@@ -116,6 +119,7 @@ class Program:
     documentation: str | None = None
     strict: bool = False
     standalone: bool = False
+    joined: Mapping[StructDefinition, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
 
 
 def walk(region: Region) -> Iterator[Operation]:

@@ -9,9 +9,13 @@ from tensorlogic.compiler.types import StructDefinition
 
 
 def show_program(program: Program) -> str:
-    """Every function, then the script."""
+    """What structs join, every function, then the script."""
     functions = [*program.functions, *([program.script] if program.script is not None else [])]
-    return "\n".join(show_function(f) for f in functions)
+    groups = [
+        f"join {definition.symbol}: {'; '.join(' '.join(group) for group in groups)}\n"
+        for definition, groups in program.joined.items()
+    ]
+    return "\n".join([*groups, *map(show_function, functions)])
 
 
 def show_function(function: Function) -> str:

@@ -18,6 +18,8 @@ class Layer:
     are those of GGUF files, with the 1 that the model adds to them.
     """
 
+    _joined = (("q", "k", "v"), ("gate", "up"))  # products of one left side, which `bind` makes one
+
     attention_norm: mx.array  # T[D]
     q: mx.array | tl.Packed  # T[H*K, D]
     k: mx.array | tl.Packed  # T[G*K, D]

@@ -16,6 +16,8 @@ from tensorlogic import runtime as tl
 class Layer:
     """H heads of K features, G of keys and values, D features of a token, F inside a feed-forward block."""
 
+    _joined = (("q", "k", "v"), ("gate", "up"))  # products of one left side, which `bind` makes one
+
     attention_norm: mx.array  # T[D]
     q: mx.array | tl.Packed  # T[H*K, D]
     k: mx.array | tl.Packed  # T[G*K, D]

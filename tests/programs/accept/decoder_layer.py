@@ -15,6 +15,8 @@ F16 = tl.carried(mx.float16)
 class Attention:
     """`Attention`: Attention[D, H, K, E]."""
 
+    _joined = (("q", "k", "v"),)  # products of one left side, which `bind` makes one
+
     norm: mx.array  # float16[D]
     q: mx.array | tl.Packed  # float16[H*E, D]
     k: mx.array | tl.Packed  # float16[K*E, D]
@@ -127,6 +129,8 @@ class Attention:
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FeedForward:
     """`FeedForward`: FeedForward[D, F]."""
+
+    _joined = (("gate", "up"),)  # products of one left side, which `bind` makes one
 
     norm: mx.array  # float16[D]
     gate: mx.array | tl.Packed  # float16[F, D]
