@@ -14,12 +14,14 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tensorlogic.runtime.architectures import language_model as language_model
     from tensorlogic.runtime.attending import cached_attention as cached_attention
     from tensorlogic.runtime.batching import Answer as Answer
     from tensorlogic.runtime.batching import generate_batch as generate_batch
     from tensorlogic.runtime.binding import *
     from tensorlogic.runtime.boundary import *
     from tensorlogic.runtime.caching import KVCache as KVCache
+    from tensorlogic.runtime.caching import new_cache as new_cache
     from tensorlogic.runtime.carrying import *
     from tensorlogic.runtime.chains import Stage as Stage
     from tensorlogic.runtime.chains import chain as chain
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     shown = show
 
 _WHERE = {
+    "architectures": ("language_model",),
     "binding": ("Field", "bind", "of_elements", "tensors_of"),
     "attending": ("cached_attention",),
     "boundary": (
@@ -71,7 +74,7 @@ _WHERE = {
         "set_fields",
         "string",
     ),
-    "caching": ("KVCache",),
+    "caching": ("KVCache", "new_cache"),
     "carrying": ("tensor", "weight"),
     "chains": ("Stage", "chain", "chain_apart"),
     "device": ("carried",),

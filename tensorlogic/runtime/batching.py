@@ -63,7 +63,7 @@ def generate_batch(
     room = room_for(max_tokens, longest, known.context)
     begins = [longest - len(each) for each in ids]
     sampler = Sampler(temperature, top_k, top_p, min_p, repetition_penalty, seed)
-    cache = KVCache(capacity=longest + max(room, 1), bits=bits, begins=begins)
+    cache = known.new_cache(known.net, capacity=longest + max(room, 1), bits=bits, begins=begins)
     return _answers(known, ids, begins, sampler, cache, room)
 
 

@@ -303,6 +303,22 @@ class KVCache:
         return following
 
 
+def new_cache(
+    net: object,
+    *,
+    capacity: int | None = None,
+    window: int | None = None,
+    bits: int | None = None,
+    begins: Sequence[int] | None = None,
+) -> KVCache:
+    """An empty cache for the steps of a net: of the kinds of `KVCache`, growing where nothing is said.
+
+    The layers of `net` give their sizes at their first `update`. A program's own `new_cache` may look at it. Raises
+    BoundaryError TL5022 for numbers that make no sense.
+    """
+    return KVCache(capacity=capacity, window=window, bits=bits, begins=begins)
+
+
 def _require_parts(held: Held, count: int, bits: int | None) -> mx.Dtype:
     """The element type of arrays from outside, which must be what `count` tokens of these sizes are kept as."""
     parts = (*held.keys, *held.values)

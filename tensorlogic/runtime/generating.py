@@ -99,12 +99,13 @@ def generate(
         raise BoundaryError("TL5026", "a `prompt_cache` goes without `window` and `reuse`")
     room = room_for(max_tokens, len(ids), None if window is not None else known.context)
     if window is not None:
-        endless = LanguageModel(known.net, known.step, known.tokenizer)
-        return Generation(endless, ids, sampler, KVCache(window=window, bits=bits), room, stop)
+        endless = replace(known, context=None)
+        return Generation(endless, ids, sampler, known.new_cache(known.net, window=window, bits=bits), room, stop)
     if prompt_cache is not None:
         return _from_file(Path(prompt_cache), known, ids, sampler, bits, room, stop)
     if not reuse:
-        return Generation(known, ids, sampler, KVCache(capacity=len(ids) + max(room, 1), bits=bits), room, stop)
+        cache = known.new_cache(known.net, capacity=len(ids) + max(room, 1), bits=bits)
+        return Generation(known, ids, sampler, cache, room, stop)
     cache = _used_again(known, ids, bits)
     answer = Generation(known, ids[cache.length() :], sampler, cache, room, stop)
     known.last[:] = [(ids, answer)]
@@ -123,9 +124,8 @@ def _from_file(
     """An answer whose prompt's beginning is in a file, or comes into one."""
     owner = model.identity()
     if not path.exists():
-        return Generation(
-            model, ids, sampler, KVCache(bits=bits), room, stop, lambda cache: save_cache(cache, ids, path, owner)
-        )
+        empty = model.new_cache(model.net, bits=bits)
+        return Generation(model, ids, sampler, empty, room, stop, lambda cache: save_cache(cache, ids, path, owner))
     cache, seen = load_cache(path, owner)
     if cache.bits != bits:
         raise BoundaryError("TL5026", f"`{path}` has a cache of {cache.bits or 'all'} bits, not of {bits or 'all'}")
@@ -143,7 +143,7 @@ def _used_again(model: LanguageModel, ids: Sequence[int], bits: int | None) -> K
     """The cache of the last answer with the tokens that both texts begin with, but for one; an empty one without it."""
     before, answer = model.last.pop() if model.last else ([], None)
     if answer is None or answer.cache.bits != bits:
-        return KVCache(bits=bits)
+        return model.new_cache(model.net, bits=bits)
     seen = [*before, *answer.ids][: answer.cache.length()]
     answer.interrupt()
     answer.cache.rewind(_alike(seen, ids))

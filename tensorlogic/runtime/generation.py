@@ -22,7 +22,7 @@ import mlx.core as mx
 import numpy as np
 
 from tensorlogic.runtime import device
-from tensorlogic.runtime.caching import KVCache
+from tensorlogic.runtime.caching import KVCache, new_cache
 from tensorlogic.runtime.errors import BoundaryError
 from tensorlogic.runtime.sampling import Sampler
 from tensorlogic.runtime.text.tokenizer import Tokenizer
@@ -32,6 +32,7 @@ _CHUNK, _CHUNK_OF_GPU = 128, 2048
 no more quickly than on many."""
 
 Step = Callable[[Any, mx.array, KVCache], tuple[mx.array, KVCache]]
+NewCache = Callable[..., KVCache]
 Finish = Literal["end", "stop", "length", "interrupted"]
 
 
@@ -39,7 +40,8 @@ Finish = Literal["end", "stop", "length", "interrupted"]
 class LanguageModel:
     """A model that generates. `context` is how many tokens it was trained for, where the file says it.
 
-    `identity` tells it from others where a prompt's cache is kept in a file.
+    `identity` tells it from others where a prompt's cache is kept in a file. `new_cache(net, capacity=..., window=...,
+    bits=..., begins=...)` makes an empty cache for its steps.
     """
 
     net: Any
@@ -47,6 +49,7 @@ class LanguageModel:
     tokenizer: Tokenizer
     context: int | None = None
     identity: Callable[[], str] = str
+    new_cache: NewCache = new_cache
     last: list[tuple[list[int], Generation]] = field(default_factory=list, init=False, repr=False)
     """The last answer of those that are used again, with all ids of its prompt."""
 

@@ -12,7 +12,9 @@ _SHADOWED = frozenset(
 )
 """Builtins that emitted code calls."""
 
-_CLASS_NAMES = frozenset({"bind", "_model_fields", "_name", "field", "classmethod", "staticmethod", "mx", "tl", "self"})
+_CLASS_NAMES = frozenset(
+    {"bind", "_model_fields", "_name", "_joined", "field", "classmethod", "staticmethod", "mx", "tl", "self"}
+)
 """What a struct's class defines or calls while it is made."""
 
 

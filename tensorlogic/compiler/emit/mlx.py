@@ -14,7 +14,7 @@ from functools import cached_property
 from tensorlogic.compiler.diagnostics.glyphs import visible
 from tensorlogic.compiler.diagnostics.model import CompileError, error
 from tensorlogic.compiler.dims import Kind
-from tensorlogic.compiler.emit import standalone
+from tensorlogic.compiler.emit import generating, standalone
 from tensorlogic.compiler.emit.body import Body
 from tensorlogic.compiler.emit.elements import Given, read_elements
 from tensorlogic.compiler.emit.identifiers import Identifiers, attribute
@@ -64,14 +64,19 @@ class Emitter:
         parts = [struct_lines(self, d, program.constructors[d]) for d in program.structs]
         parts += [self.function(f, self.names.functions[f.symbol]) for f in program.functions]
         parts += [self._entry(entry) for entry in program.entries]
-        if self.program.script is not None:
-            parts.append(self._script(self.program.script))
+        if generating.generates(program):
+            parts.append(generating.lines(self.public.keys()))
+        if program.script is not None:
+            parts.append(self._script(program.script))
         head = self._head()
         return "\n".join([*head, *("\n\n" + "\n".join(part) for part in parts)]) + "\n"
 
     def _allocate(self) -> None:
         """Names for all that stands at the top level: entries have theirs, bodies what is left."""
         public = {entry.name: self.identifiers.take(entry.name) for entry in self.program.entries}
+        if generating.generates(self.program):
+            for name in generating.NAMES:
+                self.identifiers.take_again(name)
         # The parameter of `main` would hide a struct or a constant of this name.
         self.identifiers.take_again("args")
         for definition in self.program.structs:

@@ -1,7 +1,8 @@
 """The models of the standard library as emitted modules, found by the architecture that a file names.
 
 `tools/emit_models.py` writes the modules from `stdlib/models/*.tl`, and a test that they are what the compiler makes of
-them. Each has `load(model) -> Net` and `step(net, ids, cache) -> (logits, cache)`. Nothing here calls the compiler.
+them. Each has `bind(model) -> Net`, `new_cache(net, ...) -> KVCache` and `step(net, ids, cache) -> (logits, cache)`,
+and so has the module of any program with a `load` and a `step` of that kind. Nothing here calls the compiler.
 
 Refuses, with a `ModelFileError`: a file that names no architecture, one that is not here, or one that generates
 nothing (TL4501).
@@ -12,7 +13,7 @@ from __future__ import annotations
 import functools
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tensorlogic.runtime.cache_files import identity
 from tensorlogic.runtime.errors import ModelFileError
@@ -48,7 +49,10 @@ def module_of(model: Model) -> ModuleType:
         raise ModelFileError(
             "TL4501",
             f"`{path}` {said}, which nothing here computes",
-            helps=[f"there are {known}", "a program of your own computes any: `LanguageModel(net, step, tokenizer)`"],
+            helps=[
+                f"there are {known}",
+                "a program of your own computes any: Python's `language_model(model, module)`",
+            ],
         )
     return import_module(f"{__name__}.{name}")
 
@@ -64,16 +68,25 @@ def _is_an_encoder(model: Model, architecture: str) -> ModelFileError:
     )
 
 
-def language_model(model: Model) -> LanguageModel:
+def language_model(model: Model, module: Any = None) -> LanguageModel:
     """A model that generates: its weights bound, the emitted `step`, its tokenizer, and how long a text it takes.
 
-    Raises `ModelFileError` besides for weights that are missing or do not fit (TL4020), and for settings that the file
-    lacks (TL4010).
+    `module` is another than the standard library's for the model's architecture, such as a program of your own. Raises
+    `ModelFileError` besides for weights that are missing or do not fit (TL4020), and for settings that the file lacks
+    (TL4010); TypeError for a module that lacks one of the three functions.
     """
-    module = module_of(model)
+    module = module_of(model) if module is None else module
+    lacking = [name for name in ("bind", "new_cache", "step") if not callable(getattr(module, name, None))]
+    if lacking:
+        name = getattr(module, "__name__", type(module).__name__)
+        raise TypeError(
+            f"`{name}` has no `{lacking[0]}`: a program that generates has `load(model)` and `step(net, ids, cache)`, "
+            "from which its module has `bind`, `new_cache` and `step`"
+        )
     model.while_reading(lambda: model.tokenizer)
     whose = functools.cache(lambda: identity(model))
-    return LanguageModel(module.load(model), module.step, model.tokenizer, context_of(model), whose)
+    net = module.bind(model)
+    return LanguageModel(net, module.step, model.tokenizer, context_of(model), whose, module.new_cache)
 
 
 def context_of(model: Model) -> int | None:

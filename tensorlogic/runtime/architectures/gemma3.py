@@ -964,3 +964,8 @@ def step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
         tl.refuse("gemma3.tl:102", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
     result = _step(net, ids, cache)  # gemma3.tl:102
     return (tl.cast(result[0], T), result[1])
+
+
+# `generate` drives the module by these, and by `step`.
+bind = load
+new_cache = tl.new_cache

@@ -800,3 +800,8 @@ def step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
         tl.refuse("llama.tl:52", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
     result = _step(net, ids, cache)  # llama.tl:52
     return (tl.cast(result[0], T), result[1])
+
+
+# `generate` drives the module by these, and by `step`.
+bind = load
+new_cache = tl.new_cache

@@ -799,3 +799,8 @@ def step(net: Qwen2, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KVC
         tl.refuse("qwen2.tl:49", "TL5001", "`L` is {} by dim 1 of `ids`: a dimension variable is at least {}", L, 1)
     result = _step(net, ids, cache)  # qwen2.tl:49
     return (tl.cast(result[0], T), result[1])
+
+
+# `generate` drives the module by these, and by `step`.
+bind = load
+new_cache = tl.new_cache

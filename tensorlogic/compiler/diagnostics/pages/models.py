@@ -292,7 +292,7 @@ tlc run model.tl""",
         "GGUF, `model_type` in the `config.json` of Hugging Face's folders. The message lists those that the standard "
         "library has. An encoder such as `bert` is none of them, since it makes vectors. Any other can be "
         "written in the language, with a `load` and a `step` as in `stdlib/models`, and given to `generate` from "
-        "Python as a `LanguageModel`.",
+        "Python: `generate(language_model(model, module), ids)`.",
         """\
 # model.tl: for piece in generate(load_model("model.gguf"), "Once upon a time") { print(piece, end: "") }
 tlc run model.tl""",
