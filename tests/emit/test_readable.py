@@ -41,3 +41,18 @@ def test_a_value_without_a_name_hides_no_builtin() -> None:
     python = emitted(f'print(1, f"{{args[0]}} and {{args[1]}} {words} {{args[2]}} {words}")')
     assert "\n    text = " in python
     assert "\n    format = " not in python
+
+
+def test_the_index_of_an_enumeration_is_known_to_be_no_less_than_0() -> None:
+    loop = "fn f(xs: [int], ys: [int]) -> int { let total = 0; for (i, x) in %s { %s }; return total }"
+    for body in ("total = total + ys[i]", "if x > 1 { total = total + ys[i + 1] }"):
+        python = emitted(loop % ("enumerate(xs)", body))
+        assert "tl.item(ys, " in python
+        assert "less than 0" not in python
+    for over, body in (
+        ("enumerate(xs)", "total = total + ys[i - 1]"),
+        ("enumerate(xs)", "total = total + ys[x]"),
+        ("enumerate(xs)", "i = total; total = ys[i]"),
+        ("[(1, 2), (total, 3)]", "total = total + ys[i]"),
+    ):
+        assert "less than 0" in emitted(loop % (over, body))

@@ -90,6 +90,7 @@ def check_for(cx: Context, node: nodes.For) -> None:
     for name in node.names:
         statements.refuse_redeclaration(cx, name, in_loop=True)
     item = _item_type(cx, iterable, node.iterable.span)
+    is_counted = cx.builder.made_by(iterable) == "host.enumerate" and len(node.names) == 2
     names, types, before = _carried(cx, node.body, node.span)
     mark = serial_mark()
     outer = {n: cx.lookup(n) for n in names}
@@ -98,7 +99,10 @@ def check_for(cx: Context, node: nodes.For) -> None:
         cx.loops.append(Loop(tuple(names), tuple(types)))
         variable = _loop_variable(cx, iterable, item)
         arguments = (variable, *_enter(cx, names, types))
-        for name, part in zip(node.names, _parts(cx, node, variable), strict=True):
+        parts = _parts(cx, node, variable)
+        if is_counted and isinstance(parts[0].type, IntType) and parts[0].type.value is not None:
+            cx.facts = cx.facts.with_bound(parts[0].type.value)
+        for name, part in zip(node.names, parts, strict=True):
             cx.builder.name(part, name.name)
             cx.declare(name.name, Binding(part, name.span, "loop"))
         statements.check_statements(cx, node.body.statements)

@@ -59,6 +59,11 @@ class Builder:
         """Append an operation with any number of results."""
         self._open[-1].append(Operation(name, operands, results, attributes, regions, span))
 
+    def made_by(self, value: Value) -> str | None:
+        """The name of the operation that gave a value, where it is the last that was added."""
+        last = self._open[-1][-1] if self._open[-1] else None
+        return last.name if last is not None and value in last.results else None
+
     def name(self, value: Value, name: str) -> None:
         """Say what the source calls a value; the first name stays."""
         self.names.setdefault(value, name)

@@ -831,8 +831,6 @@ def _step(net: Gemma3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.K
         tl.float_sqrt(float(net.D)), net.T, "sqrt(float(D))", "gemma3.tl:106"
     )
     for i, l in enumerate(net.weights.layers):
-        if i < 0:
-            tl.refuse("gemma3.tl:108", "TL5003", "the index `i` of `net.windowed` is {}: less than 0", i)
         is_local = tl.item(net.windowed, i, "net.windowed[i]", "gemma3.tl:108")  # gemma3.tl:108
         periods = net.local if is_local else net.rotary.periods
         window = net.window if is_local else net.context

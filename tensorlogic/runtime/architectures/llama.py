@@ -711,8 +711,6 @@ def _step(net: Llama, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
     scale = net.rotary.attention / math.sqrt(float(net.K))
     x = tl.embedding(ids, net.weights.embedding)
     for i, l in enumerate(net.weights.layers):
-        if i < 0:
-            tl.refuse("llama.tl:60", "TL5003", "the index `i` of `net.windows` is {}: less than 0", i)
         window = tl.item(net.windows, i, "net.windows[i]", "llama.tl:60")  # llama.tl:60
         if window < 1:
             tl.refuse("llama.tl:69", "TL5003", "`window` of `attention` is {}: it must be at least {}", window, 1)

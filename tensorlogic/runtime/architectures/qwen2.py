@@ -715,8 +715,6 @@ def _step(net: Qwen2, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
     scale = net.rotary.attention / math.sqrt(float(net.K))
     x = tl.embedding(ids, net.weights.embedding)
     for i, l in enumerate(net.weights.layers):
-        if i < 0:
-            tl.refuse("qwen2.tl:57", "TL5003", "the index `i` of `net.windows` is {}: less than 0", i)
         window = tl.item(net.windows, i, "net.windows[i]", "qwen2.tl:57")  # qwen2.tl:57
         product, product_2, product_3 = tl.chain_apart(x, tl.Stage(l.q, l.k, l.v, norm=l.attention_norm, eps=net.eps))
         q = mx.reshape(product + l.q_bias, (ids.shape[0], ids.shape[1], net.H, net.K)).transpose(0, 2, 1, 3)

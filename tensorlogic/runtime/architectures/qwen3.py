@@ -713,8 +713,6 @@ def _step(net: Qwen3, ids: mx.array, cache: tl.KVCache) -> tuple[mx.array, tl.KV
     scale = net.rotary.attention / math.sqrt(float(net.K))
     x = tl.embedding(ids, net.weights.embedding)
     for i, l in enumerate(net.weights.layers):
-        if i < 0:
-            tl.refuse("qwen3.tl:57", "TL5003", "the index `i` of `net.windows` is {}: less than 0", i)
         window = tl.item(net.windows, i, "net.windows[i]", "qwen3.tl:57")  # qwen3.tl:57
         if window < 1:
             tl.refuse("qwen3.tl:66", "TL5003", "`window` of `attention` is {}: it must be at least {}", window, 1)
