@@ -78,7 +78,12 @@ class Matrix:
     ) -> None: ...
     @staticmethod
     def dense(weight: mx.array) -> Matrix:
-        """Floats [O, I] as they are, to stand in stages beside packed weights. ValueError for anything else."""
+        """Floats [O, I] as they are, to stand in stages beside packed weights. ValueError for anything else.
+
+        What does not lie by rows without gaps is copied."""
+    @staticmethod
+    def lies(weight: mx.array) -> bool:
+        """Whether an array is evaluated, and lies by rows without gaps: `dense` takes it as it is."""
 
 class Stage:
     """`added + rms_norm(gate(rms_norm(value) @ [m1; m2; ...].T))`, where everything but the product may be absent.

@@ -5,8 +5,8 @@
     value = add + rms_norm(gate(rms_norm(value) @ [w1; w2; ...].T))
 
 where everything but the product may be absent. With our CPU kernels (`kernels.py`), which take packed weights and dense
-ones, all of it is one node of the graph, computed in float32; elsewhere it is the operations that the program wrote.
-Both give the type of what went in, and evaluate nothing.
+ones that lie by rows, all of it is one node of the graph, computed in float32; elsewhere it is the operations that the
+program wrote. Both give the type of what went in, and evaluate nothing.
 """
 
 from __future__ import annotations
@@ -131,6 +131,9 @@ def _node(stages: Sequence[Stage], dtype: mx.Dtype) -> _Node | None:
 
 
 def _made(stages: Sequence[Stage], key: tuple[object, ...], dtype: mx.Dtype) -> _Node | None:
+    if any(isinstance(w, mx.array) and not kernels.cpu.Matrix.lies(w) for stage in stages for w in stage.weights):
+        # Products alone read a transposed weight where it lies, and one that is computed for each call.
+        return None
     addends: list[int] = []
     parts: list[KernelStage] = []
     for place, stage in enumerate(stages):
@@ -167,7 +170,7 @@ def _matrix(weight: Tensor) -> Matrix | None:
         return None
     if isinstance(weight, Packed):
         return weight.matrix()
-    return kernels.cpu.Matrix.dense(mx.contiguous(weight))
+    return kernels.cpu.Matrix.dense(weight)
 
 
 # --- by parts

@@ -31,7 +31,10 @@ void bind_packed(nanobind::module_& m) {
   nb::class_<Matrix>(m, "Matrix")
       .def(nb::init<mx::array, mx::array, std::optional<mx::array>, int, int, const std::string&>(), "weight"_a,
            "scales"_a, "biases"_a.none(), "bits"_a, "group_size"_a, "mode"_a)
-      .def_static("dense", [](mx::array weight) { return Matrix(std::move(weight)); }, "weight"_a);
+      .def_static("dense", [](mx::array weight) { return Matrix(std::move(weight)); }, "weight"_a)
+      .def_static(
+          "lies", [](const mx::array& weight) { return weight.is_available() && weight.flags().row_contiguous; },
+          "weight"_a);
   nb::class_<StageArrays>(m, "Stage")
       .def("__init__",
            [](StageArrays* stage, std::vector<Matrix> matrices, std::optional<mx::array> norm, std::optional<float> eps,
