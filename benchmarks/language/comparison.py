@@ -47,7 +47,8 @@ FULL = Plan(
         "decode 64 after 128": Allowance(2, 16, 30),
         "decode 64 after 2,000": Allowance(1, 8, 60),
     },
-    starts=Allowance(3, 8, 40),
+    # Of three, medians of ratios went from 0.9 to 1.8 on a busy machine.
+    starts=Allowance(7, 12, 60),
 )
 
 
