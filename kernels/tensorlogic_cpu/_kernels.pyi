@@ -121,6 +121,12 @@ class Chain:
     """
 
     def __init__(self, stages: list[Stage], results: list[int]) -> None: ...
+    def watch(self, objects: list[mx.array]) -> None:
+        """Remember which arrays these objects are. They must live as long as `unchanged` is asked."""
+
+    def unchanged(self) -> bool:
+        """Whether they still are: `w -= x` and `w[:] = x` make another array of the same object."""
+
     def __call__(self, x: mx.array, addends: list[mx.array] = []) -> list[mx.array]: ...
 
 # --- rows

@@ -34,34 +34,32 @@ _ACTIVATIONS = {"silu": silu, "gelu_tanh": gelu_tanh}
 
 
 class Plan:
-    """What one stage calls. It holds its weights, of which `bounds` tells where each begins but for the first."""
+    """What stages with the same weights call. `bounds` tells where each weight begins but for the first."""
 
-    __slots__ = ("_bounds", "_eps", "_eps_after", "_gate", "_multiply", "_norm", "_norm_after")
+    __slots__ = ("_bounds", "_gate", "_multiply")
 
-    def __init__(self, stage: Stage, multiply: Products, bounds: list[int]) -> None:
+    def __init__(self, multiply: Products, bounds: list[int], gate: Gate | None) -> None:
         self._multiply = multiply
         self._bounds = bounds
-        self._norm, self._eps = stage.norm, stage.eps
-        self._norm_after, self._eps_after = stage.norm_after, stage.eps_after
-        self._gate = None if stage.gate is None else gate_of(stage.gate, on_gpu=device.on_gpu())
+        self._gate = None if gate is None else gate_of(gate, on_gpu=device.on_gpu())
 
-    def value(self, x: mx.array, added: mx.array | None) -> mx.array:
+    def value(self, stage: Stage, x: mx.array, added: mx.array | None) -> mx.array:
         """The value of the stage for an `x` [..., I] of two dims at least, with items."""
-        product = self._product(x)
+        product = self._product(stage, x)
         if self._gate is not None:
             product = self._gate(*mx.split(product, self._bounds, axis=-1))
-        if self._eps_after is not None:
-            product = mx.fast.rms_norm(product, self._norm_after, self._eps_after)
+        if stage.eps_after is not None:
+            product = mx.fast.rms_norm(product, stage.norm_after, stage.eps_after)
         return product if added is None else product + added
 
-    def apart(self, x: mx.array) -> tuple[mx.array, ...]:
+    def apart(self, stage: Stage, x: mx.array) -> tuple[mx.array, ...]:
         """The products with each weight."""
-        product = self._product(x)
+        product = self._product(stage, x)
         return tuple(mx.split(product, self._bounds, axis=-1)) if self._bounds else (product,)
 
-    def _product(self, x: mx.array) -> mx.array:
-        if self._eps is not None:
-            x = mx.fast.rms_norm(x, self._norm, self._eps)
+    def _product(self, stage: Stage, x: mx.array) -> mx.array:
+        if stage.eps is not None:
+            x = mx.fast.rms_norm(x, stage.norm, stage.eps)
         return affordable(self._multiply(x))
 
 
@@ -72,7 +70,7 @@ def plan(stage: Stage, dtype: mx.Dtype) -> Plan | None:
     if multiply is None:
         return None
     ends = [sum(weight.shape[0] for weight in stage.weights[: place + 1]) for place in range(len(stage.weights) - 1)]
-    return Plan(stage, multiply, ends)
+    return Plan(multiply, ends, stage.gate)
 
 
 def _whole(weights: Sequence[Tensor]) -> Tensor | None:

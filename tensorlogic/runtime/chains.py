@@ -41,7 +41,7 @@ class Stage:
     1. `fast` is that of `packed.matmul`.
     """
 
-    __slots__ = ("add", "add_stage", "eps", "eps_after", "fast", "gate", "key", "norm", "norm_after", "weights")
+    __slots__ = ("add", "add_stage", "eps", "eps_after", "fast", "gate", "ids", "key", "norm", "norm_after", "weights")
 
     def __init__(
         self,
@@ -64,8 +64,9 @@ class Stage:
         self.add = add
         self.add_stage = add_stage
         self.fast = fast
+        self.ids = tuple(map(id, weights))
         # What tells it from others, but for the array that is added, which is another one at each call.
-        self.key = (*map(id, weights), id(norm), eps, id(norm_after), eps_after, gate, add is None, add_stage, fast)
+        self.key = (self.ids, id(norm), eps, id(norm_after), eps_after, gate, add is None, add_stage, fast)
 
     def added(self, values: Sequence[mx.array]) -> mx.array | None:
         """The array that is added, from the values so far; None where none is."""
@@ -83,7 +84,9 @@ def chain(x: mx.array, *stages: Stage) -> mx.array:
     values = [x]
     for stage in stages:
         planned = _plan(stage, values[-1])
-        values.append(_by_parts(values, stage) if planned is None else planned.value(values[-1], stage.added(values)))
+        values.append(
+            _by_parts(values, stage) if planned is None else planned.value(stage, values[-1], stage.added(values))
+        )
     return values[-1]
 
 
@@ -93,7 +96,7 @@ def chain_apart(x: mx.array, *stages: Stage) -> tuple[mx.array, ...]:
     if _node(stages, x.dtype) is None:
         value = chain(x, *before) if before else x
         planned = _plan(last, value)
-        return tuple(_products(value, last)) if planned is None else planned.apart(value)
+        return tuple(_products(value, last)) if planned is None else planned.apart(last, value)
     ends, end = [], 0
     for weight in last.weights[:-1]:
         end += weight.shape[0]
@@ -127,7 +130,8 @@ def _node(stages: Sequence[Stage], dtype: mx.Dtype) -> _Node | None:
     if not kernels.active():
         return None
     key = (dtype, *[stage.key for stage in stages])
-    return _nodes.get(key) or _made(stages, key, dtype)
+    node = _nodes.get(key)
+    return node if node is not None and node.call.unchanged() else _made(stages, key, dtype)
 
 
 def _made(stages: Sequence[Stage], key: tuple[object, ...], dtype: mx.Dtype) -> _Node | None:
@@ -155,7 +159,10 @@ def _made(stages: Sequence[Stage], key: tuple[object, ...], dtype: mx.Dtype) -> 
         )
         parts.append(part)
     arrays = [array for stage in stages for array in (*stage.weights, stage.norm, stage.norm_after)]
-    return _nodes.keep(key, _Node(kernels.cpu.Chain(parts, [len(parts)]), addends), arrays)
+    call = kernels.cpu.Chain(parts, [len(parts)])
+    # Python may change an array in place; nobody does so to the parts of a packed weight.
+    call.watch([array for array in arrays if isinstance(array, mx.array)])
+    return _nodes.keep(key, _Node(call, addends), arrays)
 
 
 def _activations(stage: Stage, dtype: mx.Dtype) -> Activations:
@@ -178,7 +185,7 @@ def _matrix(weight: Tensor) -> Matrix | None:
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    """A stage's plan, if it has one."""
+    """The plan of stages with the same weights, if they have one."""
 
     plan: Plan | None
 
@@ -190,10 +197,9 @@ def _plan(stage: Stage, x: mx.array) -> Plan | None:
     """How the stage is computed again and again, made before or now; None where all is looked at each time."""
     if x.ndim < 2 or x.size == 0 or kernels.active():
         return None
-    key = (x.dtype, device.on_gpu(), stage.key)
+    key = (x.dtype, device.on_gpu(), stage.ids, stage.gate)
     planned = _plans.get(key)
     if planned is None:
-        # The norms' weights live as long as a plan, which holds them.
         planned = _plans.keep(key, _Planned(plan(stage, x.dtype)), stage.weights)
     return planned.plan
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import mlx.core as mx
 
@@ -114,9 +114,17 @@ def dense(w: Tensor, dtype: mx.Dtype | None = None) -> mx.array:
     return w if dtype is None else w.astype(dtype)
 
 
-def expanded(w: Tensor) -> mx.array:
-    """The elements of `w` in the type in which the device carries them: for whatever is no product."""
-    return dense(w, device.carried(w.dtype))
+@overload
+def expanded(w: Tensor) -> mx.array: ...
+
+
+@overload
+def expanded(w: Tensor | None) -> mx.array | None: ...
+
+
+def expanded(w: Tensor | None) -> mx.array | None:
+    """The elements of `w`, where there is one, in the type in which the device carries them: for what is no product."""
+    return None if w is None else dense(w, device.carried(w.dtype))
 
 
 _products: Kept[Chain] = Kept()

@@ -102,12 +102,23 @@ def test_a_program_of_ones_own_is_driven() -> None:
     ]
 
 
+def test_a_new_cache_of_the_program_s_own_is_driven() -> None:
+    parameters = "capacity: int? = none, window: int? = none, bits: int? = none, begins: [int]? = none"
+    own = f"fn new_cache(net: Net[V, D], {parameters}) -> KVCache {{ return KVCache(window: 16) }}\n"
+    module: Any = tensorlogic.compile(NET + LOAD + STEP + own)
+    known = language_model(load_model(model_path(SMOLLM2)), module)
+    assert len(list(generate(known, "Once", max_tokens=3))) == 3
+
+
 def test_a_module_that_lacks_one_is_refused() -> None:
     model = load_model(model_path(SMOLLM2))
     for lacking in ("bind", "new_cache", "step"):
         parts = {name: print for name in ("bind", "new_cache", "step") if name != lacking}
         with pytest.raises(TypeError, match=f"`SimpleNamespace` has no `{lacking}`: a program that generates has"):
             language_model(model, SimpleNamespace(**parts))
+    poor = SimpleNamespace(bind=print, step=print, new_cache=lambda net, capacity=None: KVCache(capacity=capacity))
+    with pytest.raises(TypeError, match="`new_cache` does not take `window`, by which `generate` says which cache"):
+        language_model(model, poor)
     module: Any = tensorlogic.compile(NET + LOAD, "half")
     with pytest.raises(TypeError, match="has no `bind`"):
         language_model(model, module)

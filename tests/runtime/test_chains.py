@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tensorlogic.runtime import kernels, sizes
-from tensorlogic.runtime.chains import Stage, _nodes, chain, chain_apart
+from tensorlogic.runtime.chains import Stage, _nodes, _plans, chain, chain_apart
 from tensorlogic.runtime.errors import BoundaryError
 from tensorlogic.runtime.packed import Packed, Tensor, dense, quantize
 
@@ -182,6 +182,42 @@ def test_a_node_is_made_once_and_kept_with_its_weights(monkeypatch: pytest.Monke
         assert len(_nodes) == before
     finally:
         gc.enable()
+
+
+def test_what_is_changed_in_place_counts() -> None:
+    x, w, norm, packed_one = random(1, 3, D), random(2, F, D), random(3, D), packed(4, F, D)
+    mx.eval(x, w, norm)
+
+    def value() -> mx.array:
+        return chain(x, Stage(w, packed_one, norm=norm, eps=1.0, gate="silu"))
+
+    def expected() -> mx.array:
+        h = rms_norm(x, norm, 1.0)
+        g = h @ w.T
+        return g * mx.sigmoid(g) * (h @ dense(packed_one, mx.float32).T)
+
+    before = len(_nodes)
+    for change in range(6):
+        assert close(value(), expected())
+        assert close(value(), expected())
+        if change % 3 == 0:
+            w -= 0.5 * x[:1]
+            assert close(value(), expected())
+        elif change % 3 == 1:
+            norm[:] = norm * 2
+        else:
+            w[1:3] = 0
+        mx.eval(w, norm)
+    assert len(_nodes) - before == 1
+
+
+def test_plans_do_not_grow_with_norms_that_are_computed_for_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "active", lambda: None)
+    x, w, norm, before = random(1, 3, D), packed(2, F, D), random(3, D), len(_plans)
+    for i in range(4):
+        assert close(chain(x, Stage(w, norm=norm + i, eps=1.0)), rms_norm(x, norm + i, 1.0) @ dense(w, mx.float32).T)
+        assert close(chain(x, Stage(w, norm_after=None, eps_after=1.0 + i)), rms_norm(x @ dense(w).T, None, 1.0 + i))
+    assert len(_plans) - before == 1
 
 
 def test_stages_that_differ_are_told_apart() -> None:

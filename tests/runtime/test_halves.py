@@ -29,6 +29,12 @@ fn turned<T: float>(x: T[N, F], n: Net<T>[V, D, F]) -> T[N, D] { return x @ n.up
 fn energy<T: float>(n: Net<T>[V, D, F]) -> T[] { return sum(n.up * n.up) / 4000 }
 fn stacked<T: float>(x: T[2, N, D], n: Net<T>[V, D, F]) -> T[2, N, D] { return x @ n.stack.transpose([0, 2, 1]) }
 fn given(x: float16[N, D], w: float16[F, D], bias: float16[F]) -> float16[N, F] { return linear(x, w, bias) + x @ w.T }
+fn paired<T: float>(p: (T[D, D], int)) -> T[] {
+    let (w, n) = p
+    let y = full([D, D], 300, dtype: T) @ w.T
+    return sum(y * y / n) / 50000
+}
+fn nested<T: float>(p: (int, (T[D, D], [T[D, D]]))) -> T[D, D] { return full([D, D], 300, dtype: T) * 300 / p[0] }
 fn both<T: float>(w: T[D, D], n: int) -> T[D, D] { return ones([D, D], dtype: T) @ w.T / n + w / n }
 """
 HALVES = pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16], ids=str)
@@ -97,6 +103,43 @@ def test_sums_of_a_matrix_do_not_leave_float16s_range(program: Any) -> None:
     """A field that is a weight elsewhere is carried in float32 where it is an array."""
     net = program.Net(**(tensors(mx.float16) | {"up": mx.full((F, D), 200, mx.float16)}))
     assert program.energy(net).item() == F * D * 200 * 200 / 4000
+
+
+def test_what_a_body_makes_is_carried_where_a_tuple_tells_its_type(program: Any) -> None:
+    w = mx.ones((D, D), mx.float16) * 16
+    assert program.paired((w, 30000)).item() == pytest.approx((300 * 16 * D) ** 2 * D * D / 30000 / 5e4, rel=1e-3)
+    assert program.nested((100, (w, [w])))[0, 0].item() == 900
+
+
+OPTIONAL = """
+struct Net[D] { a: float16[D, D]; o: float16[D, D]? }
+fn read(n: Net[D]) -> float16[D, D]? { return n.o }
+fn chosen(n: Net[D], c: bool) -> float16[D, D]? { return if c { n.o } else { none } }
+fn handed(n: Net[D]) -> float16[D, D] { return _plus(n.a, n.o) }
+fn _plus(a: float16[D, D], o: float16[D, D]?) -> float16[D, D] { return if o == none { a * 2 } else { a + o } }
+"""
+
+
+def test_a_matrix_that_is_not_there() -> None:
+    program: Any = tensorlogic.compile(OPTIONAL)
+    a = random(1, D, D).astype(mx.float16)
+    without, filled = program.Net(a=a, o=None), program.Net(a=a, o=a)
+    assert program.read(without) is program.chosen(without, True) is program.chosen(filled, False) is None
+    assert mx.array_equal(program.read(filled), a)
+    assert mx.array_equal(program.handed(without), a + a)
+    assert mx.array_equal(program.handed(filled), a + a)
+
+
+@HALVES
+def test_weights_that_are_changed_in_place(dtype: mx.Dtype, program: Any) -> None:
+    """As a loop that trains them does."""
+    given = tensors(dtype)
+    net = program.Net(**given)
+    x = random(7, 3, D).astype(dtype)
+    first = program.feed(x, net)
+    given["up"][:] = 0
+    assert mx.array_equal(program.feed(x, net), x)
+    assert not mx.array_equal(first, x)
 
 
 @HALVES

@@ -1,8 +1,11 @@
 // Chains of packed products (core/chain.h) as nodes of MLX graphs.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "core/chain.h"
 #include "primitives/kernel.h"
@@ -54,11 +57,19 @@ class Chain {
   // where they do not fit.
   std::vector<mx::array> operator()(const mx::array& x, const std::vector<mx::array>& addends) const;
 
+  // An array object that a weight is of, which lives as long as `unchanged` is asked.
+  void watch(const mx::array* object) { watched_.emplace_back(object, object->id()); }
+  // Whether the objects still are the arrays that they were: Python's `w -= x` makes another array of the same object.
+  bool unchanged() const {
+    return std::all_of(watched_.begin(), watched_.end(), [](const auto& each) { return each.first->id() == each.second; });
+  }
+
   struct Plan;
 
  private:
   std::shared_ptr<const Plan> plan_;
   std::vector<mx::array> weights_;
+  std::vector<std::pair<const mx::array*, std::uintptr_t>> watched_;
 };
 
 }  // namespace tensorlogic

@@ -52,6 +52,13 @@ void bind_packed(nanobind::module_& m) {
            "activations"_a = "float32");
   nb::class_<Chain>(m, "Chain")
       .def(nb::init<const std::vector<StageArrays>&, std::vector<int>>(), "stages"_a, "results"_a)
+      .def(
+          "watch",
+          [](Chain& chain, const std::vector<const mx::array*>& objects) {
+            for (const mx::array* object : objects) chain.watch(object);
+          },
+          "objects"_a)
+      .def("unchanged", &Chain::unchanged)
       .def("__call__", &Chain::operator(), "x"_a, "addends"_a = std::vector<mx::array>{});
 }
 

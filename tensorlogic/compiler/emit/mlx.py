@@ -26,7 +26,7 @@ from tensorlogic.compiler.emit.operations import Operations
 from tensorlogic.compiler.emit.structs import struct_lines
 from tensorlogic.compiler.emit.variables import Variables
 from tensorlogic.compiler.ir.core import Entry, Function, Operation, Program, Value, walk
-from tensorlogic.compiler.passes.packing import giving_packed, kept_packed
+from tensorlogic.compiler.passes.packing import giving_packed, kept_packed, may_be_packed
 from tensorlogic.compiler.records import dataclass
 from tensorlogic.compiler.source import Span
 from tensorlogic.compiler.types import (
@@ -167,10 +167,7 @@ class Emitter:
         carried: dict[ElementVariable, str] = {}
         for (value, text), kept in zip(parameters, keeps, strict=True):
             visible = {**self._told_by(value.type, text), **visible}
-            found = self._carried_by(value.type, text)
-            if kept and not self.program.strict:
-                found = {element: f"tl.carried({dtype})" for element, dtype in found.items()}
-            carried = {**found, **carried}
+            carried = {**self._carried_by(value.type, text, kept), **carried}
         body = self.body(function, self.naming(visible, carried), local)
         written = body.write(function.body, tuple(parameters))
         return [*lines, *written]
@@ -238,13 +235,17 @@ class Emitter:
         lines = ["def main(args: tuple[str, ...]) -> None:", *(written or ["    pass"])]
         return [*lines, "", "", 'if __name__ == "__main__":', call]
 
-    def _carried_by(self, t: Type, text: str) -> dict[ElementVariable, str]:
-        """Where a body finds how the values of a type parameter are carried: in the dtype that they arrived in."""
+    def _carried_by(self, t: Type, text: str, kept: bool) -> dict[ElementVariable, str]:
+        """Where a body finds how the values of a type parameter are carried: in the dtype that they arrived in.
+
+        A weight is `kept` in its own type, and what a tuple holds may be.
+        """
         match t:
             case TensorType(element, _) if isinstance(element, ElementVariable):
-                return {element: f"{text}.dtype"}
+                exact = self.program.strict or self.program.standalone or not (kept and may_be_packed(t))
+                return {element: f"{text}.dtype" if exact else f"{self.naming({}).runtime('carried')}({text}.dtype)"}
             case TupleType(items):
-                found = [self._carried_by(item, f"{text}[{i}]") for i, item in enumerate(items)]
+                found = [self._carried_by(item, f"{text}[{i}]", kept=True) for i, item in enumerate(items)]
                 return {e: code for each in reversed(found) for e, code in each.items()}
         return {}
 
@@ -252,7 +253,7 @@ class Emitter:
         """Where a body finds type parameters that it need not be told: structs know theirs."""
         match t:
             case TensorType() if self.program.strict:
-                return self._carried_by(t, text)
+                return self._carried_by(t, text, kept=False)
             case StructType(definition, elements, _):
                 pairs = zip(definition.elements, elements, strict=True)
                 return {e: f"{text}.{attribute(own.name)}" for own, e in pairs if isinstance(e, ElementVariable)}

@@ -11,6 +11,8 @@ nothing (TL4501).
 from __future__ import annotations
 
 import functools
+import inspect
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -73,7 +75,8 @@ def language_model(model: Model, module: Any = None) -> LanguageModel:
 
     `module` is another than the standard library's for the model's architecture, such as a program of your own. Raises
     `ModelFileError` besides for weights that are missing or do not fit (TL4020), and for settings that the file lacks
-    (TL4010); TypeError for a module that lacks one of the three functions.
+    (TL4010); TypeError for a module that lacks one of the three functions, or whose `new_cache` takes no `capacity`,
+    `window`, `bits` and `begins`.
     """
     module = module_of(model) if module is None else module
     lacking = [name for name in ("bind", "new_cache", "step") if not callable(getattr(module, name, None))]
@@ -83,10 +86,23 @@ def language_model(model: Model, module: Any = None) -> LanguageModel:
             f"`{name}` has no `{lacking[0]}`: a program that generates has `load(model)` and `step(net, ids, cache)`, "
             "from which its module has `bind`, `new_cache` and `step`"
         )
+    _require_kinds(module.new_cache)
     model.while_reading(lambda: model.tokenizer)
     whose = functools.cache(lambda: identity(model))
     net = module.bind(model)
     return LanguageModel(net, module.step, model.tokenizer, context_of(model), whose, module.new_cache)
+
+
+def _require_kinds(make: Callable[..., Any]) -> None:
+    """`generate` says of which kind it wants a cache."""
+    parameters = inspect.signature(make).parameters.values()
+    if any(each.kind is each.VAR_KEYWORD for each in parameters):
+        return
+    lacking = [
+        kind for kind in ("capacity", "window", "bits", "begins") if kind not in {each.name for each in parameters}
+    ]
+    if lacking:
+        raise TypeError(f"`new_cache` does not take `{lacking[0]}`, by which `generate` says which cache it wants")
 
 
 def context_of(model: Model) -> int | None:
