@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import tensorlogic
 from tensorlogic.compiler import driver
 
 
@@ -56,3 +57,12 @@ def test_the_index_of_an_enumeration_is_known_to_be_no_less_than_0() -> None:
         ("[(1, 2), (total, 3)]", "total = total + ys[i]"),
     ):
         assert "less than 0" in emitted(loop % (over, body))
+
+
+def test_a_loop_over_tuples_takes_every_item() -> None:
+    text = "fn f(ws: [(int, int, int)]) -> int { let s = 0; for (a, b, c) in ws { s = s + %s }; return s }"
+    module = tensorlogic.compile(text % "a")
+    assert "for a, _, _ in ws:" in emitted(text % "a")
+    assert module.f([(1, 2, 3), (4, 5, 6)]) == 5
+    assert tensorlogic.compile(text % "b").f([(1, 2, 3), (4, 5, 6)]) == 7
+    assert tensorlogic.compile(text % "c").f([(1, 2, 3), (4, 5, 6)]) == 9

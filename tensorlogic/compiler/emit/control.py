@@ -15,7 +15,7 @@ from tensorlogic.compiler.emit.order import ORDERED, REPEATED, STATEMENTS, items
 from tensorlogic.compiler.emit.variables import fits
 from tensorlogic.compiler.ir.core import Operation, Region, Value, walk
 from tensorlogic.compiler.ops.lowering import AND, CONDITIONAL, LOWEST, NOT, OR, Text
-from tensorlogic.compiler.types import FunctionType
+from tensorlogic.compiler.types import FunctionType, TupleType
 
 if TYPE_CHECKING:
     from tensorlogic.compiler.emit.body import Body
@@ -209,7 +209,8 @@ def write_for(body: Body, operation: Operation) -> None:
     targets = _carried(body, operation, operation.operands[1:], tuple(arguments))
     items = items_of(variable, inner.operations)
     if items and len(items) == body.counts.get(variable, 0):
-        head = _taken_apart(body, operation, items, targets)
+        assert isinstance(variable.type, TupleType)
+        head = _taken_apart(body, operation, variable.type, items, targets)
     else:
         head = "_"
         if body.counts.get(variable, 0):
@@ -222,11 +223,13 @@ def write_for(body: Body, operation: Operation) -> None:
     _after(body, operation, targets)
 
 
-def _taken_apart(body: Body, operation: Operation, items: list[Operation], targets: tuple[str, ...]) -> str:
+def _taken_apart(
+    body: Body, operation: Operation, pair: TupleType, items: list[Operation], targets: tuple[str, ...]
+) -> str:
     """`i, b` for a loop over pairs of which the body uses the items alone."""
     found = {o.attributes["index"]: o for o in items}
     chosen: list[str] = []
-    for index in range(max(max(found) + 1, 2)):
+    for index in range(len(pair.items)):
         item = found.get(index)
         if item is None:
             chosen.append("_")
