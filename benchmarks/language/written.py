@@ -65,9 +65,14 @@ def _values(logits: mx.array) -> Floats:
 
 if __name__ == "__main__":
     mx.set_default_device(mx.Device(mx.cpu))
-    # What is imported when it is first needed shall not count as opening.
+    # What is imported when it is first needed shall count neither as opening nor as the first token.
     kernels.status()
-    for name in ("binding", *(f"text.{name}" for name in ("bpe", "coder", "hugging_face", "spm", "vocabulary"))):
+    for name in (
+        "attending",
+        "binding",
+        "chains",
+        *(f"text.{name}" for name in ("bpe", "coder", "hugging_face", "spm", "vocabulary")),
+    ):
         import_module(f"tensorlogic.runtime.{name}")
     for name in MODULES.values():
         import_module(f"tensorlogic.runtime.architectures.{name}")

@@ -175,25 +175,27 @@ void require_mask(const AttentionOptions& options, const mx::Shape& scores, cons
   if (!options.mask) return;
   const mx::array& mask = *options.mask;
   require(mask.dtype() == mx::bool_ || is_float(mask.dtype()), name,
-          "a mask is of bools or floats, not " + text(mask.dtype()));
+          [&] { return "a mask is of bools or floats, not " + text(mask.dtype()); });
   bool fits = mask.ndim() <= 4;
   for (size_t i = 0; fits && i < mask.ndim(); ++i) {
     const int size = mask.shape(static_cast<int>(i));
     fits = size == 1 || size == scores[4 - mask.ndim() + i];
   }
-  require(fits, name, "a mask of shape " + text(mask.shape()) + " does not broadcast to " + text(scores));
+  require(fits, name,
+          [&] { return "a mask of shape " + text(mask.shape()) + " does not broadcast to " + text(scores); });
 }
 
 // `k` and `v`: [B, K, S, D] and [B, K, S, E].
 void require_heads(const mx::array& q, const mx::Shape& k, const mx::Shape& v, const char* name) {
   require(q.ndim() == 4 && k.size() == 4 && v.size() == 4, name, "q, k and v have four dims");
   const std::string shapes = text(q.shape()) + ", " + text(k) + " and " + text(v);
-  require(is_float(q.dtype()), name, "q is of floats, not " + text(q.dtype()));
+  require(is_float(q.dtype()), name, [&] { return "q is of floats, not " + text(q.dtype()); });
   require(k[0] == q.shape(0) && v[0] == q.shape(0) && k[1] == v[1] && k[2] == v[2], name,
-          "q, k and v of shapes " + shapes + " are not of one batch, or k and v not of the same rows");
-  require(k[3] == q.shape(3), name, "q and k of shapes " + shapes + " have rows of different widths");
-  require(k[1] > 0 ? q.shape(1) % k[1] == 0 : q.shape(1) == 0, name,
-          std::to_string(q.shape(1)) + " heads of queries do not share " + std::to_string(k[1]) + " of keys evenly");
+          [&] { return "q, k and v of shapes " + shapes + " are not of one batch, or k and v not of the same rows"; });
+  require(k[3] == q.shape(3), name, [&] { return "q and k of shapes " + shapes + " have rows of different widths"; });
+  require(k[1] > 0 ? q.shape(1) % k[1] == 0 : q.shape(1) == 0, name, [&] {
+    return std::to_string(q.shape(1)) + " heads of queries do not share " + std::to_string(k[1]) + " of keys evenly";
+  });
 }
 
 mx::array node(const mx::Shape& v, const Settings& settings, const AttentionOptions& options,
@@ -207,19 +209,21 @@ mx::array node(const mx::Shape& v, const Settings& settings, const AttentionOpti
 
 mx::Shape unpacked_shape(const PackedHeads& heads, int bits, int group, const char* what) {
   const mx::array& w = heads.weight;
-  require(w.dtype() == mx::uint32 && w.ndim() == 4, kPackedName,
-          std::string(what) + " are uint32 [B, K, S, D * bits / 32], not " + text(w.dtype()) + " " + text(w.shape()));
+  require(w.dtype() == mx::uint32 && w.ndim() == 4, kPackedName, [&] {
+    return std::string(what) + " are uint32 [B, K, S, D * bits / 32], not " + text(w.dtype()) + " " + text(w.shape());
+  });
   const int64_t bits_in_row = static_cast<int64_t>(w.shape(3)) * 32;
   require(bits_in_row % (static_cast<int64_t>(bits) * group) == 0, kPackedName,
-          "rows of " + std::to_string(w.shape(3)) + " words are not whole groups");
+          [&] { return "rows of " + std::to_string(w.shape(3)) + " words are not whole groups"; });
   mx::Shape shape = w.shape(), groups = w.shape();
   shape[3] = static_cast<int>(bits_in_row / bits);
   groups[3] = shape[3] / group;
   require(is_float(heads.scales.dtype()) && heads.biases.dtype() == heads.scales.dtype(), kPackedName,
           "scales and biases are of one float type");
-  require(heads.scales.shape() == groups && heads.biases.shape() == groups, kPackedName,
-          "scales and biases of " + std::string(what) + " are " + text(groups) + ", not " +
-              text(heads.scales.shape()) + " and " + text(heads.biases.shape()));
+  require(heads.scales.shape() == groups && heads.biases.shape() == groups, kPackedName, [&] {
+    return "scales and biases of " + std::string(what) + " are " + text(groups) + ", not " +
+           text(heads.scales.shape()) + " and " + text(heads.biases.shape());
+  });
   return shape;
 }
 
@@ -237,7 +241,7 @@ HeadRows head_rows(const mx::array& a) {
 mx::array attention(const mx::array& q, const mx::array& k, const mx::array& v, const AttentionOptions& options) {
   require_heads(q, k.shape(), v.shape(), kName);
   require(is_float(k.dtype()) && is_float(v.dtype()), kName,
-          "k and v are of floats, not " + text(k.dtype()) + " and " + text(v.dtype()));
+          [&] { return "k and v are of floats, not " + text(k.dtype()) + " and " + text(v.dtype()); });
   require_mask(options, {q.shape(0), q.shape(1), q.shape(2), k.shape(2)}, kName);
   const Settings settings{options.scale, options.causal, options.window.value_or(0), 0, 0};
   return node(v.shape(), settings, options, {q, k, v});
@@ -246,9 +250,9 @@ mx::array attention(const mx::array& q, const mx::array& k, const mx::array& v, 
 mx::array attention_packed(const mx::array& q, const PackedHeads& keys, const PackedHeads& values, int bits, int group,
                            const AttentionOptions& options) {
   require(bits == 2 || bits == 3 || bits == 4 || bits == 5 || bits == 6 || bits == 8, kPackedName,
-          "there is no kernel for " + std::to_string(bits) + " bits");
+          [&] { return "there is no kernel for " + std::to_string(bits) + " bits"; });
   require(group == 32 || group == 64 || group == 128, kPackedName,
-          "there is no kernel for groups of " + std::to_string(group));
+          [&] { return "there is no kernel for groups of " + std::to_string(group); });
   const mx::Shape k = unpacked_shape(keys, bits, group, "keys"), v = unpacked_shape(values, bits, group, "values");
   require_heads(q, k, v, kPackedName);
   require_mask(options, {q.shape(0), q.shape(1), q.shape(2), k[2]}, kPackedName);

@@ -140,8 +140,9 @@ class CachedAttentionNode : public Kernel {
 
 void require_vector(const std::optional<mx::array>& a, int64_t size, const std::string& what) {
   if (!a) return;
-  require(is_float(a->dtype()) && a->ndim() == 1 && a->shape(0) == size, kName,
-          what + " is of floats [" + std::to_string(size) + "], not " + text(a->dtype()) + " " + text(a->shape()));
+  require(is_float(a->dtype()) && a->ndim() == 1 && a->shape(0) == size, kName, [&] {
+    return what + " is of floats [" + std::to_string(size) + "], not " + text(a->dtype()) + " " + text(a->shape());
+  });
 }
 
 }  // namespace
@@ -150,21 +151,26 @@ std::vector<mx::array> cached_attention(const mx::array& qkv, const mx::array& k
                                         const CachedAttentionOptions& o) {
   require(is_float(qkv.dtype()) && is_float(keys.dtype()) && is_float(values.dtype()), kName,
           "qkv, keys and values are of floats");
-  require(qkv.ndim() == 3 && keys.ndim() == 4 && keys.shape() == values.shape(), kName,
-          "qkv is [B, L, (heads + 2 * kv_heads) * D] and the caches are [B, kv_heads, C, D], not " + text(qkv.shape()) +
-              ", " + text(keys.shape()) + " and " + text(values.shape()));
-  require(o.heads >= 1 && o.kv_heads >= 1 && o.heads % o.kv_heads == 0, kName,
-          std::to_string(o.heads) + " heads do not share " + std::to_string(o.kv_heads) + " of keys evenly");
+  require(qkv.ndim() == 3 && keys.ndim() == 4 && keys.shape() == values.shape(), kName, [&] {
+    return "qkv is [B, L, (heads + 2 * kv_heads) * D] and the caches are [B, kv_heads, C, D], not " +
+           text(qkv.shape()) + ", " + text(keys.shape()) + " and " + text(values.shape());
+  });
+  require(o.heads >= 1 && o.kv_heads >= 1 && o.heads % o.kv_heads == 0, kName, [&] {
+    return std::to_string(o.heads) + " heads do not share " + std::to_string(o.kv_heads) + " of keys evenly";
+  });
   const int64_t width = keys.shape(3), joined = (o.heads + 2 * static_cast<int64_t>(o.kv_heads)) * width;
-  require(keys.shape(0) == qkv.shape(0) && keys.shape(1) == o.kv_heads && qkv.shape(2) == joined, kName,
-          "qkv of shape " + text(qkv.shape()) + " does not fit caches of shape " + text(keys.shape()) + " with " +
-              std::to_string(o.heads) + " and " + std::to_string(o.kv_heads) + " heads");
-  require(o.offset >= 0 && static_cast<int64_t>(o.offset) + qkv.shape(1) <= keys.shape(2), kName,
-          std::to_string(qkv.shape(1)) + " rows from " + std::to_string(o.offset) + " on do not fit a cache of " +
-              std::to_string(keys.shape(2)));
+  require(keys.shape(0) == qkv.shape(0) && keys.shape(1) == o.kv_heads && qkv.shape(2) == joined, kName, [&] {
+    return "qkv of shape " + text(qkv.shape()) + " does not fit caches of shape " + text(keys.shape()) + " with " +
+           std::to_string(o.heads) + " and " + std::to_string(o.kv_heads) + " heads";
+  });
+  require(o.offset >= 0 && static_cast<int64_t>(o.offset) + qkv.shape(1) <= keys.shape(2), kName, [&] {
+    return std::to_string(qkv.shape(1)) + " rows from " + std::to_string(o.offset) + " on do not fit a cache of " +
+           std::to_string(keys.shape(2));
+  });
   require(!o.window || *o.window >= 1, kName, "a window is of 1 key or more");
-  require(o.rope_dims >= 0 && o.rope_dims <= width && o.rope_dims % 2 == 0, kName,
-          "rope_dims is an even number of at most " + std::to_string(width) + ", not " + std::to_string(o.rope_dims));
+  require(o.rope_dims >= 0 && o.rope_dims <= width && o.rope_dims % 2 == 0, kName, [&] {
+    return "rope_dims is an even number of at most " + std::to_string(width) + ", not " + std::to_string(o.rope_dims);
+  });
   require(o.rope_dims ? o.rope_base.has_value() != o.freqs.has_value() : !o.freqs, kName,
           "rotary positions take rope_base or freqs, one of the two");
   require(!o.rope_base || *o.rope_base > 0, kName, "rope_base is above 0");

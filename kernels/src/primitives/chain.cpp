@@ -216,9 +216,11 @@ class ChainNode : public Kernel {
 void require_norm(const std::optional<float>& eps, const std::optional<mx::array>& weight, int64_t width) {
   require(eps || !weight, kName, "a norm's weight comes with its eps");
   if (!weight) return;
-  require(is_float(weight->dtype()), kName, "a norm's weight is of floats, not " + text(weight->dtype()));
-  require(weight->ndim() == 1 && weight->shape(0) == width, kName,
-          "a norm over " + std::to_string(width) + " items has no weight of shape " + text(weight->shape()));
+  require(is_float(weight->dtype()), kName,
+          [&] { return "a norm's weight is of floats, not " + text(weight->dtype()); });
+  require(weight->ndim() == 1 && weight->shape(0) == width, kName, [&] {
+    return "a norm over " + std::to_string(width) + " items has no weight of shape " + text(weight->shape());
+  });
 }
 
 }  // namespace
@@ -231,14 +233,15 @@ mx::array without_gaps(mx::array a) {
 }
 
 void require_items(const Matrix& m, const char* name) {
-  require(m.rows() > 0 && m.width() > 0, name, "a matrix has rows and columns, not " + text(m.weight.shape()));
+  require(m.rows() > 0 && m.width() > 0, name,
+          [&] { return "a matrix has rows and columns, not " + text(m.weight.shape()); });
 }
 
 }  // namespace
 
 Matrix::Matrix(mx::array weight_) : weight(without_gaps(std::move(weight_))), bits(0), group(0), packing(Packing::none) {
   require(is_float(weight.dtype()) && weight.ndim() == 2, "tensorlogic_cpu.Matrix.dense",
-          "weights are floats [O, I], not " + text(weight.dtype()) + " " + text(weight.shape()));
+          [&] { return "weights are floats [O, I], not " + text(weight.dtype()) + " " + text(weight.shape()); });
   require_items(*this, "tensorlogic_cpu.Matrix.dense");
 }
 
@@ -251,24 +254,28 @@ Matrix::Matrix(mx::array weight_, mx::array scales_, std::optional<mx::array> bi
       group(group_),
       packing(mode == "mxfp4" ? Packing::mxfp4 : Packing::affine) {
   constexpr const char* name = "tensorlogic_cpu.Matrix";
-  require(mode == "affine" || mode == "mxfp4", name, "there is no kernel for the mode \"" + mode + "\"");
+  require(mode == "affine" || mode == "mxfp4", name,
+          [&] { return "there is no kernel for the mode \"" + mode + "\""; });
   bool affine = packing == Packing::affine;
   require(affine ? bits == 2 || bits == 3 || bits == 4 || bits == 5 || bits == 6 || bits == 8 : bits == 4, name,
-          "there is no kernel for " + std::to_string(bits) + " bits in the mode " + mode);
+          [&] { return "there is no kernel for " + std::to_string(bits) + " bits in the mode " + mode; });
   require(group == 32 || (affine && (group == 64 || group == 128 || (group == 16 && bits != 4))), name,
-          "there is no kernel for groups of " + std::to_string(group) + " in the mode " + mode);
-  require(weight.dtype() == mx::uint32 && weight.ndim() == 2, name,
-          "weights are uint32 [O, I * bits / 32], not " + text(weight.dtype()) + " " + text(weight.shape()));
+          [&] { return "there is no kernel for groups of " + std::to_string(group) + " in the mode " + mode; });
+  require(weight.dtype() == mx::uint32 && weight.ndim() == 2, name, [&] {
+    return "weights are uint32 [O, I * bits / 32], not " + text(weight.dtype()) + " " + text(weight.shape());
+  });
   require(affine ? is_float(scales->dtype()) : scales->dtype() == mx::uint8, name,
-          "scales in the mode " + mode + " are not " + text(scales->dtype()));
-  require(affine == biases.has_value(), name, affine ? "the mode affine has biases" : "the mode mxfp4 has no biases");
+          [&] { return "scales in the mode " + mode + " are not " + text(scales->dtype()); });
+  require(affine == biases.has_value(), name,
+          [&] { return affine ? "the mode affine has biases" : "the mode mxfp4 has no biases"; });
   int64_t bits_in_row = static_cast<int64_t>(weight.shape(1)) * 32;
   require(bits_in_row % (static_cast<int64_t>(bits) * std::max(group, 32)) == 0, name,
-          "rows of " + std::to_string(weight.shape(1)) + " words are not whole groups");
+          [&] { return "rows of " + std::to_string(weight.shape(1)) + " words are not whole groups"; });
   mx::Shape groups{weight.shape(0), static_cast<int>(bits_in_row / bits / group)};
-  require(scales->shape() == groups, name, "scales are " + text(groups) + ", not " + text(scales->shape()));
+  require(scales->shape() == groups, name,
+          [&] { return "scales are " + text(groups) + ", not " + text(scales->shape()); });
   require(!biases || (biases->shape() == groups && biases->dtype() == scales->dtype()), name,
-          "biases are like scales, not " + (biases ? text(biases->shape()) : ""));
+          [&] { return "biases are like scales, not " + (biases ? text(biases->shape()) : ""); });
   require_items(*this, name);
   if (biases) biases = without_gaps(std::move(*biases));
 }
@@ -286,8 +293,10 @@ Chain::Chain(const std::vector<StageArrays>& stages, std::vector<int> results) {
         {}, stage.eps_before, stage.eps_after, stage.weight_before.has_value(), stage.weight_after.has_value(),
         stage.gate, stage.add, stage.add_index, stage.kept, 0});
     for (const Matrix& m : stage.matrices) {
-      require(m.width() == width, kName,
-              "rows of " + std::to_string(width) + " items do not meet a matrix of rows of " + std::to_string(m.width()));
+      require(m.width() == width, kName, [&] {
+        return "rows of " + std::to_string(width) + " items do not meet a matrix of rows of " +
+               std::to_string(m.width());
+      });
       made.matrices.push_back({m.bits, m.group, m.packing});
       made.width += m.weight.shape(0);
     }
@@ -299,7 +308,8 @@ Chain::Chain(const std::vector<StageArrays>& stages, std::vector<int> results) {
     if (stage.add == StageArrays::Add::value) {
       require(stage.add_index >= 0 && stage.add_index < static_cast<int>(widths.size()) &&
                   widths[static_cast<size_t>(stage.add_index)] == made.width,
-              kName, "there is no earlier value of " + std::to_string(made.width) + " items to be added");
+              kName,
+              [&] { return "there is no earlier value of " + std::to_string(made.width) + " items to be added"; });
     } else if (stage.add == StageArrays::Add::addend) {
       auto index = static_cast<size_t>(stage.add_index);
       require(stage.add_index >= 0 && index <= plan->addend_widths.size(), kName, "addends are counted from 0, in order");
@@ -318,19 +328,21 @@ Chain::Chain(const std::vector<StageArrays>& stages, std::vector<int> results) {
 }
 
 std::vector<mx::array> Chain::operator()(const mx::array& x, const std::vector<mx::array>& addends) const {
-  require(is_float(x.dtype()) && x.ndim() >= 1 && x.shape(-1) == plan_->width, kName,
-          "x is of floats [..., " + std::to_string(plan_->width) + "], not " + text(x.dtype()) + " " + text(x.shape()));
+  require(is_float(x.dtype()) && x.ndim() >= 1 && x.shape(-1) == plan_->width, kName, [&] {
+    return "x is of floats [..., " + std::to_string(plan_->width) + "], not " + text(x.dtype()) + " " + text(x.shape());
+  });
   require(addends.size() == plan_->addend_widths.size(), kName,
-          "a call takes " + std::to_string(plan_->addend_widths.size()) + " addends");
+          [&] { return "a call takes " + std::to_string(plan_->addend_widths.size()) + " addends"; });
   mx::Shape shape = x.shape();
   std::vector<mx::array> inputs;
   inputs.reserve(1 + addends.size() + weights_.size());
   inputs.push_back(x);
   for (size_t i = 0; i < addends.size(); ++i) {
     shape.back() = plan_->addend_widths[i];
-    require(addends[i].shape() == shape && is_float(addends[i].dtype()), kName,
-            "what is added is of floats " + text(shape) + ", not " + text(addends[i].dtype()) + " " +
-                text(addends[i].shape()));
+    require(addends[i].shape() == shape && is_float(addends[i].dtype()), kName, [&] {
+      return "what is added is of floats " + text(shape) + ", not " + text(addends[i].dtype()) + " " +
+             text(addends[i].shape());
+    });
     inputs.push_back(addends[i]);
   }
   inputs.insert(inputs.end(), weights_.begin(), weights_.end());

@@ -23,11 +23,6 @@ int batch_dim(const mx::Shape& shape, size_t rank, size_t d) {
   return d + own < rank ? 1 : shape[d + own - rank];
 }
 
-// Words are made only where they are needed: a decoding step makes hundreds of nodes.
-[[noreturn]] void refuse(const char* name, const std::string& message) {
-  throw std::invalid_argument(std::string("[") + name + "] " + message);
-}
-
 std::string both(const mx::Shape& a, const mx::Shape& b) { return text(a) + " and " + text(b); }
 
 Sizes sizes_of(const mx::Shape& a, const mx::Shape& b, const char* name) {

@@ -55,8 +55,8 @@ bool is_float(const mx::Dtype& dtype) {
   return dtype == mx::float32 || dtype == mx::float16 || dtype == mx::bfloat16;
 }
 
-void require(bool holds, const char* operation, const std::string& message) {
-  if (!holds) throw std::invalid_argument(std::string("[") + operation + "] " + message);
+void refuse(const char* operation, const std::string& message) {
+  throw std::invalid_argument(std::string("[") + operation + "] " + message);
 }
 
 std::string text(const mx::Shape& shape) {

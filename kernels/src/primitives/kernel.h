@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "core/element.h"
@@ -46,8 +47,16 @@ class Kernel : public mx::Primitive {
 
 Element element_of(const mx::Dtype& dtype);
 bool is_float(const mx::Dtype& dtype);  // float32, float16, bfloat16
-// Throws std::invalid_argument, "[operation] message", where `holds` is false.
-void require(bool holds, const char* operation, const std::string& message);
+// Throws std::invalid_argument, "[operation] message".
+[[noreturn]] void refuse(const char* operation, const std::string& message);
+// Does so where `holds` is false. The message is a text, or what makes one: each node of a graph asks many such
+// questions, and the words for shapes would cost more than the answers.
+template <class Message>
+void require(bool holds, const char* operation, const Message& message) {
+  if (holds) return;
+  if constexpr (std::is_invocable_v<Message>) refuse(operation, message());
+  else refuse(operation, message);
+}
 std::string text(const mx::Shape& shape);
 std::string text(const mx::Dtype& dtype);
 

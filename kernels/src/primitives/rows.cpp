@@ -281,7 +281,7 @@ constexpr const char* kLayerNorm = "tensorlogic_cpu.layer_norm";
 constexpr const char* kRope = "tensorlogic_cpu.rope";
 
 void require_floats(const mx::array& a, const char* operation, const char* what) {
-  require(is_float(a.dtype()), operation, std::string(what) + " is of floats, not " + text(a.dtype()));
+  require(is_float(a.dtype()), operation, [&] { return std::string(what) + " is of floats, not " + text(a.dtype()); });
 }
 
 void require_rows(const mx::array& x, const char* operation) {
@@ -292,8 +292,9 @@ void require_rows(const mx::array& x, const char* operation) {
 void require_of_row(const std::optional<mx::array>& a, const mx::array& x, const char* operation, const char* what) {
   if (!a) return;
   require_floats(*a, operation, what);
-  require(a->ndim() == 1 && a->shape(0) == x.shape(-1), operation,
-          "a row of " + std::to_string(x.shape(-1)) + " items has no " + what + " of shape " + text(a->shape()));
+  require(a->ndim() == 1 && a->shape(0) == x.shape(-1), operation, [&] {
+    return "a row of " + std::to_string(x.shape(-1)) + " items has no " + what + " of shape " + text(a->shape());
+  });
 }
 
 mx::array node(std::shared_ptr<mx::Primitive> primitive, std::vector<mx::array> inputs, mx::Dtype type) {
@@ -337,7 +338,7 @@ mx::array gated(const mx::array& gate, const mx::array& up, Gate kind) {
   require_floats(gate, name, "gate");
   require_floats(up, name, "up");
   require(gate.shape() == up.shape(), name,
-          "gate " + text(gate.shape()) + " and up " + text(up.shape()) + " have one shape");
+          [&] { return "gate " + text(gate.shape()) + " and up " + text(up.shape()) + " have one shape"; });
   return node(std::make_shared<Gated>(kind), {gate, up}, gate.dtype());
 }
 
@@ -351,7 +352,7 @@ mx::array argmax(const mx::array& x) {
 mx::array cast(const mx::array& x, mx::Dtype type) {
   constexpr const char* name = "tensorlogic_cpu.cast";
   require_floats(x, name, "x");
-  require(is_float(type), name, "the result is of float32, float16 or bfloat16, not " + text(type));
+  require(is_float(type), name, [&] { return "the result is of float32, float16 or bfloat16, not " + text(type); });
   if (x.dtype() == type) return x;
   return node(std::make_shared<Cast>(type), {x}, type);
 }
@@ -359,16 +360,16 @@ mx::array cast(const mx::array& x, mx::Dtype type) {
 mx::array rope(const mx::array& x, int dims, bool traditional, std::optional<float> base, float scale, int offset,
                const std::optional<mx::array>& freqs) {
   require_floats(x, kRope, "x");
-  require(x.ndim() >= 2, kRope, "x is [..., L, D], not " + text(x.shape()));
+  require(x.ndim() >= 2, kRope, [&] { return "x is [..., L, D], not " + text(x.shape()); });
   require(dims > 0 && dims % 2 == 0 && dims <= x.shape(-1), kRope,
-          "dims are even, from 2 to " + std::to_string(x.shape(-1)) + ", not " + std::to_string(dims));
+          [&] { return "dims are even, from 2 to " + std::to_string(x.shape(-1)) + ", not " + std::to_string(dims); });
   require(base.has_value() != freqs.has_value(), kRope, "one of base and freqs is given");
   require(!base || (*base > 0 && std::isfinite(*base)), kRope, "base is positive and finite");
   std::vector<mx::array> inputs{x};
   if (freqs) {
     require_floats(*freqs, kRope, "freqs");
     require(freqs->ndim() == 1 && freqs->shape(0) == dims / 2, kRope,
-            "freqs are [" + std::to_string(dims / 2) + "], not " + text(freqs->shape()));
+            [&] { return "freqs are [" + std::to_string(dims / 2) + "], not " + text(freqs->shape()); });
     inputs.push_back(*freqs);
   }
   Rotary how{dims, traditional, base.value_or(0), nullptr, scale, offset};

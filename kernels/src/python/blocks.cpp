@@ -70,7 +70,7 @@ Reading read(nb::handle_t<BlockReader> reader, int file, const std::string& name
              const Items<uint32_t>& words, const Items<uint16_t>& scales, const Items<uint16_t>& biases) {
   constexpr const char* where = "tensorlogic_cpu.Reader.read";
   auto type = block_type(name);
-  require(type.has_value(), where, "there are no blocks of the type \"" + name + "\"");
+  require(type.has_value(), where, [&] { return "there are no blocks of the type \"" + name + "\""; });
   const size_t count = scales.size();
   require(words.size() == count * type->words() && biases.size() == count, where,
           "the room is not that of the same number of blocks");

@@ -33,7 +33,7 @@ nb::dict limits(const std::string& root) {
 void require_size(int64_t megabytes, int threads) {
   constexpr int64_t kMostMegabytes = 1 << 20;
   require(megabytes >= 1 && megabytes <= kMostMegabytes, "tensorlogic_cpu.read_bandwidth",
-          "megabytes is a number from 1 to " + std::to_string(kMostMegabytes));
+          [&] { return "megabytes is a number from 1 to " + std::to_string(kMostMegabytes); });
   require(threads >= 0, "tensorlogic_cpu.read_bandwidth", "threads is not negative");
 }
 
@@ -42,16 +42,22 @@ void require_size(int64_t megabytes, int threads) {
 void bind_machine(nanobind::module_& m) {
   m.def("instruction_sets", &instruction_sets);
   m.def("instruction_set", [] { return std::string_view(kernels().name); });
-  m.def("use_instruction_set", [](const std::string& name) {
-    require(use(name), "tensorlogic_cpu", "this processor has no instruction set \"" + name + "\"");
-  }, "name"_a);
+  m.def(
+      "use_instruction_set",
+      [](const std::string& name) {
+        require(use(name), "tensorlogic_cpu", [&] { return "this processor has no instruction set \"" + name + "\""; });
+      },
+      "name"_a);
   m.def("threads", [] { return pool().threads(); });
-  m.def("set_threads", [](int n) {
-    require(n >= 1 && n <= kMostThreads, "tensorlogic_cpu.set_threads",
-            "count is a number from 1 to " + std::to_string(kMostThreads));
-    nb::gil_scoped_release others_run;
-    pool().set_threads(n);
-  }, "count"_a);
+  m.def(
+      "set_threads",
+      [](int n) {
+        require(n >= 1 && n <= kMostThreads, "tensorlogic_cpu.set_threads",
+                [&] { return "count is a number from 1 to " + std::to_string(kMostThreads); });
+        nb::gil_scoped_release others_run;
+        pool().set_threads(n);
+      },
+      "count"_a);
   m.def("thread_limits", &limits, "root"_a = "");
   m.def("blas", [] { return std::string_view(blas_name()); });
   m.def("read_bandwidth", [](int64_t megabytes, int threads) {

@@ -14,14 +14,15 @@ namespace {
 
 Gate gate_of(const std::optional<std::string>& name) {
   if (!name) return Gate::none;
-  require(*name == "silu" || *name == "gelu_tanh", "tensorlogic_cpu.Stage", "there is no gate \"" + *name + "\"");
+  require(*name == "silu" || *name == "gelu_tanh", "tensorlogic_cpu.Stage",
+          [&] { return "there is no gate \"" + *name + "\""; });
   return *name == "silu" ? Gate::silu : Gate::gelu_tanh;
 }
 
 Activations activations_of(const std::string& name) {
   if (name == "float32") return Activations::float32;
   if (name == "float16") return Activations::float16;
-  require(name == "int8", "tensorlogic_cpu.Stage", "there are no activations \"" + name + "\"");
+  require(name == "int8", "tensorlogic_cpu.Stage", [&] { return "there are no activations \"" + name + "\""; });
   return Activations::int8;
 }
 

@@ -20,10 +20,14 @@ void bind_rows(nanobind::module_& m) {
   m.def("gelu", [](const mx::array& x, bool approximate) {
     return activate(x, approximate ? Activation::gelu_tanh : Activation::gelu);
   }, "x"_a, "approximate"_a);
-  m.def("gated", [](const mx::array& gate, const mx::array& up, const std::string& kind) {
-    require(kind == "silu" || kind == "gelu_tanh", "tensorlogic_cpu.gated", "there is no gate \"" + kind + "\"");
-    return gated(gate, up, kind == "silu" ? Gate::silu : Gate::gelu_tanh);
-  }, "gate"_a, "up"_a, "kind"_a);
+  m.def(
+      "gated",
+      [](const mx::array& gate, const mx::array& up, const std::string& kind) {
+        require(kind == "silu" || kind == "gelu_tanh", "tensorlogic_cpu.gated",
+                [&] { return "there is no gate \"" + kind + "\""; });
+        return gated(gate, up, kind == "silu" ? Gate::silu : Gate::gelu_tanh);
+      },
+      "gate"_a, "up"_a, "kind"_a);
   m.def("argmax", &argmax, "x"_a);
   m.def("cast", &cast, "x"_a, "dtype"_a);
 }
