@@ -2,7 +2,8 @@
 
 A key names arrays by their `id`, which is theirs as long as they live: what is kept goes with the first of them, at
 once. So what is kept may hold what the arrays are in memory, and must not hold the objects that are watched, which
-would never go then.
+would never go then. An object can become another array while it lives (`w -= x` in Python): who keeps numbers of one
+that somebody else may change asks whether it still is the same (`Chain.unchanged` of the kernels).
 """
 
 from __future__ import annotations

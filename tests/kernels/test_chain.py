@@ -191,3 +191,24 @@ def test_dense_matrices_that_do_not_fit_are_refused() -> None:
     for weight in (mx.zeros((4, 4), mx.int32), mx.zeros((4,)), mx.zeros((2, 4, 4))):
         with pytest.raises(ValueError, match="weights are floats"):
             kernels.Matrix.dense(weight)
+
+
+def test_a_chain_knows_whether_watched_objects_are_what_they_were() -> None:
+    weight, other = mx.ones((4, 8)), mx.ones((8,))
+    mx.eval(weight, other)
+    assert kernels.Matrix.lies(weight)
+    assert not kernels.Matrix.lies(weight.T)
+    chain = kernels.Chain([kernels.Stage([kernels.Matrix.dense(weight)])], [1])
+    assert chain.unchanged()
+    chain.watch([weight, other])
+    assert chain.unchanged()
+    mx.eval(weight + 1, other)
+    assert chain.unchanged()
+    other -= 1
+    assert not chain.unchanged()
+    again = kernels.Chain([kernels.Stage([kernels.Matrix.dense(weight)])], [1])
+    again.watch([weight])
+    weight[1:2] = 0
+    assert not again.unchanged()
+    # It goes on with what it was made of.
+    assert mx.array_equal(again(mx.ones((1, 8)))[0], mx.full((1, 4), 8.0)).item()
