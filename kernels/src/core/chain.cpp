@@ -1,7 +1,5 @@
 #include "core/chain.h"
 
-#include <memory>
-
 #include "core/packed.h"
 #include "core/scratch.h"
 
@@ -21,7 +19,7 @@ constexpr int64_t kRowsAtOnce = 512;
 void run_rows(const float* x, int64_t rows, const std::vector<Stage>& stages, const std::vector<float*>& results) {
   thread_local Scratch normed_memory, product_memory;
   // A value that is no result lives until the chain ends: a later stage may add it.
-  std::vector<std::unique_ptr<Scratch>> kept;
+  thread_local Scratches value_memory;
   std::vector<const float*> values{x};
   for (size_t i = 0; i < stages.size(); ++i) {
     const Stage& stage = stages[i];
@@ -34,7 +32,7 @@ void run_rows(const float* x, int64_t rows, const std::vector<Stage>& stages, co
       from = normed;
     }
     float* value = results[i];
-    if (!value) value = kept.emplace_back(std::make_unique<Scratch>())->get<float>(rows * out);
+    if (!value) value = value_memory[i].get<float>(rows * out);
     float* product = stage.gate == Gate::none ? value : product_memory.get<float>(rows * wide);
     packed_products(from, in, rows, stage.matrices, stage.kept, product, wide);
     if (stage.gate != Gate::none) {

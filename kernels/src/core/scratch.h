@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <deque>
 #include <new>
+#include <utility>
 
 namespace tensorlogic {
 
@@ -28,9 +30,32 @@ class Scratch {
     return static_cast<T*>(memory_);
   }
 
+  // Gives back what is larger than that.
+  void keep_at_most(size_t bytes) {
+    if (size_ <= bytes) return;
+    std::free(std::exchange(memory_, nullptr));
+    size_ = 0;
+  }
+
  private:
   void* memory_ = nullptr;
   size_t size_ = 0;
+};
+
+// Several of them by number. Memory that the system has just given is slow at its first use, a fault for each page.
+class Scratches {
+ public:
+  Scratch& operator[](size_t i) {
+    while (all_.size() <= i) all_.emplace_back();
+    return all_[i];
+  }
+
+  void keep_at_most(size_t bytes) {
+    for (Scratch& each : all_) each.keep_at_most(bytes);
+  }
+
+ private:
+  std::deque<Scratch> all_;
 };
 
 }  // namespace tensorlogic

@@ -9,6 +9,8 @@ namespace tensorlogic {
 namespace {
 
 constexpr const char* kName = "tensorlogic_cpu.Chain";
+// Of what a thread keeps for a conversion to float32: 512 rows of 8,192 items.
+constexpr size_t kKeptBytes = 16 << 20;
 
 struct Layout {
   int bits, group;
@@ -141,7 +143,7 @@ class ChainNode : public Kernel {
               floats = std::move(floats), places = std::move(places), plan = plan_]() mutable {
       if (rows == 0) return;
       thread_local Scratch x_memory;
-      std::vector<Scratch> memory(floats.size());
+      thread_local Scratches memory, result_memory;
       std::vector<const float*> given;
       for (size_t i = 0; i < floats.size(); ++i) {
         given.push_back(floats[i].floats(memory[i]));
@@ -153,11 +155,13 @@ class ChainNode : public Kernel {
         const StagePlan& stage = plan->stages[i];
         if (stage.add == StageArrays::Add::addend) stages[i].add = given[static_cast<size_t>(stage.add_index)];
       }
-      std::vector<Scratch> result_memory(out.size());
       std::vector<float*> to(stages.size(), nullptr);
       for (size_t i = 0; i < out.size(); ++i) to[static_cast<size_t>(plan->results[i] - 1)] = out[i].begin(result_memory[i]);
       run_chain(x.floats(x_memory), rows, stages, to);
       for (size_t i = 0; i < out.size(); ++i) out[i].finish(to[static_cast<size_t>(plan->results[i] - 1)]);
+      x_memory.keep_at_most(kKeptBytes);
+      memory.keep_at_most(kKeptBytes);
+      result_memory.keep_at_most(kKeptBytes);
     });
   }
 
