@@ -19,11 +19,12 @@ from itertools import takewhile
 from pathlib import Path
 from types import FrameType
 
+from tensorlogic.runtime import kernels
 from tensorlogic.runtime.architectures import language_model
 from tensorlogic.runtime.cache_files import identity, load_cache, save_cache
 from tensorlogic.runtime.caching import KVCache
 from tensorlogic.runtime.errors import BoundaryError
-from tensorlogic.runtime.generation import Generation, LanguageModel, require_prompt, room_for
+from tensorlogic.runtime.generation import Generation, LanguageModel, rehearse, require_prompt, room_for
 from tensorlogic.runtime.models import Model
 from tensorlogic.runtime.packed import in_bytes
 from tensorlogic.runtime.sampling import Sampler
@@ -36,11 +37,12 @@ _fast: weakref.WeakKeyDictionary[LanguageModel, LanguageModel] = weakref.WeakKey
 def bound(model: Model | LanguageModel, *, fast: bool = False) -> LanguageModel:
     """A model that generates, bound once. With `fast`, activations meet its packed weights in bytes on a CPU."""
     exact = model if isinstance(model, LanguageModel) else _bound_once(model)
-    if not fast:
+    if not fast or not kernels.active():
         return exact
     known = _fast.get(exact)
     if known is None:
         known = _fast[exact] = replace(exact, net=in_bytes(exact.net))
+        rehearse(known)
     return known
 
 

@@ -144,6 +144,11 @@ class Generation(Iterator[str]):
         return next_tokens(self.sampler, logits)
 
 
+def rehearse(model: LanguageModel) -> None:
+    """Build a step and drop it unevaluated: what is made once for the weights is then not made for the first token."""
+    model.step(model.net, mx.zeros((1, 1), mx.int32), model.new_cache(model.net))
+
+
 def prefill(step: Step, net: Any, parts: Sequence[mx.array], cache: KVCache) -> Iterator[tuple[mx.array, KVCache]]:
     """The logits and the cache after each part of a prompt; all but the last are computed, to bound the memory."""
     for part in parts:

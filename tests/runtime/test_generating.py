@@ -26,6 +26,7 @@ from tensorlogic.runtime import (
 )
 from tensorlogic.runtime.architectures import language_model
 from tensorlogic.runtime.caching import KVCache
+from tensorlogic.runtime.chains import _nodes
 from tensorlogic.runtime.errors import BoundaryError, ModelFileError
 from tensorlogic.runtime.generating import bound
 from tensorlogic.runtime.reading import FloatType
@@ -70,6 +71,21 @@ def test_fast_is_what_a_program_compiled_so_computes(model: Model, question: lis
     assert [each.text for each in generate_batch(model, [question], fast=True)] == [ANSWER]
     # Where the kernels compute, it is another number.
     assert mx.array_equal(found, exact.step(exact.net, ids, KVCache())[0]) == (kernels.active() is None)
+
+
+@pytest.mark.skipif(kernels.active() is None, reason="there are no nodes without our kernels")
+@pytest.mark.parametrize("fast", [False, True])
+def test_the_nodes_of_a_step_are_made_when_a_model_is_bound(question: list[int], *, fast: bool) -> None:
+    known = bound(load_model(model_path(SMOLLM2)), fast=fast)
+    before = len(_nodes)
+    assert before >= 60
+    assert "".join(generate(known, question)) == ANSWER
+    assert len(_nodes) == before
+
+
+def test_where_our_kernels_do_not_compute_fast_is_the_same_model(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "active", lambda: None)
+    assert bound(model, fast=True) is bound(model)
 
 
 def test_a_model_that_has_answered_can_go(question: list[int]) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tensorlogic.runtime.cache_files import identity
 from tensorlogic.runtime.errors import ModelFileError
 from tensorlogic.runtime.formats.header import shown
-from tensorlogic.runtime.generation import LanguageModel
+from tensorlogic.runtime.generation import LanguageModel, rehearse
 
 if TYPE_CHECKING:
     from tensorlogic.runtime.models import Model
@@ -78,7 +78,8 @@ def language_model(model: Model, module: Any = None) -> LanguageModel:
     (TL4010); TypeError for a module that lacks one of the three functions, or whose `new_cache` takes no `capacity`,
     `window`, `bits` and `begins`.
     """
-    module = module_of(model) if module is None else module
+    own = module is None
+    module = module_of(model) if own else module
     lacking = [name for name in ("bind", "new_cache", "step") if not callable(getattr(module, name, None))]
     if lacking:
         name = getattr(module, "__name__", type(module).__name__)
@@ -90,7 +91,11 @@ def language_model(model: Model, module: Any = None) -> LanguageModel:
     model.while_reading(lambda: model.tokenizer)
     whose = functools.cache(lambda: identity(model))
     net = module.bind(model)
-    return LanguageModel(net, module.step, model.tokenizer, context_of(model), whose, module.new_cache)
+    made = LanguageModel(net, module.step, model.tokenizer, context_of(model), whose, module.new_cache)
+    if own:
+        # Of a program that is not ours nobody knows what its step does besides.
+        rehearse(made)
+    return made
 
 
 def _require_kinds(make: Callable[..., Any]) -> None:
