@@ -47,8 +47,8 @@ FULL = Plan(
         "decode 64 after 128": Allowance(2, 16, 30),
         "decode 64 after 2,000": Allowance(1, 8, 60),
     },
-    # Of three, medians of ratios went from 0.9 to 1.8 on a busy machine.
-    starts=Allowance(7, 12, 60),
+    # Of three, medians of ratios went from 0.9 to 1.8 on a busy machine; of seven, from 0.9 to 1.02 on the same day.
+    starts=Allowance(17, 24, 150),
 )
 
 

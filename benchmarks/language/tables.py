@@ -35,15 +35,17 @@ def beginnings(starts: Sequence[Start]) -> Lines:
     """Seconds to open and to the first token, megabytes at most; ratios below 1 are less than those it is compared
     with."""
     beside = [f"/ {name}" for name in COMPARED]
-    lines: Lines = [("", "open s", *beside, "first token s", *beside, "peak MB", *beside)]
+    spread = [cell for name in beside for cell in (name, "quartiles")]
+    lines: Lines = [("", "open s", *spread, "first token s", *spread, "peak MB", *beside, "processes")]
     for each in starts:
-        figures = (
-            (f"{each.open_seconds:.3f}", each.open_ratios),
-            (f"{each.first_token_seconds:.3f}", each.first_token_ratios),
-            (f"{each.peak_megabytes:.0f}", each.peak_ratios),
-        )
-        cells = [cell for said, ratios in figures for cell in (said, *(_ratio(ratio)[0] for ratio in ratios))]
-        lines.append((each.contender, *cells))
+        cells = [each.contender]
+        for seconds, ratios in (
+            (each.open_seconds, each.open_ratios),
+            (each.first_token_seconds, each.first_token_ratios),
+        ):
+            cells += [f"{seconds:.3f}", *(cell for ratio in ratios for cell in _ratio(ratio))]
+        cells += [f"{each.peak_megabytes:.0f}", *(_ratio(ratio)[0] for ratio in each.peak_ratios)]
+        lines.append((*cells, str(each.processes)))
     return lines
 
 

@@ -22,14 +22,14 @@ MEGABYTE = 2**20
 
 def test_beginnings_are_medians_and_ratios_of_the_same_turn() -> None:
     found = {
-        "base": [Beginning(1.0, 2.0, MEGABYTE), Beginning(3.0, 4.0, 3 * MEGABYTE)],
-        "a": [Beginning(5.0, 1.0, 2 * MEGABYTE), Beginning(5.0, 8.0, 3 * MEGABYTE)],
+        "base": [Beginning(1.0, 2.0, MEGABYTE), Beginning(3.0, 4.0, 3 * MEGABYTE), Beginning(2.0, 2.0, None)],
+        "a": [Beginning(5.0, 1.0, 2 * MEGABYTE), Beginning(5.0, 8.0, 3 * MEGABYTE), Beginning(5.0, 2.0, None)],
     }
     base, ours = starts("m", found, ["base"])
-    assert base == Start("m", "base", 2.0, (None,), 3.0, (None,), 2.0, (None,), 2)
+    assert base == Start("m", "base", 2.0, (None,), 2.0, (None,), 2.0, (None,), 3)
     assert ours == Start(
-        *("m", "a", 5.0, (Spread(10 / 3, 2.5, 25 / 6),), 4.5, (Spread(1.25, 0.875, 1.625),)),
-        *(2.5, (Spread(1.5, 1.25, 1.75),), 2),
+        *("m", "a", 5.0, (Spread(2.5, 25 / 12, 3.75),), 2.0, (Spread(1.0, 0.75, 1.5),)),
+        *(2.5, (Spread(1.5, 1.25, 1.75),), 3),
     )
 
 
@@ -94,7 +94,8 @@ def test_the_tables_of_beginnings_and_agreement() -> None:
     spread = Spread(1.5, 1.25, 1.75)
     ratios = (spread, None)
     assert tables.beginnings([Start("m", "a", 0.1234, ratios, 0.5, ratios, 200.4, ratios, 3)])[1] == (
-        *("a", "0.123", "1.50", "", "0.500", "1.50", "", "200", "1.50", ""),
+        *("a", "0.123", "1.50", "1.25 to 1.75", "", "", "0.500", "1.50", "1.25 to 1.75", "", ""),
+        *("200", "1.50", "", "3"),
     )
     right, wrong = Agreement("m", "a", 1.0, 0.2, 60, 64), Agreement("m", "b", 9.0, 3.0, 2, 64)
     assert tables.agreements([right, wrong])[1:] == [
