@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from typing import Any
 
 import mlx.core as mx
@@ -212,3 +214,27 @@ def test_a_chain_knows_whether_watched_objects_are_what_they_were() -> None:
     assert not again.unchanged()
     # It goes on with what it was made of.
     assert mx.array_equal(again(mx.ones((1, 8)))[0], mx.full((1, 4), 8.0)).item()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's memory in /proc/self/statm")
+def test_memory_for_a_large_call_is_given_back() -> None:
+    """In a process of its own, whose memory is this call's: x in float32 takes 164 MB."""
+    code = """if True:
+        import os
+        from pathlib import Path
+        import mlx.core as mx
+        from tensorlogic_cpu import kernels
+
+        mx.set_default_device(mx.cpu)
+        chain = kernels.Chain([kernels.Stage([kernels.Matrix.dense(mx.ones((8, 1024)))])], [1])
+
+        def megabytes(rows):
+            mx.eval(chain(mx.ones((rows, 1024), mx.float16)))
+            mx.clear_cache()
+            return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+        print(megabytes(1), megabytes(40_000))
+    """
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    before, after = map(float, said.split())
+    assert after - before < 50

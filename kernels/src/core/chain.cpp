@@ -19,7 +19,7 @@ constexpr int64_t kRowsAtOnce = 512;
 void run_rows(const float* x, int64_t rows, const std::vector<Stage>& stages, const std::vector<float*>& results) {
   thread_local Scratch normed_memory, product_memory;
   // A value that is no result lives until the chain ends: a later stage may add it.
-  thread_local Scratches value_memory;
+  thread_local Shelf<Scratch> value_memory;
   std::vector<const float*> values{x};
   for (size_t i = 0; i < stages.size(); ++i) {
     const Stage& stage = stages[i];

@@ -1,7 +1,6 @@
 #include "core/packed.h"
 
 #include <algorithm>
-#include <deque>
 #include <span>
 #include <vector>
 
@@ -28,8 +27,7 @@ PreparedRows prepared(const float* x, int64_t x_stride, int m, const PackedMatri
   struct Memory {
     Scratch floats, sums, codes, steps;
   };
-  thread_local std::deque<Memory> memories;
-  while (memories.size() <= place) memories.emplace_back();
+  thread_local Shelf<Memory> memories;
   Memory& own = memories[place];
   const int64_t width = prepared_width(w.width);
   PreparedRows rows;

@@ -42,20 +42,21 @@ class Scratch {
   size_t size_ = 0;
 };
 
-// Several of them by number. Memory that the system has just given is slow at its first use, a fault for each page.
-class Scratches {
+// Things with such memory by number, made when they are first asked for and kept: memory that the system has just given
+// is slow at its first use, a fault for each page.
+template <class Memory>
+class Shelf {
  public:
-  Scratch& operator[](size_t i) {
+  Memory& operator[](size_t i) {
     while (all_.size() <= i) all_.emplace_back();
     return all_[i];
   }
 
-  void keep_at_most(size_t bytes) {
-    for (Scratch& each : all_) each.keep_at_most(bytes);
-  }
+  auto begin() { return all_.begin(); }
+  auto end() { return all_.end(); }
 
  private:
-  std::deque<Scratch> all_;
+  std::deque<Memory> all_;
 };
 
 }  // namespace tensorlogic

@@ -143,7 +143,7 @@ class ChainNode : public Kernel {
               floats = std::move(floats), places = std::move(places), plan = plan_]() mutable {
       if (rows == 0) return;
       thread_local Scratch x_memory;
-      thread_local Scratches memory, result_memory;
+      thread_local Shelf<Scratch> memory, result_memory;
       std::vector<const float*> given;
       for (size_t i = 0; i < floats.size(); ++i) {
         given.push_back(floats[i].floats(memory[i]));
@@ -160,8 +160,8 @@ class ChainNode : public Kernel {
       run_chain(x.floats(x_memory), rows, stages, to);
       for (size_t i = 0; i < out.size(); ++i) out[i].finish(to[static_cast<size_t>(plan->results[i] - 1)]);
       x_memory.keep_at_most(kKeptBytes);
-      memory.keep_at_most(kKeptBytes);
-      result_memory.keep_at_most(kKeptBytes);
+      for (Scratch& each : memory) each.keep_at_most(kKeptBytes);
+      for (Scratch& each : result_memory) each.keep_at_most(kKeptBytes);
     });
   }
 
