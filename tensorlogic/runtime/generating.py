@@ -42,7 +42,8 @@ def bound(model: Model | LanguageModel, *, fast: bool = False) -> LanguageModel:
     known = _fast.get(exact)
     if known is None:
         known = _fast[exact] = replace(exact, net=in_bytes(exact.net))
-        rehearse(known)
+        if isinstance(model, Model):
+            rehearse(known)
     return known
 
 

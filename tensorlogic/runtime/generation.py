@@ -145,7 +145,10 @@ class Generation(Iterator[str]):
 
 
 def rehearse(model: LanguageModel) -> None:
-    """Build a step and drop it unevaluated: what is made once for the weights is then not made for the first token."""
+    """Build a step and drop it unevaluated: what is made once for the weights is then not made for the first token.
+
+    For the models of the standard library: of another program's step nobody knows what else it does.
+    """
     model.step(model.net, mx.zeros((1, 1), mx.int32), model.new_cache(model.net))
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +14,7 @@ import pytest
 
 import tensorlogic
 from tensorlogic.compiler import driver
-from tensorlogic.runtime import KVCache, generate, generate_batch, language_model, load_model
+from tensorlogic.runtime import KVCache, architectures, generate, generate_batch, language_model, load_model
 from tensorlogic.runtime.architectures import MODULES, module_of
 from tests.models import SMOLLM2, model_path
 
@@ -44,6 +47,17 @@ def test_the_modules_of_the_standard_library() -> None:
         assert cache.length() == 3
         assert mx.allclose(logits, expected, rtol=1e-2, atol=1e-2)
     assert module.new_cache(net, bits=8).bits == 8
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES.values())))
+def test_a_step_is_one_loop_over_layers_and_calls_no_function_of_its_program(name: str) -> None:
+    tree = ast.parse(inspect.getsource(import_module(f"{architectures.__name__}.{name}")))
+    functions = {each.name: each for each in tree.body if isinstance(each, ast.FunctionDef)}
+    inner = list(ast.walk(functions["_step"]))
+    assert [ast.unparse(each.target) for each in inner if isinstance(each, ast.For)] == ["(i, l)"]
+    assert not any(isinstance(each, ast.While | ast.comprehension) for each in inner)
+    called = {each.func.id for each in inner if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)}
+    assert not called & functions.keys()
 
 
 @pytest.mark.parametrize(
@@ -100,6 +114,24 @@ def test_a_program_of_ones_own_is_driven() -> None:
         [],
         ["begins", "capacity"],
     ]
+
+
+def test_a_step_of_ones_own_is_called_for_tokens_alone() -> None:
+    module: Any = tensorlogic.compile(NET + LOAD + STEP)
+    lengths: list[int] = []
+
+    def step(net: Any, ids: mx.array, cache: KVCache) -> Any:
+        lengths.append(ids.shape[1])
+        return module.step(net, ids, cache)
+
+    noted = SimpleNamespace(bind=module.bind, new_cache=module.new_cache, step=step)
+    known = language_model(load_model(model_path(SMOLLM2)), noted)
+    for fast in (False, True):
+        ids = list(generate(known, [1, 2, 3], max_tokens=2, fast=fast).prompt)
+        assert not lengths
+        list(generate(known, ids, max_tokens=2, fast=fast))
+        assert lengths == [3, 1, 1]
+        lengths.clear()
 
 
 def test_a_new_cache_of_the_program_s_own_is_driven() -> None:

@@ -26,9 +26,9 @@ from tensorlogic.runtime import (
 )
 from tensorlogic.runtime.architectures import language_model
 from tensorlogic.runtime.caching import KVCache
-from tensorlogic.runtime.chains import _nodes
 from tensorlogic.runtime.errors import BoundaryError, ModelFileError
 from tensorlogic.runtime.generating import bound
+from tensorlogic.runtime.keeping import Kept
 from tensorlogic.runtime.reading import FloatType
 from tests.models import GEMMA3, SMOLLM2, model_path
 
@@ -73,14 +73,25 @@ def test_fast_is_what_a_program_compiled_so_computes(model: Model, question: lis
     assert mx.array_equal(found, exact.step(exact.net, ids, KVCache())[0]) == (kernels.active() is None)
 
 
-@pytest.mark.skipif(kernels.active() is None, reason="there are no nodes without our kernels")
-@pytest.mark.parametrize("fast", [False, True])
-def test_the_nodes_of_a_step_are_made_when_a_model_is_bound(question: list[int], *, fast: bool) -> None:
-    known = bound(load_model(model_path(SMOLLM2)), fast=fast)
-    before = len(_nodes)
-    assert before >= 60
+@pytest.mark.parametrize("way", ["exact", "fast", "without our kernels"])
+def test_what_is_made_once_of_the_weights_is_made_when_a_model_is_bound(
+    question: list[int], way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "without our kernels":
+        monkeypatch.setattr(kernels, "active", lambda: None)
+    kept: list[object] = []
+    keep = Kept.keep
+
+    def noted(self: Kept[Any], key: object, thing: object, arrays: Any) -> object:
+        kept.append(thing)
+        return keep(self, key, thing, arrays)
+
+    monkeypatch.setattr(Kept, "keep", noted)
+    known = bound(load_model(model_path(SMOLLM2)), fast=way == "fast")
+    assert len(kept) >= 60
+    kept.clear()
     assert "".join(generate(known, question)) == ANSWER
-    assert len(_nodes) == before
+    assert not kept
 
 
 def test_where_our_kernels_do_not_compute_fast_is_the_same_model(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

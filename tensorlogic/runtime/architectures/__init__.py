@@ -78,8 +78,8 @@ def language_model(model: Model, module: Any = None) -> LanguageModel:
     (TL4010); TypeError for a module that lacks one of the three functions, or whose `new_cache` takes no `capacity`,
     `window`, `bits` and `begins`.
     """
-    own = module is None
-    module = module_of(model) if own else module
+    is_ours = module is None
+    module = module_of(model) if is_ours else module
     lacking = [name for name in ("bind", "new_cache", "step") if not callable(getattr(module, name, None))]
     if lacking:
         name = getattr(module, "__name__", type(module).__name__)
@@ -92,8 +92,7 @@ def language_model(model: Model, module: Any = None) -> LanguageModel:
     whose = functools.cache(lambda: identity(model))
     net = module.bind(model)
     made = LanguageModel(net, module.step, model.tokenizer, context_of(model), whose, module.new_cache)
-    if own:
-        # Of a program that is not ours nobody knows what its step does besides.
+    if is_ours:
         rehearse(made)
     return made
 
